@@ -1,0 +1,1 @@
+"""What lies where in the shared-memory segment, and the atomic operations on it."""
