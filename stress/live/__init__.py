@@ -1,0 +1,1 @@
+"""The kernel that this runs on: how far its resident sizes are off, and what reading them costs."""

@@ -1,0 +1,133 @@
+"""What is really mapped: a walk of the page tables, by smaps_rollup, smaps and pagemap.
+
+smaps counts a page as Anonymous exactly when the kernel counts it under MM_ANONPAGES (both ask PageAnon).
+What is not anonymous counts under MM_SHMEMPAGES when it belongs to tmpfs, and under MM_FILEPAGES otherwise
+(mm_counter_file() in include/linux/mm.h); smaps does not say which, the device of the mapping does.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+
+from stress.errors import MachineError
+from stress.live.machine import page_size
+from stress.live.proc import Process, Resident, parse_kib, read_file
+
+SHMEM_NAMES = ("/dev/zero (deleted)", "/SYSV", "/memfd:", "/dev/shm/")
+
+KERNEL_HALF = 1 << 63
+"""Addresses from here on are the kernel's: x86 shows its vsyscall page there, which is in no page table of ours."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One mapping (VMA) of smaps: its addresses, and its pages by kind."""
+
+    start: int
+    end: int
+    rss: int
+    anon: int
+    is_shmem: bool
+    counted: bool
+    """False for what no resident size counts: pure page frames (pf), huge TLB pages (ht), the gate page."""
+
+
+@cache
+def shmem_devices() -> frozenset[str]:
+    """Devices, as `major:minor` in hex, whose pages count as shared memory: tmpfs, and memfd's own."""
+    found = set()
+    for line in read_file("/proc/self/mountinfo").decode(errors="replace").splitlines():
+        left, _, right = line.partition(" - ")
+        if right.split()[0] in ("tmpfs", "devtmpfs"):
+            major, minor = left.split()[2].split(":")
+            found.add(f"{int(major):02x}:{int(minor):02x}")
+    # MAP_SHARED|MAP_ANONYMOUS, System V segments and memfd live in a tmpfs that is mounted nowhere.
+    fd = os.memfd_create("device", os.MFD_CLOEXEC)
+    device = os.fstat(fd).st_dev
+    os.close(fd)
+    found.add(f"{os.major(device):02x}:{os.minor(device):02x}")
+    return frozenset(found)
+
+
+def parse_smaps(text: bytes) -> list[Mapping]:
+    """The mappings of a smaps file."""
+    found: list[Mapping] = []
+    head: list[str] = []
+    fields: dict[str, int] = {}
+    per_page = page_size() // 1024
+    for line in text.decode(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmFlags":
+            start, end = (int(part, 16) for part in head[0].split("-"))
+            path = head[5] if len(head) > 5 else ""
+            found.append(Mapping(
+                start, end, fields["Rss"] // per_page, fields["Anonymous"] // per_page,
+                head[3] in shmem_devices() or path.startswith(SHMEM_NAMES),
+                not {"pf", "ht"} & set(value.split()) and start < KERNEL_HALF,
+            ))
+        elif line.endswith(" kB"):
+            fields[name] = int(value.split()[0])
+        elif "-" in name:
+            head = line.split(maxsplit=5)
+    return found
+
+
+def by_kind(mappings: list[Mapping]) -> Resident:
+    """Pages of the mappings, by the counter that they belong to."""
+    anon = sum(m.anon for m in mappings)
+    shmem = sum(m.rss - m.anon for m in mappings if m.is_shmem)
+    rss = sum(m.rss for m in mappings)
+    return Resident(rss, anon, rss - anon - shmem, shmem)
+
+
+def rollup(process: Process) -> tuple[int, str]:
+    """Resident pages by the cheapest page walk there is, and its name: smaps_rollup (Linux 4.14), else smaps.
+
+    Raises MachineError when the kernel has neither, ProcessEnded when the process has gone.
+    """
+    try:
+        fields = parse_kib(process.read("smaps_rollup"))
+        if "Rss" in fields:
+            return fields["Rss"] * 1024 // page_size(), "smaps_rollup"
+    except FileNotFoundError:
+        pass
+    return by_kind(smaps(process)).rss, "smaps"
+
+
+def smaps(process: Process) -> list[Mapping]:
+    """The mappings of a process, by smaps.
+
+    Raises MachineError when the kernel has none (CONFIG_PROC_PAGE_MONITOR), ProcessEnded when the process
+    has gone.
+    """
+    try:
+        return parse_smaps(process.read("smaps"))
+    except FileNotFoundError:
+        raise MachineError(
+            "this kernel has neither smaps_rollup nor smaps to walk page tables with: "
+            "it was built without CONFIG_PROC_PAGE_MONITOR"
+        ) from None
+
+
+def real_file(folder: str | None) -> tuple[int, str]:
+    """A file with no name in `folder` (the first of TMPDIR, /var/tmp that is no tmpfs), and the folder.
+
+    Raises MachineError when no folder can hold one.
+    """
+    candidates = [folder] if folder else [tempfile.gettempdir(), "/var/tmp", os.getcwd()]
+    for candidate in candidates:
+        try:
+            file, name = tempfile.mkstemp(prefix="pte-stress-", dir=candidate)
+        except OSError as why:
+            if folder:
+                raise MachineError(f"cannot create a file in {folder}: {why.strerror}") from why
+            continue
+        os.unlink(name)
+        device = os.fstat(file).st_dev
+        if folder or f"{os.major(device):02x}:{os.minor(device):02x}" not in shmem_devices():
+            return file, candidate
+        os.close(file)
+    raise MachineError(f"no folder on a real file system to write to among {', '.join(candidates)}: use --dir")
