@@ -1,0 +1,148 @@
+"""Teaches Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
+
+Importing this module is all there is to do; it has no names of its own for callers. `m` must be typed
+`int64[::1]` in compiled code, indices and values must be integers or booleans; anything else is a typing
+error that names the operation. An index is not checked against the size of the array.
+
+Typing and code generation are registered directly (`type_callable`, `lower_builtin`) instead of through
+`overload`: an overload is a compiled function of its own that is linked into each of its callers, and
+the steps call these operations hundreds of times.
+"""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import lower_builtin, type_callable
+
+from shm_layout import atomic
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_HIGH_HALF_FIRST = sys.byteorder == "big"
+_IS_X86 = platform.machine() in {"x86_64", "AMD64", "i686"}
+
+# Not annotated in Numba; named here once for the type checker.
+_type_callable: Any = type_callable
+_get_or_insert_function: Any = cgutils.get_or_insert_function
+
+_Emit = Callable[..., Any]
+"""(builder, pointer, *values) -> LLVM value, or None for an operation that returns nothing."""
+
+
+def _typer(fn: Callable[..., Any], result: Any) -> Callable[[Any], Callable[..., Any]]:
+    """Return the typing of `fn`: the array checked, the other arguments integers, `result` returned."""
+    takes_array = "m" in inspect.signature(fn).parameters
+
+    def check(*args: Any) -> Any:
+        if takes_array:
+            array, *args = args  # type: ignore[assignment]
+            good = isinstance(array, types.Array) and array.dtype == types.int64
+            if not (good and array.ndim == 1 and array.layout == "C" and array.mutable):
+                raise TypingError(f"atomic.{fn.__name__}: m must be int64[::1] and writable, not {array}")
+        for arg in args:
+            if not isinstance(arg, types.Integer | types.Boolean):
+                raise TypingError(f"atomic.{fn.__name__}: an index or value must be an integer, not {arg}")
+        return result
+
+    # Numba checks the number of arguments against the typer's own signature.
+    check.__signature__ = inspect.signature(fn).replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
+    return lambda context: check
+
+
+def _pointer(context: Any, builder: ir.IRBuilder, array_type: Any, array: Any, index: Any) -> Any:
+    """Return the address of a word, straight from the array's value: cheaper than a proxy of the array."""
+    position = context.data_model_manager[array_type].get_field_position("data")
+    return builder.gep(builder.extract_value(array, position), [index], inbounds=True)
+
+
+def _register(fn: Callable[..., Any], emit: _Emit, *, half: bool = False) -> None:
+    """Compile calls of `fn` to what `emit` builds, on a word or (`half`) on one 32-bit half of it."""
+    names = list(inspect.signature(fn).parameters)
+    returns = inspect.signature(fn).return_annotation != "None"
+    result = types.int64 if returns else types.none
+    _type_callable(fn)(_typer(fn, result))
+
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        def cast(k: int, to: Any) -> Any:
+            return context.cast(builder, args[k], sig.args[k], to)
+
+        pointer = _pointer(context, builder, sig.args[0], args[0], cast(1, types.intp))
+        values = [cast(k, types.int64) for k in range(2, len(names))]
+        if half:
+            which, *values = values
+            if _HIGH_HALF_FIRST:
+                which = builder.sub(_I64(1), which)
+            pointer = builder.gep(builder.bitcast(pointer, _I32.as_pointer()), [which], inbounds=True)
+            values = [builder.trunc(v, _I32) for v in values]
+        value = emit(builder, pointer, *values)
+        if not returns:
+            return context.get_dummy_value()
+        return builder.zext(value, _I64) if half else value
+
+    lower_builtin(fn, *[types.Any] * len(names))(lower)
+
+
+def _register_call(fn: Callable[[], None], emit: Callable[[ir.IRBuilder], Any]) -> None:
+    """Compile calls of `fn`, which takes and returns nothing, to what `emit` builds."""
+    _type_callable(fn)(_typer(fn, types.none))
+
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        emit(builder)
+        return context.get_dummy_value()
+
+    lower_builtin(fn)(lower)
+
+
+def _load(order: str, size: int) -> _Emit:
+    return lambda builder, pointer: builder.load_atomic(pointer, order, align=size)
+
+
+def _store(order: str, size: int) -> _Emit:
+    return lambda builder, pointer, value: builder.store_atomic(value, pointer, order, align=size)
+
+
+def _rmw(kind: str) -> _Emit:
+    return lambda builder, pointer, value: builder.atomic_rmw(kind, pointer, value, "seq_cst")
+
+
+def _cmpxchg(builder: ir.IRBuilder, pointer: Any, old: Any, new: Any) -> Any:
+    return builder.extract_value(builder.cmpxchg(pointer, old, new, "seq_cst", "seq_cst"), 0)
+
+
+def _pause(builder: ir.IRBuilder) -> None:
+    if _IS_X86:
+        _external(builder, "llvm.x86.sse2.pause", ir.VoidType())
+
+
+def _external(builder: ir.IRBuilder, name: str, result: ir.Type) -> None:
+    # A symbol of the process, not an address: what calls it can be cached on disk.
+    signature = ir.FunctionType(result, [])
+    builder.call(_get_or_insert_function(builder.module, signature, name), [])
+
+
+_register(atomic.read_once, _load("monotonic", 8))
+_register(atomic.write_once, _store("monotonic", 8))
+_register(atomic.load, _load("acquire", 8))
+_register(atomic.store, _store("release", 8))
+_register(atomic.xchg, _rmw("xchg"))
+_register(atomic.cmpxchg, _cmpxchg)
+_register(atomic.fetch_add, _rmw("add"))
+_register(atomic.fetch_or, _rmw("or"))
+_register(atomic.fetch_and, _rmw("and"))
+_register(atomic.read_half, _load("monotonic", 4), half=True)
+_register(atomic.write_half, _store("monotonic", 4), half=True)
+_register(atomic.xchg_half, _rmw("xchg"), half=True)
+_register(atomic.cmpxchg_half, _cmpxchg, half=True)
+_register(atomic.and_half, _rmw("and"), half=True)
+_register_call(atomic.fence, lambda builder: builder.fence("seq_cst"))
+_register_call(atomic.cpu_relax, _pause)
+_register_call(atomic.sched_yield, lambda builder: _external(builder, "sched_yield", _I32))
