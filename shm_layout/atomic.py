@@ -19,18 +19,8 @@ instruction is a full barrier and every plain load and store already has acquire
 from __future__ import annotations
 
 import os
-from typing import Protocol
 
-
-class Words(Protocol):
-    """What the operations need of `m`: signed 64-bit words, indexed by an int from 0."""
-
-    def __getitem__(self, i: int, /) -> int:
-        """Return word `i`."""
-
-    def __setitem__(self, i: int, v: int, /) -> None:
-        """Set word `i`."""
-
+from shm_layout.words import Words
 
 _LOW = 0xFFFF_FFFF
 _SIGN = 1 << 63

@@ -32,6 +32,7 @@ _IS_X86 = platform.machine() in {"x86_64", "AMD64", "i686"}
 
 # Not annotated in Numba; named here once for the type checker.
 _type_callable: Any = type_callable
+_lower_builtin: Any = lower_builtin
 _get_or_insert_function: Any = cgutils.get_or_insert_function
 
 _Emit = Callable[..., Any]
@@ -88,7 +89,7 @@ def _register(fn: Callable[..., Any], emit: _Emit, *, half: bool = False) -> Non
             return context.get_dummy_value()
         return builder.zext(value, _I64) if half else value
 
-    lower_builtin(fn, *[types.Any] * len(names))(lower)
+    _lower_builtin(fn, *[types.Any] * len(names))(lower)
 
 
 def _register_call(fn: Callable[[], None], emit: Callable[[ir.IRBuilder], Any]) -> None:
@@ -99,7 +100,7 @@ def _register_call(fn: Callable[[], None], emit: Callable[[ir.IRBuilder], Any]) 
         emit(builder)
         return context.get_dummy_value()
 
-    lower_builtin(fn)(lower)
+    _lower_builtin(fn)(lower)
 
 
 def _load(order: str, size: int) -> _Emit:
