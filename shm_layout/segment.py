@@ -1,0 +1,234 @@
+"""A POSIX shared-memory segment with a checked header, and the semaphores that belong to it.
+
+The header is the first `HEADER_WORDS` words: magic, version, hash of the layout, size in words, pid and start
+time of the creator; the rest is reserved and 0. The creator's close() removes the segment and its semaphores
+from /dev/shm, at the latest when the creator exits; what a killed creator left, `shm_layout.leftovers` finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import posix_ipc
+from numpy.typing import NDArray
+
+from shm_layout import available
+from shm_layout.creator import alive, creator_of, new_names
+from shm_layout.structs import HEADER_WORDS
+from stress.errors import MachineError, UsageError
+
+MAGIC = int.from_bytes(b"pte-strs", "little")
+VERSION = 1
+WORD = 8
+"""Bytes in a word."""
+
+_MAGIC, _VERSION, _HASH, _WORDS, _PID, _STARTED = range(6)
+
+
+class Segment:
+    """A mapped segment; made by `create` or `attach`, and a context manager that closes it."""
+
+    array: NDArray[np.int64]
+    """All words, the header included: shape (words,), int64, shared with every process that attached."""
+
+    name: str
+    """Name for `attach`, with the leading slash; the file is /dev/shm/<name>."""
+
+    def __init__(self, name: str, array: NDArray[np.int64]) -> None:
+        """For `create` and `attach` only."""
+        self.name = name
+        self.array = array
+        self._semaphores: list[Any] = []
+        self._created: list[Callable[[], None]] = []
+        self._pid = os.getpid()
+        self._finalizer = weakref.finalize(self, _remove, self._pid, self._created)
+
+    @classmethod
+    def create(cls, words: int, layout_hash: int, tag: str = "run") -> Segment:
+        """Create a segment of `words` words, all 0 behind the header, with all its memory reserved.
+
+        `layout_hash` says what lies where; it is kept modulo 2**63. Raises MachineError, and leaves nothing
+        behind, when memory or /dev/shm cannot hold it; ValueError when `words` does not hold the header.
+        """
+        if words < HEADER_WORDS:
+            raise ValueError(f"a segment has at least its header of {HEADER_WORDS} words, not {words}")
+        size = words * WORD
+        _check_room(size)
+        memory = _new(lambda name: posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=0o600), tag)
+        try:
+            _reserve(memory.fd, size)
+            segment = cls(memory.name, _mapped(memory.fd, size))
+        except BaseException:
+            memory.unlink()
+            raise
+        finally:
+            memory.close_fd()
+        segment._created.append(memory.unlink)
+        creator = creator_of(memory.name[1:])
+        header = [MAGIC, VERSION, layout_hash % 2**63, words, *(creator or ())]
+        segment.array[_VERSION : len(header)] = header[_VERSION:]
+        segment.array[_MAGIC] = MAGIC  # last: a segment half made is no segment
+        return segment
+
+    @classmethod
+    def attach(cls, name: str, layout_hash: int | None = None) -> Segment:
+        """Map the segment `name` that another process created, if it has this layout.
+
+        Raises UsageError when there is none, or it is not a segment of this version and layout;
+        MachineError when it may not be opened.
+        """
+        try:
+            memory = posix_ipc.SharedMemory(name)
+        except posix_ipc.ExistentialError:
+            message = f"no segment {name}: its run has ended; `ls /dev/shm` shows what there is"
+            raise UsageError(message) from None
+        except posix_ipc.PermissionsError:
+            raise MachineError(f"no permission for segment {name}: be the user who started its run") from None
+        except (OSError, ValueError) as e:
+            raise UsageError(f"cannot open segment {name} ({e}): give a name out of /dev/shm") from None
+        try:
+            size = os.fstat(memory.fd).st_size
+            if size < HEADER_WORDS * WORD:
+                raise UsageError(_mismatch(name, f"{size} bytes are too short for a header"))
+            array = _mapped(memory.fd, size - size % WORD)
+        finally:
+            memory.close_fd()
+        _check_header(name, array, size, layout_hash)
+        return cls(name, array)
+
+    @property
+    def creator_lives(self) -> bool:
+        """Whether the process that created the segment still runs."""
+        return alive(int(self.array[_PID]), int(self.array[_STARTED]))
+
+    def create_semaphore(self, suffix: str, value: int = 0) -> Any:
+        """Create the semaphore `suffix` of this segment with `value` units; returns a posix_ipc.Semaphore.
+
+        Raises MachineError when the machine has no room or permission for it.
+        """
+        name = f"{self.name}.{suffix}"
+        try:
+            semaphore = posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=0o600, initial_value=value)
+        except (OSError, posix_ipc.PermissionsError) as e:
+            raise MachineError(f"no semaphore in {available.SHM} ({e}): make room there") from None
+        self._created.append(semaphore.unlink)
+        self._semaphores.append(semaphore)
+        return semaphore
+
+    def open_semaphore(self, suffix: str) -> Any:
+        """Open the semaphore `suffix` that the creator made; returns a posix_ipc.Semaphore.
+
+        Raises UsageError when it is gone, which means that the run has ended.
+        """
+        try:
+            semaphore = posix_ipc.Semaphore(f"{self.name}.{suffix}")
+        except posix_ipc.ExistentialError:
+            raise UsageError(f"no semaphore {suffix} of segment {self.name}: its run has ended") from None
+        self._semaphores.append(semaphore)
+        return semaphore
+
+    def unlink(self) -> None:
+        """Remove the names of the segment and its semaphores now; who has them mapped keeps them.
+
+        Does nothing but in the process that created them.
+        """
+        _remove(self._pid, self._created)
+
+    def close(self) -> None:
+        """Let go of the memory, and in the process that created it remove it from /dev/shm. May be repeated.
+
+        Views of `array` that are kept elsewhere stay valid; the mapping goes with the last of them.
+        """
+        self._finalizer()
+        for semaphore in self._semaphores:
+            semaphore.close()
+        self._semaphores.clear()
+        self.array = np.empty(0, np.int64)
+
+    def __enter__(self) -> Self:
+        """Return the segment itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def _remove(pid: int, unlinks: list[Callable[[], None]]) -> None:
+    """Unlink what process `pid` created; a forked child, which inherits the list, must not."""
+    if os.getpid() != pid:
+        return
+    while unlinks:
+        with contextlib.suppress(posix_ipc.ExistentialError):  # removed by hand
+            unlinks.pop()()
+
+
+def _new(make: Callable[[str], Any], tag: str) -> Any:
+    for name in new_names(tag):
+        try:
+            return make(name)
+        except posix_ipc.ExistentialError:
+            continue  # of a process with our pid and start time in another pid namespace
+        except posix_ipc.PermissionsError:
+            raise MachineError(f"no permission in {available.SHM}: mount it with mode 1777") from None
+        except OSError as e:
+            raise MachineError(f"cannot create {available.SHM}{name}: {e.strerror}") from None
+    raise AssertionError("names never end")
+
+
+def _check_room(size: int) -> None:
+    """Refuse early what would take the machine to its limits, before any of it is taken."""
+    memory = available.memory_available() - available.RESERVE
+    if size > memory:
+        raise MachineError(_too_big(size, "memory", memory))
+    try:
+        shm = available.shm_available()
+    except OSError as e:
+        raise MachineError(f"no {available.SHM} ({e.strerror}): mount a tmpfs there") from None
+    if size > shm:
+        raise MachineError(_too_big(size, str(available.SHM), shm))
+
+
+def _too_big(size: int, where: str, room: int) -> str:
+    mib = 1 << 20
+    return f"{size / mib:,.1f} MiB needed, {max(room, 0) / mib:,.1f} MiB free in {where}: use fewer pages"
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Take every page now: a tmpfs that is full later would kill whoever touches the page with SIGBUS."""
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as e:
+        if e.errno == errno.ENOSPC:
+            raise MachineError(_too_big(size, str(available.SHM), available.shm_available())) from None
+        raise MachineError(f"cannot reserve {size} bytes in {available.SHM}: {e.strerror}") from None
+
+
+def _mapped(fd: int, size: int) -> NDArray[np.int64]:
+    try:
+        return np.frombuffer(mmap.mmap(fd, size), np.int64)
+    except OSError as e:
+        raise MachineError(f"cannot map {size} bytes of shared memory: {e.strerror}") from None
+
+
+def _mismatch(name: str, why: str) -> str:
+    return f"{name} is no segment of this pte-stress: {why}; start a new run instead"
+
+
+def _check_header(name: str, array: NDArray[np.int64], size: int, layout_hash: int | None) -> None:
+    header = [int(word) for word in array[:HEADER_WORDS]]
+    if header[_MAGIC] != MAGIC:
+        raise UsageError(_mismatch(name, "it does not begin with the magic word"))
+    if header[_VERSION] != VERSION:
+        raise UsageError(_mismatch(name, f"it has version {header[_VERSION]}, not {VERSION}"))
+    if header[_WORDS] * WORD != size:
+        raise UsageError(_mismatch(name, f"it has {size} bytes, its header says {header[_WORDS] * WORD}"))
+    if layout_hash is not None and header[_HASH] != layout_hash % 2**63:
+        raise UsageError(_mismatch(name, "its fields lie elsewhere (another layout)"))

@@ -1,0 +1,121 @@
+"""Leftovers: what dead creators left is found and removed, and nothing else."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from shm_layout import creator
+from shm_layout.leftovers import clean, stale
+from shm_layout.segment import Segment
+
+SHM = Path("/dev/shm")
+
+CREATOR = """
+    from shm_layout.segment import Segment
+    segment = Segment.create(1000, 1)
+    segment.create_semaphore("start")
+    print(segment.name[1:], flush=True)
+    input()
+"""
+
+
+@contextlib.contextmanager
+def running_creator():
+    command = [sys.executable, "-c", textwrap.dedent(CREATOR)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        yield child, child.stdout.readline().strip()
+
+
+@pytest.fixture
+def file():
+    """Make a file in /dev/shm that is gone after the test."""
+    made = []
+
+    def make(name, size=100):
+        path = SHM / name
+        path.write_bytes(b"x" * size)
+        made.append(path)
+        return path
+
+    yield make
+    for path in made:
+        path.unlink(missing_ok=True)
+
+
+def names(leftovers):
+    return {leftover.name for leftover in leftovers}
+
+
+def test_a_killed_creator_leaves_what_clean_removes():
+    with Segment.create(100, 1) as ours, running_creator() as (child, name):
+        theirs = {name, f"sem.{name}.start"}
+        assert not theirs & names(stale())
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        found = {leftover.name: leftover for leftover in stale()}
+        assert theirs <= set(found)
+        assert (found[name].bytes, found[name].pid) == (8000, child.pid)
+        assert found[f"sem.{name}.start"].bytes == (SHM / f"sem.{name}.start").stat().st_size > 0
+        # Other test processes clean too, so that either may be the one that removes them.
+        clean()
+        assert not theirs & set(os.listdir(SHM))
+        assert ours.name[1:] in os.listdir(SHM)
+        assert ours.name[1:] not in names(stale())
+
+
+def test_our_pid_with_another_start_time_is_a_dead_creator(file):
+    started = creator.start_time(os.getpid())
+    dead = file(f"pte-stress.{os.getpid()}.{started - 1}.1.run")
+    alive = file(f"pte-stress.{os.getpid()}.{started}.999999.run")
+    removed = clean()
+    assert not dead.exists()
+    assert alive.exists()
+    assert alive.name not in names(removed)
+
+
+FOREIGN = ["pte-stress", "pte-stress.x", "pte-stress.1.2", "pte-stress.{}.5", "xpte-stress.{}.5.1.run",
+           "pte-stress.{}.5.1.a b", "pte-stress.{}.5.x.run", "sem.other.{}.5.1", "pte-stress.-{}.5.1.run"]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", FOREIGN)
+def test_files_of_others_are_left_alone(pattern, file):
+    path = file(pattern.format(2**22 + os.getpid()))  # above pid_max: a pid that nobody has
+    assert path.name not in names(stale())
+    clean()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("pattern", ["pte-stress.{}.5.1", "pte-stress.{}.5.1.run", "sem.pte-stress.{}.5.1.run.start"])
+def test_names_of_a_pid_that_nobody_has_are_stale(pattern, file):
+    path = file(pattern.format(2**22 + os.getpid()))
+    clean()
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_another_users_files_are_left_alone(file):
+    path = file(f"pte-stress.{2**22 + os.getpid()}.6.1.run")
+    os.chown(path, 12345, 12345)
+    clean()
+    assert path.exists()
+
+
+def test_start_time():
+    """Against psutil, which computes the time of day from the same field, and across odd names."""
+    code = "import sys; open('/proc/self/comm', 'w').write('a) R 1 (b'); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        started = creator.start_time(child.pid)
+        assert started >= creator.start_time(os.getpid()) > 0
+        assert creator.alive(child.pid, started)
+        assert not creator.alive(child.pid, started + 1)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert creator.start_time(child.pid) is None
+    assert creator.start_time(child.pid) is None
