@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from stress.errors import MachineError
 from stress.live import pagemap, request, truth
 from stress.live.accounting import bound, by_version, decide
 from stress.live.crew import Crew, wait_at_rest
+from stress.live.files import unnamed_files
 from stress.live.machine import kernel_release, kernel_version, online_cpus, page_size
 from stress.live.outcome import COUNTERS, Errors, Outcome
 from stress.live.probe import probe_pages, seen
@@ -156,27 +156,6 @@ def read_under_load(outcome: Outcome, crew: Crew, readers: list[Reader]) -> None
         outcome.hops += hops
 
 
-@contextlib.contextmanager
-def mapped_files(size: int, folder: str | None) -> Any:
-    """Descriptors of a real file and of a tmpfs file of `size` bytes, neither with a name.
-
-    Raises MachineError when there is no room for them.
-    """
-    file, where = truth.real_file(folder)
-    tmpfs = os.memfd_create("pte-stress", os.MFD_CLOEXEC)
-    try:
-        # All blocks now: a write to a mapped hole on a full disk would kill the worker.
-        for fd, name in ((file, where), (tmpfs, "tmpfs")):
-            try:
-                os.posix_fallocate(fd, 0, size)
-            except OSError as why:
-                raise MachineError(f"no room for a file of {size >> 20} MiB in {name}: {why.strerror}") from why
-        yield file, tmpfs
-    finally:
-        os.close(file)
-        os.close(tmpfs)
-
-
 def start(crew: Crew, seed: int, threads: int) -> Outcome:
     """Tell the way of counting apart and set up an outcome with the bounds that it implies."""
     release = kernel_release()
@@ -211,7 +190,7 @@ def measure(
     size = slot_bytes(budget, processes, threads)
     outcome = None
     draw = random.Random(seed)
-    with contextlib.suppress(KeyboardInterrupt), mapped_files(size, folder) as (file, tmpfs):
+    with contextlib.suppress(KeyboardInterrupt), unnamed_files(size, folder) as (file, tmpfs):
         with Crew(processes, threads, slots=SLOTS, slot_bytes=size, file=file, tmpfs=tmpfs,
                   waiting=lambda: progress(0)) as crew:
             outcome = start(crew, seed, threads)

@@ -8,7 +8,6 @@ What is not anonymous counts under MM_SHMEMPAGES when it belongs to tmpfs, and u
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 
@@ -110,24 +109,3 @@ def smaps(process: Process) -> list[Mapping]:
             "this kernel has neither smaps_rollup nor smaps to walk page tables with: "
             "it was built without CONFIG_PROC_PAGE_MONITOR"
         ) from None
-
-
-def real_file(folder: str | None) -> tuple[int, str]:
-    """A file with no name in `folder` (the first of TMPDIR, /var/tmp that is no tmpfs), and the folder.
-
-    Raises MachineError when no folder can hold one.
-    """
-    candidates = [folder] if folder else [tempfile.gettempdir(), "/var/tmp", os.getcwd()]
-    for candidate in candidates:
-        try:
-            file, name = tempfile.mkstemp(prefix="pte-stress-", dir=candidate)
-        except OSError as why:
-            if folder:
-                raise MachineError(f"cannot create a file in {folder}: {why.strerror}") from why
-            continue
-        os.unlink(name)
-        device = os.fstat(file).st_dev
-        if folder or f"{os.major(device):02x}:{os.minor(device):02x}" not in shmem_devices():
-            return file, candidate
-        os.close(file)
-    raise MachineError(f"no folder on a real file system to write to among {', '.join(candidates)}: use --dir")

@@ -1,0 +1,115 @@
+"""`pte-stress live --table`: page faults by number of workers on this kernel, as the tables of 2004 have them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from stress.live import request
+from stress.live.crew import Crew
+from stress.live.files import unnamed_files
+from stress.live.machine import allowed_cpus, page_size
+from stress.live.measure import SERVER_BYTES, WORKER_BYTES
+
+KINDS = {"anon": request.ANON, "cow": request.COW, "tmpfs": request.SHMEM, "file": request.FILE_SHARED}
+"""What is written to: fresh anonymous pages; anonymous pages that a forked child shares; pages of a shared
+mapping of a tmpfs file, and of a real file, that are in the page cache but not mapped."""
+MODES = ("processes", "threads")
+USUAL_MIB = 256
+LEAST_PAGES = 64
+"""Pages that a worker touches at least."""
+
+
+@dataclass
+class Row:
+    """One line of the table: `workers` workers touched `bytes_once` in all, `rep` times."""
+
+    kind: str
+    mode: str
+    workers: int
+    bytes_once: int
+    rep: int = 0
+    faults: int = 0
+    user: float = 0.0
+    system: float = 0.0
+    wall: float = 0.0
+
+    @property
+    def fault_cpu_sec(self) -> float:
+        """Faults a second of CPU time."""
+        return self.faults / (self.user + self.system) if self.user + self.system else 0.0
+
+    @property
+    def fault_wsec(self) -> float:
+        """Faults a second of wall time."""
+        return self.faults / self.wall if self.wall else 0.0
+
+
+def least_memory(workers: int) -> int:
+    """Bytes that a table with up to that many workers needs at least."""
+    return SERVER_BYTES + workers * (WORKER_BYTES + 2 * LEAST_PAGES * page_size())
+
+
+def total_pages(budget: int, workers: int, wanted_mib: int = USUAL_MIB) -> int:
+    """Pages to touch in all: a copy-on-write fault needs two each, which limits what is wanted."""
+    room = (budget - SERVER_BYTES - workers * WORKER_BYTES) // (2 * page_size())
+    return max(workers * LEAST_PAGES, min(room, (wanted_mib << 20) // page_size()))
+
+
+def one_repetition(crew: Crew, row: Row, pages: int) -> None:
+    """Prepare, touch once with all workers of the row together, and add the figures to the row."""
+    channels = [channel for mine in crew.threads for channel in mine][: row.workers]
+    cpus = allowed_cpus()
+    for index, channel in enumerate(channels):
+        channel.ask(request.PIN, cpus[index % len(cpus)])
+        channel.ask(request.PREPARE, KINDS[row.kind], pages, index)
+    for channel in channels:
+        channel.send(request.RUN)
+    replies = [channel.receive() for channel in channels]
+    for channel in channels:
+        channel.ask(request.CLEAN)
+    row.rep += 1
+    row.faults += sum(reply[5] + reply[6] for reply in replies)
+    row.user += sum(reply[3] for reply in replies) / 1e6
+    row.system += sum(reply[4] for reply in replies) / 1e6
+    row.wall += (max(reply[2] for reply in replies) - min(reply[1] for reply in replies)) / 1e9
+
+
+def fault_table(
+    *,
+    kinds: Sequence[str],
+    modes: Sequence[str],
+    workers: Sequence[int],
+    repeat: int,
+    budget: int,
+    folder: str | None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Row]:
+    """Measure every combination; a KeyboardInterrupt ends it early, with the rows that are complete.
+
+    budget: bytes that may be used; folder: where to put the real file. progress is called with the number of
+    repetitions done, in all. Raises MachineError when the machine cannot do it.
+    """
+    most = max(workers)
+    total = total_pages(budget, most)
+    rows: list[Row] = []
+    done = 0
+    with contextlib.suppress(KeyboardInterrupt), unnamed_files(
+        total * page_size(), folder, real="file" in kinds, tmpfs="tmpfs" in kinds
+    ) as (file, tmpfs):
+        for mode in modes:
+            processes, threads = (most, 1) if mode == "processes" else (1, most)
+            with Crew(processes, threads, file=file, tmpfs=tmpfs, waiting=lambda: progress(done)) as crew:
+                for kind in kinds:
+                    for count in workers:
+                        pages = total // count
+                        row = Row(kind, mode, count, pages * count * page_size())
+                        # Once more than is counted: the host of a virtual machine may have to find the memory first.
+                        one_repetition(crew, replace(row), pages)
+                        for _ in range(repeat):
+                            one_repetition(crew, row, pages)
+                            done += 1
+                            progress(done)
+                        rows.append(row)
+    return rows
