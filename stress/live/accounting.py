@@ -43,7 +43,10 @@ class Way:
     batch: int = 1
 
     def __str__(self) -> str:
-        return str(self.counting) if self.counting == Counting.EXACT else f"{self.counting}, batch {self.batch}"
+        """As tables show it."""
+        return (
+            str(self.counting) if self.counting == Counting.EXACT else f"{self.counting}, batch {self.batch}"
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ def percpu_batch(cpus: int) -> int:
 def sums_precisely(version: tuple[int, int, int]) -> bool:
     """Whether statm and status of this version add up all CPUs (see the module's sources)."""
     series = version[:2]
-    return series >= (6, 16) or (series == (6, 12) and version[2] >= 39) or (series == (6, 15) and version[2] >= 7)
+    return (
+        series >= (6, 16)
+        or (series == (6, 12) and version[2] >= 39)
+        or (series == (6, 15) and version[2] >= 7)
+    )
 
 
 def by_version(version: tuple[int, int, int], cpus: int) -> dict[str, Way]:
@@ -87,11 +94,15 @@ def bound(way: Way, counters: int, cpus: int, threads: int, page: int) -> Bound:
         return Bound(0, "exact")
     if way.counting == Counting.PERCPU:
         per_cpu = way.batch - 1
-        return Bound(per_cpu * cpus * counters,
-                     f"({way.batch} - 1) a CPU * {cpus} CPUs * {counters} counter{'s' if counters > 1 else ''}")
+        return Bound(
+            per_cpu * cpus * counters,
+            f"({way.batch} - 1) a CPU * {cpus} CPUs * {counters} counter{'s' if counters > 1 else ''}",
+        )
     around = max(1, FAULT_AROUND_BYTES // page)
-    return Bound(way.batch * threads * around,
-                 f"{way.batch} faults a thread * {threads} threads * {around} pages that a file fault maps")
+    return Bound(
+        way.batch * threads * around,
+        f"{way.batch} faults a thread * {threads} threads * {around} pages that a file fault maps",
+    )
 
 
 def decide(version: dict[str, Way], seen: dict[str, Way | None]) -> dict[str, Way]:
@@ -107,5 +118,6 @@ def disagreements(version: dict[str, Way], seen: dict[str, Way | None]) -> list[
     """Where what was seen is not what the version says, as sentences."""
     return [
         f"{name}: this version counts {version[name]}, seen was {way}; what was seen decides"
-        for name, way in seen.items() if way is not None and way != version[name]
+        for name, way in seen.items()
+        if way is not None and way != version[name]
     ]

@@ -30,8 +30,13 @@ class Channel:
     def __init__(self, gone: Callable[[], MachineError]) -> None:
         """Make both pipes; `gone` gives the error to raise when the worker has died."""
         self._gone = gone
-        self.inside_request, self._request = os.pipe2(os.O_CLOEXEC)
-        self._reply, self.inside_reply = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.inside_request, self._request = os.pipe2(os.O_CLOEXEC)
+            self._reply, self.inside_reply = os.pipe2(os.O_CLOEXEC)
+        except OSError as why:
+            raise MachineError(
+                f"no pipes for so many workers: {why.strerror}; ask for fewer, or raise `ulimit -n`"
+            ) from why
         self.process: Process | None = None
 
     def send(self, *words: int) -> None:
@@ -51,7 +56,9 @@ class Channel:
             raise self._gone()
         words = request.unpack(data)
         if words[0] == -errno.ENOMEM:
-            raise MachineError("a worker ran out of memory: use a smaller --memory (limits: `ulimit -v`, cgroup)")
+            raise MachineError(
+                "a worker ran out of memory: use a smaller --memory (limits: `ulimit -v`, cgroup)"
+            )
         if words[0]:
             raise MachineError(f"a worker's request failed: {request.describe(words[0])}")
         return words
@@ -89,13 +96,12 @@ class Crew:
         file: int = -1,
         tmpfs: int = -1,
         children: int = 0,
-        waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the workers.
 
         slots, slot_bytes: how many areas a thread has, and how large each may be; file, tmpfs: descriptors of
-        files to map; children: channels for children that the first thread forks; waiting is called now and
-        then while the loops are compiled. Raises MachineError when they do not start.
+        files to map; children: channels for children that the first thread forks. Raises MachineError when
+        they do not start.
         """
         self.threads = [[Channel(self._gone) for _ in range(threads)] for _ in range(processes)]
         self.children = [Channel(self._gone) for _ in range(children)]
@@ -103,22 +109,30 @@ class Crew:
         pairs = [[[c.inside_request, c.inside_reply] for c in mine] for mine in self.threads]
         spare = [fd for c in self.children for fd in (c.inside_request, c.inside_reply)]
         setup = {
-            "parent": os.getpid(), "pipes": pairs, "slots": slots, "slot_bytes": slot_bytes,
-            "file": file, "tmpfs": tmpfs, "cpus": allowed_cpus(),
+            "parent": os.getpid(),
+            "pipes": pairs,
+            "slots": slots,
+            "slot_bytes": slot_bytes,
+            "file": file,
+            "tmpfs": tmpfs,
+            "cpus": allowed_cpus(),
         }
         inherited = [fd for mine in pairs for pair in mine for fd in pair] + spare
         self._server = subprocess.Popen(
             [sys.executable, "-m", "stress.live.server", json.dumps(setup)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             # A group of its own: Ctrl-C at the terminal shall end us, who then end them in good order.
-            process_group=0, pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
+            process_group=0,
+            pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
             # Its threads would belong to the processes that are measured.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
         for channel in (*given, *self.children):
             channel.close_inside()
         try:
-            self.processes = [Process(pid) for pid in self._wait_ready(waiting)]
+            self.processes = [Process(pid) for pid in self._wait_ready()]
             for process, mine in zip(self.processes, self.threads, strict=True):
                 for channel in mine:
                     channel.process = process
@@ -134,21 +148,23 @@ class Crew:
             line = out.readline()
             if line:
                 ended = json.loads(line)
-                return MachineError(f"worker process {ended['pid']} was killed by {ended['signal']}: out of memory or "
-                                    f"disk space, or killed from outside (see dmesg)")
+                return MachineError(
+                    f"worker process {ended['pid']} was killed by {ended['signal']}: out of memory or "
+                    f"disk space, or killed from outside (see dmesg)"
+                )
         return MachineError("a worker process died")
 
-    def _wait_ready(self, waiting: Callable[[], None]) -> list[int]:
+    def _wait_ready(self) -> list[int]:
         """The pids that the server prints."""
-        assert self._server.stdout is not None and self._server.stderr is not None
-        deadline = time.monotonic() + START_SECONDS
-        while not select.select([self._server.stdout], [], [], 0.1)[0]:
-            waiting()
-            if time.monotonic() > deadline:
-                raise MachineError(f"the worker processes did not start within {START_SECONDS:.0f} s")
+        assert self._server.stdout is not None
+        assert self._server.stderr is not None
+        if not select.select([self._server.stdout], [], [], START_SECONDS)[0]:
+            raise MachineError(f"the worker processes did not start within {START_SECONDS:.0f} s")
         line = self._server.stdout.readline()
         if not line:
-            why = self._server.stderr.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
+            why = self._server.stderr.read().decode(errors="replace").strip().splitlines() or [
+                "no reason given"
+            ]
             raise MachineError(f"the worker processes did not start: {why[-1]}")
         pids: list[int] = json.loads(line)["pids"]
         return pids
@@ -161,9 +177,13 @@ class Crew:
         return [[channel.receive() for channel in mine] for mine in self.threads]
 
     def __enter__(self) -> Crew:
+        """The crew itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all workers."""
         self.close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`pte-stress live --table`: page faults by number of workers on this kernel, as the tables of 2004 have them."""
+"""`pte-stress live --table`: page faults by number of workers as the tables of 2004 have them."""
 
 from __future__ import annotations
 
@@ -95,17 +95,18 @@ def fault_table(
     total = total_pages(budget, most)
     rows: list[Row] = []
     done = 0
-    with contextlib.suppress(KeyboardInterrupt), unnamed_files(
-        total * page_size(), folder, real="file" in kinds, tmpfs="tmpfs" in kinds
-    ) as (file, tmpfs):
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        unnamed_files(total * page_size(), folder, real="file" in kinds, tmpfs="tmpfs" in kinds) as files,
+    ):
         for mode in modes:
             processes, threads = (most, 1) if mode == "processes" else (1, most)
-            with Crew(processes, threads, file=file, tmpfs=tmpfs, waiting=lambda: progress(done)) as crew:
+            with Crew(processes, threads, file=files[0], tmpfs=files[1]) as crew:
                 for kind in kinds:
                     for count in workers:
                         pages = total // count
                         row = Row(kind, mode, count, pages * count * page_size())
-                        # Once more than is counted: the host of a virtual machine may have to find the memory first.
+                        # One more, not counted: a virtual machine may get its memory only now.
                         one_repetition(crew, replace(row), pages)
                         for _ in range(repeat):
                             one_repetition(crew, row, pages)

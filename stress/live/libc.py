@@ -13,35 +13,46 @@ from numba import types
 from numba.core.types import ExternalFunction
 from numba.extending import intrinsic
 
+
+def _symbol(name: str, signature: Any) -> Any:
+    """A C function of the running process; Any, since only compiled code can call it."""
+    return ExternalFunction(name, signature)
+
+
 _i64, _i32, _u64 = types.int64, types.int32, types.uint64
+_pointer_to: Any = types.CPointer
 
-mmap = ExternalFunction("mmap", _i64(_i64, _u64, _i32, _i32, _i32, _i64))
-munmap = ExternalFunction("munmap", _i32(_i64, _u64))
-mremap = ExternalFunction("mremap", _i64(_i64, _u64, _u64, _i32))
-madvise = ExternalFunction("madvise", _i32(_i64, _u64, _i32))
-read = ExternalFunction("read", _i64(_i32, _i64, _u64))
-write = ExternalFunction("write", _i64(_i32, _i64, _u64))
-close = ExternalFunction("close", _i32(_i32))
-fork = ExternalFunction("fork", _i32())
-exit_now = ExternalFunction("_exit", types.void(_i32))
-waitpid = ExternalFunction("waitpid", _i32(_i32, _i64, _i32))
-kill = ExternalFunction("kill", _i32(_i32, _i32))
-pause = ExternalFunction("pause", _i32())
-getpid = ExternalFunction("getpid", _i32())
-getppid = ExternalFunction("getppid", _i32())
-prctl = ExternalFunction("prctl", _i32(_i32, _u64))
-sched_setaffinity = ExternalFunction("sched_setaffinity", _i32(_i32, _u64, _i64))
-clock_gettime = ExternalFunction("clock_gettime", _i32(_i32, _i64))
-getrusage = ExternalFunction("getrusage", _i32(_i32, _i64))
-errno_location = ExternalFunction("__errno_location", types.CPointer(_i32)())
+mmap = _symbol("mmap", _i64(_i64, _u64, _i32, _i32, _i32, _i64))
+munmap = _symbol("munmap", _i32(_i64, _u64))
+mremap = _symbol("mremap", _i64(_i64, _u64, _u64, _i32))
+madvise = _symbol("madvise", _i32(_i64, _u64, _i32))
+read = _symbol("read", _i64(_i32, _i64, _u64))
+write = _symbol("write", _i64(_i32, _i64, _u64))
+close = _symbol("close", _i32(_i32))
+fork = _symbol("fork", _i32())
+exit_now = _symbol("_exit", types.void(_i32))
+waitpid = _symbol("waitpid", _i32(_i32, _i64, _i32))
+kill = _symbol("kill", _i32(_i32, _i32))
+pause = _symbol("pause", _i32())
+getpid = _symbol("getpid", _i32())
+getppid = _symbol("getppid", _i32())
+prctl = _symbol("prctl", _i32(_i32, _u64))
+sched_setaffinity = _symbol("sched_setaffinity", _i32(_i32, _u64, _i64))
+clock_gettime = _symbol("clock_gettime", _i32(_i32, _i64))
+getrusage = _symbol("getrusage", _i32(_i32, _i64))
+errno_location = _symbol("__errno_location", _pointer_to(_i32)())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def as_bytes(typing_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
+@intrinsic
+def _as_bytes(typing_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
     """The bytes from `address` (int64) on, as a pointer to uint8 that compiled code can index."""
-    signature = types.CPointer(types.uint8)(types.int64)
+    signature = _pointer_to(types.uint8)(_i64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
     return signature, generate
+
+
+as_bytes: Any = _as_bytes
+"""as_bytes(address): a pointer to uint8 that compiled code can index."""

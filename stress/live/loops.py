@@ -6,7 +6,8 @@ that it needs is allocated before it starts. Importing this module imports numba
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -35,6 +36,8 @@ from stress.live.request import (
     WHERE,
 )
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 PROT_NONE, PROT_RW = 0, 3
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 1, 2, 0x10, 0x20, 0x4000
 MADV_RANDOM, MADV_DONTNEED = 1, 4
@@ -47,13 +50,17 @@ CMD, DONE, SLOTS, SLOT_BYTES, PAGE, FILE_FD, TMPFS_FD, ARENA, IS_CHILD = range(9
 BENCH_AT, BENCH_PAGES, BENCH_CHILD, RANDOM = range(9, 13)
 STATE_WORDS = 13
 
-compiled: Any = njit(nogil=True, cache=True)
+
+def compiled(function: Function) -> Function:
+    """Compile a function that holds no interpreter lock; the machine code is kept on disk."""
+    made: Any = njit(nogil=True, cache=True)(function)
+    return cast("Function", made)
 
 
 @compiled
 def failed() -> int:
     """The negative errno of the call that just failed."""
-    return -np.int64(errno_location()[0])
+    return -int(errno_location()[0])
 
 
 @compiled
@@ -71,7 +78,7 @@ def map_area(state: Any, kind: int, size: int, address: int, offset: int) -> int
         flags, fd = MAP_SHARED, state[FILE_FD]
     if address != 0:
         flags |= MAP_FIXED
-    at = libc.mmap(address, size, PROT_RW, flags, fd, offset)
+    at: int = libc.mmap(address, size, PROT_RW, flags, fd, offset)
     if at == -1:
         return failed()
     if kind in (FILE, FILE_SHARED):
@@ -91,7 +98,7 @@ def touch(at: int, first: int, count: int, step: int, write: int) -> int:
     else:
         for i in range(first, first + count):
             total += memory[i * step]
-    return total
+    return int(total)
 
 
 @compiled
@@ -123,7 +130,7 @@ def draw(state: Any, below: int) -> int:
     word ^= word >> np.uint64(7)
     word ^= word << np.uint64(17)
     state[RANDOM] = np.int64(word)
-    return np.int64((word >> np.uint64(16)) % np.uint64(below))
+    return int((word >> np.uint64(16)) % np.uint64(below))
 
 
 @compiled
@@ -141,7 +148,7 @@ def fork_and_copy(state: Any, at: int, first: int, count: int) -> int:
 
 
 @compiled
-def churn_once(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, tally: Any) -> int:
+def churn_once(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, tally: Any) -> int:  # noqa: PLR0917
     """One random operation on a random slot; 0 or a negative errno."""
     page = state[PAGE]
     most = state[SLOT_BYTES] // page
@@ -238,7 +245,7 @@ def run(state: Any, clock: Any, usage: Any, reply: Any) -> int:
 
 
 @compiled
-def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, words: Any) -> int:
+def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, words: Any) -> int:  # noqa: PLR0917
     """Serve requests until the other end of the pipe is closed.
 
     state: int64[STATE_WORDS]; where, pages: int64[slots]; cpus: int64[n]; mask: uint64[m], one bit a CPU;
@@ -292,8 +299,14 @@ def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, 
         elif op == WHERE:
             if state[ARENA] == 0:
                 # Twice the room, so that two areas never touch: neighbours of one kind would become one.
-                state[ARENA] = libc.mmap(0, state[SLOTS] * 2 * state[SLOT_BYTES], PROT_NONE,
-                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                state[ARENA] = libc.mmap(
+                    0,
+                    state[SLOTS] * 2 * state[SLOT_BYTES],
+                    PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1,
+                    0,
+                )
                 reply[0] = failed() if state[ARENA] == -1 else 0
             reply[1], reply[2] = state[ARENA], 2 * state[SLOT_BYTES]
         if libc.write(state[DONE], reply.ctypes.data, reply.nbytes) != reply.nbytes:

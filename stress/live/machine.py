@@ -113,8 +113,10 @@ def available_memory(
     except OSError:
         return room
     for folder in folders:
-        for limit_name, used_name in (("memory.max", "memory.current"),
-                                      ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        for limit_name, used_name in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
             limit, used = _read_number(folder / limit_name), _read_number(folder / used_name)
             if limit is None or used is None:
                 continue
@@ -144,5 +146,7 @@ def grant_memory(asked_mib: int | None, usual_mib: int, least: int, room: Room) 
             f"{room.limited_by} has available: ask for at most {most // MIB}"
         )
     if asked_mib * MIB < least:
-        raise UsageError(f"--memory {asked_mib} is too little: at least {-(-least // MIB)} MiB are needed here")
+        raise UsageError(
+            f"--memory {asked_mib} is too little: at least {-(-least // MIB)} MiB are needed here"
+        )
     return asked_mib * MIB

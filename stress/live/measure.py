@@ -47,7 +47,7 @@ class Reader:
 
     def __init__(self, process: Process) -> None:
         """Read `process`."""
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
         self.process = process
         self._psutil = psutil.Process(process.pid)
@@ -67,8 +67,13 @@ class Reader:
         resident, shared = self._timed("statm", process.statm)
         status = self._timed("status", process.status)
         rss = self._timed("psutil", self._psutil.memory_info).rss // page_size()
-        found = {("stat", "rss"): stat.rss, ("statm", "resident"): resident, ("statm", "shared"): shared,
-                 ("status", "VmRSS"): status.rss, ("psutil", "rss"): rss}
+        found = {
+            ("stat", "rss"): stat.rss,
+            ("statm", "resident"): resident,
+            ("statm", "shared"): shared,
+            ("status", "VmRSS"): status.rss,
+            ("psutil", "rss"): rss,
+        }
         kinds = {"RssAnon": status.anon, "RssFile": status.file, "RssShmem": status.shmem}
         return found | {("status", name): pages for name, pages in kinds.items() if pages is not None}
 
@@ -84,9 +89,13 @@ class Reader:
 def true_figures(walked: Resident) -> dict[tuple[str, str], int]:
     """What each figure would be if it were exact."""
     return {
-        ("stat", "rss"): walked.rss, ("statm", "resident"): walked.rss, ("statm", "shared"): walked.shared or 0,
-        ("status", "VmRSS"): walked.rss, ("status", "RssAnon"): walked.anon or 0,
-        ("status", "RssFile"): walked.file or 0, ("status", "RssShmem"): walked.shmem or 0,
+        ("stat", "rss"): walked.rss,
+        ("statm", "resident"): walked.rss,
+        ("statm", "shared"): walked.shared or 0,
+        ("status", "VmRSS"): walked.rss,
+        ("status", "RssAnon"): walked.anon or 0,
+        ("status", "RssFile"): walked.file or 0,
+        ("status", "RssShmem"): walked.shmem or 0,
         ("psutil", "rss"): walked.rss,
     }
 
@@ -109,8 +118,10 @@ def compare_walks(pid: int, mappings: list[truth.Mapping], rolled: int | None) -
     except pagemap.Forbidden as why:
         return rolled - total, f"{names}; pagemap not compared: {why}", differ
     if (anon, other) != (walked.anon, walked.shared):
-        differ.append(f"pid {pid}: smaps has {walked.anon} anonymous and {walked.shared} other pages, "
-                      f"pagemap {anon} and {other}")
+        differ.append(
+            f"pid {pid}: smaps has {walked.anon} anonymous and {walked.shared} other pages, "
+            f"pagemap {anon} and {other}"
+        )
     return rolled - anon - other, f"{names}, pagemap", differ
 
 
@@ -129,12 +140,14 @@ def read_at_rest(outcome: Outcome, reader: Reader) -> None:
             break
         outcome.moved += abs(sum(m.rss for m in after) - sum(m.rss for m in before))
     else:
-        raise MachineError(f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?")
+        raise MachineError(
+            f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?"
+        )
     outcome.walks = walks
     outcome.walks_differ += differ
-    for name, true in true_figures(truth.by_kind(before)).items():
-        if name in figures:
-            outcome.counters[name].errors.append(figures[name] - true)
+    for figure, true in true_figures(truth.by_kind(before)).items():
+        if figure in figures:
+            outcome.counters[figure].errors.append(figures[figure] - true)
     outcome.counters["smaps_rollup", "Rss"].errors.append(off)
     for name, cost in reader.last_us.items():
         outcome.rest_us[name].append(cost)
@@ -164,7 +177,9 @@ def start(crew: Crew, seed: int, threads: int) -> Outcome:
     found = seen(crew.threads[0][0], crew.processes[0])
     ways = decide(version, found)
     counters = {
-        (interface, name): Errors(interface, name, bound(ways[interface], summed, cpus, threads + 1, page_size()))
+        (interface, name): Errors(
+            interface, name, bound(ways[interface], summed, cpus, threads + 1, page_size())
+        )
         for (interface, name), summed in COUNTERS.items()
     }
     return Outcome(release, cpus, page_size(), seed, version, found, ways, counters)
@@ -190,20 +205,22 @@ def measure(
     size = slot_bytes(budget, processes, threads)
     outcome = None
     draw = random.Random(seed)
-    with contextlib.suppress(KeyboardInterrupt), unnamed_files(size, folder) as (file, tmpfs):
-        with Crew(processes, threads, slots=SLOTS, slot_bytes=size, file=file, tmpfs=tmpfs,
-                  waiting=lambda: progress(0)) as crew:
-            outcome = start(crew, seed, threads)
-            readers = [Reader(process) for process in crew.processes]
-            deadline = None if seconds is None else time.monotonic() + seconds
-            while outcome.rounds < rounds and (deadline is None or time.monotonic() < deadline):
-                for mine in crew.threads:
-                    for channel in mine:
-                        channel.send(request.CHURN, draw.getrandbits(62) | 1, OPERATIONS)
-                read_under_load(outcome, crew, readers)
-                wait_at_rest(crew.processes)
-                for reader in readers:
-                    read_at_rest(outcome, reader)
-                outcome.rounds += 1
-                progress(outcome.rounds)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        unnamed_files(size, folder) as (file, tmpfs),
+        Crew(processes, threads, slots=SLOTS, slot_bytes=size, file=file, tmpfs=tmpfs) as crew,
+    ):
+        outcome = start(crew, seed, threads)
+        readers = [Reader(process) for process in crew.processes]
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while outcome.rounds < rounds and (deadline is None or time.monotonic() < deadline):
+            for mine in crew.threads:
+                for channel in mine:
+                    channel.send(request.CHURN, draw.getrandbits(62) | 1, OPERATIONS)
+            read_under_load(outcome, crew, readers)
+            wait_at_rest(crew.processes)
+            for reader in readers:
+                read_at_rest(outcome, reader)
+            outcome.rounds += 1
+            progress(outcome.rounds)
     return outcome if outcome and outcome.rounds else None

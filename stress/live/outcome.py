@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from stress.live.accounting import INTERFACES, Bound, Way
 
 COUNTERS = {
-    ("stat", "rss"): 3, ("statm", "resident"): 3, ("statm", "shared"): 2, ("status", "VmRSS"): 3,
-    ("status", "RssAnon"): 1, ("status", "RssFile"): 1, ("status", "RssShmem"): 1, ("psutil", "rss"): 3,
+    ("stat", "rss"): 3,
+    ("statm", "resident"): 3,
+    ("statm", "shared"): 2,
+    ("status", "VmRSS"): 3,
+    ("status", "RssAnon"): 1,
+    ("status", "RssFile"): 1,
+    ("status", "RssShmem"): 1,
+    ("psutil", "rss"): 3,
     ("smaps_rollup", "Rss"): 3,
 }
 """Every figure that is compared, and how many of the kernel's counters it is the sum of."""

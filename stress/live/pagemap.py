@@ -42,8 +42,20 @@ class _ScanArg(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_uint64)
-        for name in ("size", "flags", "start", "end", "walk_end", "vec", "vec_len", "max_pages",
-                     "category_inverted", "category_mask", "category_anyof_mask", "return_mask")
+        for name in (
+            "size",
+            "flags",
+            "start",
+            "end",
+            "walk_end",
+            "vec",
+            "vec_len",
+            "max_pages",
+            "category_inverted",
+            "category_mask",
+            "category_anyof_mask",
+            "return_mask",
+        )
     )
 
 
@@ -52,9 +64,14 @@ def _scan(fd: int, start: int, end: int, regions: ctypes.Array[_Region]) -> tupl
     anon = other = 0
     while start < end:
         arg = _ScanArg(
-            size=ctypes.sizeof(_ScanArg), start=start, end=end, vec=ctypes.addressof(regions),
-            vec_len=len(regions), category_inverted=PAGE_IS_PFNZERO,
-            category_mask=PAGE_IS_PRESENT | PAGE_IS_PFNZERO, return_mask=PAGE_IS_FILE,
+            size=ctypes.sizeof(_ScanArg),
+            start=start,
+            end=end,
+            vec=ctypes.addressof(regions),
+            vec_len=len(regions),
+            category_inverted=PAGE_IS_PFNZERO,
+            category_mask=PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
+            return_mask=PAGE_IS_FILE,
         )
         filled = fcntl.ioctl(fd, PAGEMAP_SCAN, arg)
         for region in regions[:filled]:
@@ -76,7 +93,9 @@ def _zero_frame() -> int:
         with open("/proc/self/pagemap", "rb", buffering=0) as file:
             entry = int.from_bytes(os.pread(file.fileno(), 8, where // page_size() * 8), "little")
     if not entry & PM_PFRAME:
-        raise Forbidden("without PAGEMAP_SCAN (Linux 6.7) page frame numbers are needed, which takes CAP_SYS_ADMIN")
+        raise Forbidden(
+            "without PAGEMAP_SCAN (Linux 6.7) page frame numbers are needed, which takes CAP_SYS_ADMIN"
+        )
     return entry & PM_PFRAME
 
 

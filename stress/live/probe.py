@@ -18,7 +18,7 @@ from stress.live.proc import Process
 
 FOLDS = 4
 AREA_FOLDS = 10
-"""Folds that fit into the probed area: 1 to start from, FOLDS to look at, 4 to see who keeps them, 1 to spare."""
+"""Folds that fit into the probed area: 1 to start, FOLDS to look at, 4 to see who keeps them."""
 
 
 def probe_pages(cpus: int) -> int:
@@ -47,7 +47,7 @@ class _Area:
 
 
 def _until_jump(area: _Area, read: Callable[[], int]) -> tuple[int, int]:
-    """Touch pages until the figure jumps: how many it took and how far it jumped; (0, 0) when it never did."""
+    """Touch pages until the figure jumps: how many it took, how far it jumped; (0, 0) if it never did."""
     before, start = read(), area.touched
     while not area.full:
         area.touch()

@@ -101,7 +101,9 @@ class Process:
         fields = parse_stat(text)
         self.start_time = fields[19]
         if int(fields[6]) & PF_KTHREAD:
-            raise UsageError(f"pid {pid} ({self.name}) is a kernel thread: it has no memory of its own to watch")
+            raise UsageError(
+                f"pid {pid} ({self.name}) is a kernel thread: it has no memory of its own to watch"
+            )
         if fields[0] in "ZX":
             raise UsageError(f"pid {pid} ({self.name}) is a zombie: it has ended and its memory is gone")
 
@@ -120,8 +122,8 @@ class Process:
             exists = False
         if exists and hidden:
             return MachineError(
-                f"pid {self.pid} exists, but {self.root} is mounted with hidepid={hidden} and hides it: run as its "
-                f"owner, as root, or in the group of the gid= mount option"
+                f"pid {self.pid} exists, but {self.root} is mounted with hidepid={hidden} and hides it: be "
+                f"its owner, root, or in the group of its gid= mount option"
             )
         if exists:
             return MachineError(f"pid {self.pid} exists, but {self.root}/{self.pid}/stat cannot be read")
@@ -149,7 +151,9 @@ class Process:
         if owner == f"uid {os.geteuid()}":
             need = "it is not dumpable or has more capabilities than you; CAP_SYS_PTRACE is needed"
         else:
-            need = f"it shows as {owner}, you are uid {os.geteuid()}; be that user or have CAP_SYS_PTRACE (root)"
+            need = (
+                f"it shows as {owner}, you are uid {os.geteuid()}; be that user or have CAP_SYS_PTRACE (root)"
+            )
         return MachineError(f"no permission to read {self.root}/{self.pid}/{name} of {self.name}: {need}")
 
     def alive(self) -> bool:

@@ -21,14 +21,39 @@ def rounded(value: float | None) -> float | None:
 def live_table(outcome: Outcome, style: str) -> str:
     """Everything that a run of `live` measured, as text; `style` is a table format of tabulate."""
     rows = [
-        [e.interface, e.name, f"{e.now:+d}" if e.now else "0", e.worst, e.median, e.bound.pages,
-         "yes" if e.ok else "NO",
-         rounded(median_us(outcome.rest_us[e.interface])), rounded(median_us(outcome.busy_us[e.interface]))]
+        [
+            e.interface,
+            e.name,
+            f"{e.now:+d}" if e.now else "0",
+            e.worst,
+            e.median,
+            e.bound.pages,
+            "yes" if e.ok else "NO",
+            rounded(median_us(outcome.rest_us[e.interface])),
+            rounded(median_us(outcome.busy_us[e.interface])),
+        ]
         for e in outcome.counters.values()
     ]
-    heads = ["interface", "figure", "error now", "worst", "median", "bound", "within", "read us", "under load"]
-    ways = [[name, str(outcome.version[name]), str(outcome.seen.get(name) or "-"), outcome.counters[key].bound.how]
-            for name, key in {e.interface: k for k, e in reversed(outcome.counters.items())}.items()]
+    heads = [
+        "interface",
+        "figure",
+        "error now",
+        "worst",
+        "median",
+        "bound",
+        "within",
+        "read us",
+        "under load",
+    ]
+    ways = [
+        [
+            name,
+            str(outcome.version[name]),
+            str(outcome.seen.get(name) or "-"),
+            outcome.counters[key].bound.how,
+        ]
+        for name, key in {e.interface: k for k, e in reversed(outcome.counters.items())}.items()
+    ]
     ways.sort(key=lambda row: INTERFACES.index(row[0]))
     lines = [
         f"Linux {outcome.kernel}, {outcome.cpus} CPUs online, {outcome.page} bytes a page; errors in pages, "
@@ -36,7 +61,9 @@ def live_table(outcome: Outcome, style: str) -> str:
         "",
         tabulate(rows, heads, tablefmt=style),
         "",
-        tabulate(ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style),
+        tabulate(
+            ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style
+        ),
         "",
         *disagreements(outcome.version, outcome.seen),
         f"Load: {outcome.hops} hops between CPUs, {outcome.forks} forks, {outcome.busy_reads} reads of every "
@@ -54,25 +81,46 @@ def live_json(outcome: Outcome) -> dict[str, Any]:
     for name in INTERFACES:
         figures = outcome.of(name)
         size = figures[0]
-        interfaces.append({
-            "name": name, "bound_pages": size.bound.pages, "bound": size.bound.how,
-            "now_error_pages": size.now, "worst_error_pages": size.worst, "median_error_pages": size.median,
-            "read_us": rounded(median_us(outcome.rest_us[name])),
-            "read_under_load_us": rounded(median_us(outcome.busy_us[name])),
-            "figures": [
-                {"name": e.name, "bound_pages": e.bound.pages, "now_error_pages": e.now,
-                 "worst_error_pages": e.worst, "median_error_pages": e.median} for e in figures
-            ],
-        })
+        interfaces.append(
+            {
+                "name": name,
+                "bound_pages": size.bound.pages,
+                "bound": size.bound.how,
+                "now_error_pages": size.now,
+                "worst_error_pages": size.worst,
+                "median_error_pages": size.median,
+                "read_us": rounded(median_us(outcome.rest_us[name])),
+                "read_under_load_us": rounded(median_us(outcome.busy_us[name])),
+                "figures": [
+                    {
+                        "name": e.name,
+                        "bound_pages": e.bound.pages,
+                        "now_error_pages": e.now,
+                        "worst_error_pages": e.worst,
+                        "median_error_pages": e.median,
+                    }
+                    for e in figures
+                ],
+            }
+        )
     return {
-        "kernel": outcome.kernel, "cpus": outcome.cpus, "page_size": outcome.page,
+        "kernel": outcome.kernel,
+        "cpus": outcome.cpus,
+        "page_size": outcome.page,
         "accounting": {
-            name: {"by_version": str(outcome.version[name]),
-                   "seen": None if outcome.seen.get(name) is None else str(outcome.seen[name]),
-                   "decided": str(outcome.ways[name])} for name in INTERFACES
+            name: {
+                "by_version": str(outcome.version[name]),
+                "seen": None if outcome.seen.get(name) is None else str(outcome.seen[name]),
+                "decided": str(outcome.ways[name]),
+            }
+            for name in INTERFACES
         },
-        "rounds": outcome.rounds, "interfaces": interfaces, "ok": outcome.ok,
-        "seed": outcome.seed, "walks": outcome.walks, "walks_differ": outcome.walks_differ,
+        "rounds": outcome.rounds,
+        "interfaces": interfaces,
+        "ok": outcome.ok,
+        "seed": outcome.seed,
+        "walks": outcome.walks,
+        "walks_differ": outcome.walks_differ,
         "moved_pages": outcome.moved,
     }
 
@@ -81,10 +129,24 @@ def fault_text(rows: Sequence[Row], style: str) -> str:
     """The fault table in the columns of 2004, for each kind and mode of worker."""
     heads = ["kind", "mode", "Gb", "Rep", "Workers", "User", "System", "Wall", "flt/cpu/s", "fault/wsec"]
     body = [
-        [r.kind, r.mode, f"{r.bytes_once / 2**30:.3f}", r.rep, r.workers, f"{r.user:.3f}s", f"{r.system:.3f}s",
-         f"{r.wall:.3f}s", f"{r.fault_cpu_sec:.3f}", f"{r.fault_wsec:.3f}"] for r in rows
+        [
+            r.kind,
+            r.mode,
+            f"{r.bytes_once / 2**30:.3f}",
+            r.rep,
+            r.workers,
+            f"{r.user:.3f}s",
+            f"{r.system:.3f}s",
+            f"{r.wall:.3f}s",
+            f"{r.fault_cpu_sec:.3f}",
+            f"{r.fault_wsec:.3f}",
+        ]
+        for r in rows
     ]
-    return tabulate(body, heads, tablefmt=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8))
+    text: str = tabulate(
+        body, heads, tablefmt=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8)
+    )
+    return text
 
 
 def fault_json(kernel: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -92,15 +154,28 @@ def fault_json(kernel: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "kernel": kernel,
         "rows": [
-            {"kind": r.kind, "mode": r.mode, "workers": r.workers, "faults": r.faults, "wall": r.wall,
-             "fault_wsec": r.fault_wsec, "bytes": r.bytes_once, "rep": r.rep, "user": r.user, "system": r.system,
-             "fault_cpu_sec": r.fault_cpu_sec} for r in rows
+            {
+                "kind": r.kind,
+                "mode": r.mode,
+                "workers": r.workers,
+                "faults": r.faults,
+                "wall": r.wall,
+                "fault_wsec": r.fault_wsec,
+                "bytes": r.bytes_once,
+                "rep": r.rep,
+                "user": r.user,
+                "system": r.system,
+                "fault_cpu_sec": r.fault_cpu_sec,
+            }
+            for r in rows
         ],
     }
 
 
-SAMPLE_HEAD = f"{'time':>8} {'pid':>8} {'VmRSS':>9} {'stat':>9} {'walk':>9} {'off':>6} {'stat off':>8} " \
-              f"{'moved':>6} {'read us':>8} {'walk us':>9}  name"
+SAMPLE_HEAD = (
+    f"{'time':>8} {'pid':>8} {'VmRSS':>9} {'stat':>9} {'walk':>9} {'off':>6} {'stat off':>8} "
+    f"{'moved':>6} {'read us':>8} {'walk us':>9}  name"
+)
 
 
 def sample_line(sample: Sample) -> str:
@@ -115,7 +190,8 @@ def sample_line(sample: Sample) -> str:
 def sum_line(samples: Sequence[Sample]) -> str:
     """The sum of one sample of each of several processes; pages that they share count more than once."""
     return (
-        f"{samples[0].at:8.2f} {'all':>8} {sum(s.vmrss for s in samples):9d} {sum(s.stat for s in samples):9d} "
+        f"{samples[0].at:8.2f} {'all':>8} {sum(s.vmrss for s in samples):9d} "
+        f"{sum(s.stat for s in samples):9d} "
         f"{sum(s.walk for s in samples):9d} {sum(s.off(s.vmrss) for s in samples):6d} "
         f"{sum(s.off(s.stat) for s in samples):8d} {sum(s.moved for s in samples):6d} "
         f"{sum(s.vmrss_us for s in samples):8.1f} {sum(s.walk_us for s in samples):9.1f}"
@@ -125,10 +201,18 @@ def sum_line(samples: Sequence[Sample]) -> str:
 def sample_json(sample: Sample, page: int) -> dict[str, Any]:
     """The object that `live --pid --json` prints for one sample."""
     return {
-        "time": round(sample.at, 3), "pid": sample.pid, "name": sample.name, "page_size": page,
-        "vmrss_pages": sample.vmrss, "stat_pages": sample.stat, "walk_pages": sample.walk,
-        "error_pages": sample.off(sample.vmrss), "stat_error_pages": sample.off(sample.stat),
-        "moved_pages": sample.moved, "read_us": rounded(sample.vmrss_us), "walk_us": rounded(sample.walk_us),
+        "time": round(sample.at, 3),
+        "pid": sample.pid,
+        "name": sample.name,
+        "page_size": page,
+        "vmrss_pages": sample.vmrss,
+        "stat_pages": sample.stat,
+        "walk_pages": sample.walk,
+        "error_pages": sample.off(sample.vmrss),
+        "stat_error_pages": sample.off(sample.stat),
+        "moved_pages": sample.moved,
+        "read_us": rounded(sample.vmrss_us),
+        "walk_us": rounded(sample.walk_us),
         "walk": sample.source,
     }
 
@@ -138,7 +222,31 @@ def watch_summary(samples: Mapping[int, Sequence[Sample]], style: str) -> str:
     body = []
     for pid, taken in samples.items():
         s = summary(taken)
-        body.append([pid, taken[-1].name, s["samples"], s["vmrss_worst"], s["vmrss_median"], s["stat_worst"],
-                     s["stat_median"], rounded(s["vmrss_us"]), rounded(s["walk_us"]), taken[-1].source])
-    heads = ["pid", "name", "samples", "VmRSS worst", "median", "stat worst", "median", "read us", "walk us", "walk"]
-    return tabulate(body, heads, tablefmt=style)
+        body.append(
+            [
+                pid,
+                taken[-1].name,
+                s["samples"],
+                s["vmrss_worst"],
+                s["vmrss_median"],
+                s["stat_worst"],
+                s["stat_median"],
+                rounded(s["vmrss_us"]),
+                rounded(s["walk_us"]),
+                taken[-1].source,
+            ]
+        )
+    heads = [
+        "pid",
+        "name",
+        "samples",
+        "VmRSS worst",
+        "median",
+        "stat worst",
+        "median",
+        "read us",
+        "walk us",
+        "walk",
+    ]
+    text: str = tabulate(body, heads, tablefmt=style)
+    return text

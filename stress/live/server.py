@@ -46,8 +46,13 @@ def thread_arguments(setup: dict[str, Any], fds: list[int]) -> tuple[Any, ...]:
     state[loops.FILE_FD], state[loops.TMPFS_FD] = setup["file"], setup["tmpfs"]
     cpus = np.array(setup["cpus"], np.int64)
     return (
-        state, np.full(setup["slots"], 0, np.int64), np.full(setup["slots"], 0, np.int64), cpus,
-        np.full(int(cpus.max()) // 64 + 1, 0, np.uint64), np.full((2, 18), 0, np.int64), np.full((4, 8), 0, np.int64),
+        state,
+        np.full(setup["slots"], 0, np.int64),
+        np.full(setup["slots"], 0, np.int64),
+        cpus,
+        np.full(int(cpus.max()) // 64 + 1, 0, np.uint64),
+        np.full((2, 18), 0, np.int64),
+        np.full((4, 8), 0, np.int64),
     )
 
 
@@ -78,7 +83,9 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             die_with(me)
-            for other in (fd for n, theirs in enumerate(pipes) if n != number for pair in theirs for fd in pair):
+            for other in (
+                fd for n, theirs in enumerate(pipes) if n != number for pair in theirs for fd in pair
+            ):
                 os.close(other)
             work(setup, mine)
             os._exit(0)

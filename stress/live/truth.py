@@ -18,7 +18,7 @@ from stress.live.proc import Process, Resident, parse_kib, read_file
 SHMEM_NAMES = ("/dev/zero (deleted)", "/SYSV", "/memfd:", "/dev/shm/")
 
 KERNEL_HALF = 1 << 63
-"""Addresses from here on are the kernel's: x86 shows its vsyscall page there, which is in no page table of ours."""
+"""Addresses from here on are the kernel's: x86 shows its vsyscall page there, in no page table of ours."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,16 @@ def parse_smaps(text: bytes) -> list[Mapping]:
         if name == "VmFlags":
             start, end = (int(part, 16) for part in head[0].split("-"))
             path = head[5] if len(head) > 5 else ""
-            found.append(Mapping(
-                start, end, fields["Rss"] // per_page, fields["Anonymous"] // per_page,
-                head[3] in shmem_devices() or path.startswith(SHMEM_NAMES),
-                not {"pf", "ht"} & set(value.split()) and start < KERNEL_HALF,
-            ))
+            found.append(
+                Mapping(
+                    start,
+                    end,
+                    fields["Rss"] // per_page,
+                    fields["Anonymous"] // per_page,
+                    head[3] in shmem_devices() or path.startswith(SHMEM_NAMES),
+                    not {"pf", "ht"} & set(value.split()) and start < KERNEL_HALF,
+                )
+            )
         elif line.endswith(" kB"):
             fields[name] = int(value.split()[0])
         elif "-" in name:

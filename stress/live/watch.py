@@ -38,7 +38,7 @@ class Sample:
 
 
 def take(process: Process, start: float) -> Sample:
-    """Look at a process: walk, counters, walk. Raises ProcessEnded, or MachineError when it may not be read."""
+    """Look at a process: walk, counters, walk. Raises ProcessEnded, MachineError when refused."""
     before, _ = rollup(process)
     clock = time.perf_counter_ns()
     status = process.status()
@@ -48,8 +48,16 @@ def take(process: Process, start: float) -> Sample:
     walk, source = rollup(process)
     end = time.perf_counter_ns()
     return Sample(
-        time.monotonic() - start, process.pid, process.name, status.rss, stat.rss, walk, walk - before,
-        (read - clock) / 1000, (end - walk_start) / 1000, source,
+        time.monotonic() - start,
+        process.pid,
+        process.name,
+        status.rss,
+        stat.rss,
+        walk,
+        walk - before,
+        (read - clock) / 1000,
+        (end - walk_start) / 1000,
+        source,
     )
 
 
@@ -69,7 +77,7 @@ class Watch:
 
     def _find_children(self, note: Callable[[str], None]) -> None:
         """Add the descendants of what is watched."""
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
         for pid in list(self._watched):
             try:
@@ -88,7 +96,7 @@ class Watch:
                     note(f"left out: {why}")
 
     def tick(self, start: float, note: Callable[[str], None]) -> list[Sample]:
-        """One sample of every process that still runs. Raises MachineError when a named one may not be read."""
+        """One sample of every process that still runs. Raises MachineError when a named one is refused."""
         if self.tree:
             self._find_children(note)
         taken = []
@@ -98,7 +106,10 @@ class Watch:
             except ProcessEnded as why:
                 del self._watched[pid]
                 had = len(self.samples.get(pid, []))
-                note(f"{why}; " + (f"its last sample, number {had}, is kept" if had else "no sample of it was taken"))
+                note(
+                    f"{why}; "
+                    + (f"its last sample, number {had}, is kept" if had else "no sample of it was taken")
+                )
                 continue
             except MachineError as why:
                 if pid in self.pids:
@@ -129,8 +140,11 @@ def summary(samples: Sequence[Sample]) -> dict[str, float]:
     vmrss = [abs(s.off(s.vmrss)) for s in samples]
     stat = [abs(s.off(s.stat)) for s in samples]
     return {
-        "samples": len(samples), "vmrss_worst": max(vmrss), "vmrss_median": statistics.median(vmrss),
-        "stat_worst": max(stat), "stat_median": statistics.median(stat),
+        "samples": len(samples),
+        "vmrss_worst": max(vmrss),
+        "vmrss_median": statistics.median(vmrss),
+        "stat_worst": max(stat),
+        "stat_median": statistics.median(stat),
         "vmrss_us": statistics.median(s.vmrss_us for s in samples),
         "walk_us": statistics.median(s.walk_us for s in samples),
     }
