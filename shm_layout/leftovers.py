@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shm_layout.available import SHM
 from shm_layout.creator import alive, creator_of
+from stress.errors import MachineError
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,15 @@ def stale() -> list[Leftover]:
     """Return the segments and semaphores of dead creators, by name, that this user may remove.
 
     A creator is dead when no process has its pid, or one that started at another time. Other users' files
-    are left out: what hides a process from us (hidepid, a pid namespace) would make it look dead.
+    are left out: a process that is hidden from us (hidepid of proc(5)) would look dead. Raises MachineError
+    when there is no /dev/shm.
     """
+    try:
+        entries = sorted(os.scandir(SHM), key=lambda entry: entry.name)
+    except OSError as e:
+        raise MachineError(f"cannot list {SHM} ({e.strerror}): mount a tmpfs there") from None
     found = []
-    for entry in sorted(os.scandir(SHM), key=lambda entry: entry.name) if SHM.is_dir() else []:
+    for entry in entries:
         creator = creator_of(entry.name)
         if creator is None or alive(*creator):
             continue

@@ -1,0 +1,5 @@
+"""`python -m stress` is `pte-stress`."""
+
+from stress.cli import main
+
+main()

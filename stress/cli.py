@@ -1,0 +1,128 @@
+"""The command line: a table of commands, each imported only when it runs, and one way to report errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from stress import __version__
+from stress.errors import PteStressError
+from stress.nearest import did_you_mean
+
+PROGRAM = "pte-stress"
+
+
+class Entry(NamedTuple):
+    """Where a command is, as ``module:attribute``, and its line in the help of the program."""
+
+    where: str
+    help: str
+
+
+_TABLE = """
+run      stress.workers.command:run             Stress a design with worker processes; check it.
+explore  stress.explore.command:explore         Try every interleaving of one small workload.
+hunt     stress.explore.hunt_command:hunt       Let Hypothesis look for workloads that break a design.
+review   stress.findings.command:review         The findings: broken as posted, sound when corrected.
+rss      stress.rss_command:rss                 The rss designs side by side: error, update and read cost.
+table    stress.workers.table_command:table     Faults by number of workers, in the columns of 2004.
+live     stress.live.command:live               The running kernel: how far VmRSS is off, what reading costs.
+replay   stress.explore.replay_command:replay   Run a saved counterexample again.
+layout   stress.layout_command:layout           Where every field lies, cache line by cache line.
+clean    stress.clean_command:clean             Remove what dead runs left in /dev/shm.
+"""
+
+_ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
+COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
+
+
+class LazyGroup(click.Group):
+    """A group whose help needs none of its commands, and whose errors are one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].where.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one is near."""
+        if args[0] not in COMMANDS:
+            raise click.UsageError(f"no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table; importing the commands for it would take a second."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run the command that `args` names and exit with its status.
+
+        A command ends with status 0, or another that it gives to `ctx.exit`. Errors: `exit_status` of a
+        PteStressError, 2 for what click refuses, 130 when interrupted, 141 when nobody reads the output.
+        """
+        try:
+            status = self._status(list(sys.argv[1:] if args is None else args), extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still in the buffer is flushed at exit, and must not complain then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 128 + signal.SIGPIPE
+        except KeyboardInterrupt:
+            status = 128 + signal.SIGINT
+            click.echo(f"\n{PROGRAM}: interrupted", err=True)
+        sys.exit(status)
+
+    def _status(self, args: list[str], extra: dict[str, Any]) -> int:
+        try:
+            with self.make_context(PROGRAM, args, **extra) as ctx:
+                self.invoke(ctx)
+        except click.exceptions.Exit as e:
+            return e.exit_code
+        except click.ClickException as e:
+            hint = f"; see `{e.ctx.command_path} --help`" if isinstance(e, click.UsageError) and e.ctx else ""
+            return _report(e.format_message().rstrip(".") + hint, e.exit_code)
+        except PteStressError as e:
+            return _report(str(e), e.exit_status)
+        return 0
+
+
+def _report(message: str, status: int) -> int:
+    click.echo(f"{PROGRAM}: error: {' '.join(message.split())}", err=True)
+    return status
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Stress, explore and measure page-fault paths and resident-set counters.
+
+    Exit status: 0 fine, 1 a check failed, 2 wrong usage or input, 3 the machine cannot do it.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

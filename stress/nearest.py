@@ -1,0 +1,13 @@
+"""The name that a user may have meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean X?`` for the known name nearest to `name`, or all names when none is near."""
+    known = list(known)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(known)}"

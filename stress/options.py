@@ -1,0 +1,48 @@
+"""Options that every command has: decorators, so that they are named and explained the same everywhere."""
+
+from __future__ import annotations
+
+import random
+
+import click
+
+from stress.errors import UsageError
+from stress.nearest import did_you_mean
+
+SEEDS = 2**32
+"""Seeds are 0 to SEEDS - 1: short enough to type again."""
+
+
+def _table_format(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from tabulate import tabulate_formats
+
+    if value not in tabulate_formats:
+        raise UsageError(f"no table format {value!r}{did_you_mean(value, tabulate_formats)}")
+    return value
+
+
+def _seed(context: click.Context, parameter: click.Parameter, value: int | None) -> int:
+    return random.SystemRandom().randrange(SEEDS) if value is None else value
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+"""Passes ``as_json: bool``."""
+
+format_option = click.option(
+    "--format",
+    "table_format",
+    default="simple",
+    show_default=True,
+    metavar="NAME",
+    callback=_table_format,
+    help="Style of the tables: plain, github, tsv, html, ... (any of tabulate's).",
+)
+"""Passes ``table_format: str``, a name that tabulate knows."""
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, SEEDS - 1),
+    callback=_seed,
+    help="Where everything random comes from.  [default: drawn, and printed]",
+)
+"""Passes ``seed: int``, drawn by the operating system when it is not given."""

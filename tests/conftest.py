@@ -1,0 +1,41 @@
+"""What all tests share: a /dev/shm that is left as it was found.
+
+Compiled code is cached where Numba puts it (NUMBA_CACHE_DIR when set, else beside the sources or in the
+user's cache), which all test processes share.
+"""
+
+import fcntl
+import gc
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shm_layout import creator
+
+SHM = Path("/dev/shm")
+
+
+def made_by(pid):
+    """Return the names of what process `pid` created in /dev/shm and did not remove."""
+    return sorted(f for f in os.listdir(SHM) if (creator.creator_of(f) or (None,))[0] == pid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shm_as_found():
+    """Fail at the end when this process or a child that it has not ended left something behind."""
+    yield
+    gc.collect()
+    pids = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
+    left = [file for pid in pids for file in made_by(pid)]
+    assert not left, f"left in /dev/shm: {left}"
+
+
+@pytest.fixture
+def cleaning_alone():
+    """Keep other test processes from removing leftovers that this test looks for."""
+    with (Path(tempfile.gettempdir()) / f"pte-stress-tests.{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,228 @@
+"""The command line as a whole: light help, one line for each error, exit statuses, and `clean`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stress import __version__, cli
+from stress.errors import MachineError, PteStressError, UsageError
+from stress.nearest import did_you_mean
+from stress.options import SEEDS, format_option, json_option, seed_option
+
+HEAVY = ["numba", "numpy", "rich", "tabulate", "hypothesis", "psutil", "posix_ipc"]
+
+
+def program(*args, code=None, **kwargs):
+    """Run `pte-stress args` as a process of its own, or Python `code` in its place."""
+    command = [sys.executable, *(["-c", textwrap.dedent(code)] if code else ["-m", "stress"]), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **kwargs)
+
+
+def in_process(*args):
+    return CliRunner().invoke(cli.main, args)
+
+
+@pytest.fixture
+def probe(monkeypatch):
+    """Make a function into the command `probe` for the length of a test."""
+
+    def add(function, *decorators):
+        for decorator in decorators:
+            function = decorator(function)
+        command = click.command()(function)
+        monkeypatch.setattr(sys.modules[__name__], "command_on_trial", command, raising=False)
+        monkeypatch.setitem(cli.COMMANDS, "probe", cli.Entry(f"{__name__}:command_on_trial", "On trial."))
+
+    return add
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "clean --help", "nonsense"])
+def test_help_imports_nothing_heavy(option):
+    code = f"""
+        import sys
+        sys.argv = ["pte-stress", *{option.split()!r}]
+        try:
+            import stress.__main__
+        finally:
+            print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+    """
+    assert program(code=code).stderr.splitlines()[-1] == "[]"
+
+
+def test_help_lists_every_command():
+    shown = in_process("--help")
+    assert shown.exit_code == 0
+    commands = shown.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in commands] == list(cli.COMMANDS)
+    assert [line.split(maxsplit=1)[1] for line in commands] == [entry.help for entry in cli.COMMANDS.values()]
+    assert in_process().stdout == shown.stdout
+
+
+def test_version():
+    assert program("--version").stdout == f"pte-stress, version {__version__}\n"
+
+
+def test_the_installed_command_is_the_same():
+    script = Path(sys.executable).parent / "pte-stress"
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == program("--help").stdout
+
+
+WRONG = {
+    ("cleen",): "no command 'cleen'; did you mean clean?",
+    ("xyzzy",): "no command 'xyzzy'; there is run, explore, ",
+    ("--frobnicate",): "No such option",
+    ("clean", "--jsno"): "No such option",
+    ("clean", "--format"): "requires an argument",
+    ("clean", "--format", "htlm"): "no table format 'htlm'; did you mean html?",
+    ("clean", "now"): "unexpected extra argument (now); see `pte-stress clean --help`",
+}
+
+
+@pytest.mark.parametrize("args", WRONG)
+def test_wrong_usage_is_one_line(args):
+    done = program(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("pte-stress: error: ")
+    assert done.stderr.count("\n") == 1
+    assert WRONG[args] in done.stderr
+
+
+@pytest.mark.parametrize(("error", "status"), [(PteStressError, 1), (UsageError, 2), (MachineError, 3)])
+def test_errors_carry_their_status(error, status, probe):
+    def fail():
+        raise error("it broke\n  in two lines")
+
+    probe(fail)
+    done = in_process("probe")
+    assert (done.exit_code, done.stdout) == (status, "")
+    assert done.stderr == "pte-stress: error: it broke in two lines\n"
+
+
+@pytest.mark.parametrize("status", [0, 1, 7])
+def test_a_command_chooses_its_status(status, probe):
+    def check():
+        click.echo("done")
+        click.get_current_context().exit(status)
+
+    probe(check)
+    done = in_process("probe")
+    assert (done.exit_code, done.output) == (status, "done\n")
+
+
+def test_a_bug_is_not_hidden(probe):
+    def fail():
+        raise ZeroDivisionError
+
+    probe(fail)
+    assert isinstance(in_process("probe").exception, ZeroDivisionError)
+
+
+LONG = """
+    import sys, time
+    import click
+    from stress import cli
+
+    @click.command()
+    def probe():
+        print("started", flush=True)
+        {}
+
+    cli.COMMANDS["probe"] = cli.Entry("__main__:probe", "")
+    cli.main(["probe"])
+"""
+
+
+def test_interrupted():
+    code = textwrap.dedent(LONG.format("time.sleep(60)"))
+    command = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as child:
+        assert child.stdout.readline() == "started\n"
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert stderr.strip() == "pte-stress: interrupted"
+
+
+@pytest.mark.parametrize("printing", ["while True: print('x' * 100)", "input(); print('at exit')"])
+def test_nobody_reads_the_output(printing):
+    """Both when a print fails and when only the last flush does."""
+    command = [sys.executable, "-c", textwrap.dedent(LONG.format(printing))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        assert child.stdout.readline() == "started\n"
+        child.stdout.close()
+        child.stdin.write("\n")
+        child.stdin.close()
+        assert child.stderr.read() == ""
+    assert child.returncode == 141
+
+
+def test_options(probe):
+    def show(**given):
+        click.echo(json.dumps(given))
+
+    probe(show, json_option, format_option, seed_option)
+    default = json.loads(in_process("probe").output)
+    assert default.keys() == {"as_json", "table_format", "seed"}
+    assert (default["as_json"], default["table_format"]) == (False, "simple")
+    assert 0 <= default["seed"] < SEEDS
+    given = json.loads(in_process("probe", "--json", "--format", "github", "--seed", "0").output)
+    assert given == {"as_json": True, "table_format": "github", "seed": 0}
+    assert len({json.loads(in_process("probe").output)["seed"] for _ in range(5)}) > 1
+    for bad in ("-1", str(SEEDS), "x"):
+        assert in_process("probe", "--seed", bad).exit_code == 2
+
+
+@settings(max_examples=100)
+@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, unique=True), st.data())
+def test_the_nearest_name_to_a_known_one_is_itself(known, data):
+    name = data.draw(st.sampled_from(known))
+    assert did_you_mean(name, known) == f"; did you mean {name}?"
+    assert did_you_mean("0123456789", known) == f"; there is {', '.join(known)}"
+
+
+@pytest.fixture
+def leftover(cleaning_alone):
+    """A file of 24 bytes as a dead run leaves it: of our pid, but made before this process began."""
+    path = Path(f"/dev/shm/pte-stress.{os.getpid()}.1.77.run")
+    path.write_bytes(bytes(24))
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_clean_json(leftover):
+    done = in_process("clean", "--json")
+    answer = json.loads(done.stdout)
+    assert {"name": leftover.name, "bytes": 24, "pid": os.getpid()} in answer["removed"]
+    assert answer["bytes"] == sum(one["bytes"] for one in answer["removed"])
+    assert not leftover.exists()
+
+
+def test_clean_table(leftover):
+    done = in_process("clean", "--format", "tsv")
+    head, *rows, summary = done.stdout.splitlines()
+    assert head.split() == ["name", "bytes", "pid"]
+    assert [leftover.name, "24", str(os.getpid())] in [row.split() for row in rows]
+    assert summary.startswith(f"removed {len(rows)}, ")
+    assert not leftover.exists()
+    assert "nothing to remove" in in_process("clean").stdout
+
+
+def test_clean_without_shm(monkeypatch, tmp_path):
+    monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path / "gone")
+    done = in_process("clean")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(f"pte-stress: error: cannot list {tmp_path / 'gone'} (No such file")
