@@ -24,7 +24,7 @@ INDEX = st.integers(0, WORDS - 1)
 HALF = st.integers(0, 1)
 
 
-@njit(cache=True)
+@njit  # not cached: Numba would not see that the lowering has changed
 def compiled(m, op, i, h, a, b):  # noqa: PLR0917
     """Do operation number `op`; -1 for those that return nothing."""
     if op == 0:
