@@ -7,7 +7,6 @@ user's cache), which all test processes share.
 import fcntl
 import gc
 import os
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -36,6 +35,7 @@ def _shm_as_found():
 @pytest.fixture
 def cleaning_alone():
     """Keep other test processes from removing leftovers that this test looks for."""
-    with (Path(tempfile.gettempdir()) / f"pte-stress-tests.{os.geteuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    shm = os.open(SHM, os.O_RDONLY)
+    fcntl.flock(shm, fcntl.LOCK_EX)  # of all test runs on this machine
+    yield
+    os.close(shm)
