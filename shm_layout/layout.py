@@ -1,0 +1,148 @@
+"""Offsets of all fields, computed from the declarations, a machine and a placement."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shm_layout import structs
+from shm_layout.machine import Machine
+from shm_layout.placement import AS_POSTED, Placement, grouped
+from shm_layout.structs import FIRST_WORD, LINE_WORDS, STRUCTS, Field, Struct
+from shm_layout.words import Words
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where the instances of one structure lie: index of the first, stride and offsets in words."""
+
+    struct: Struct
+    start: int
+    stride: int
+    count: int
+    offsets: Mapping[str, int]
+
+    @property
+    def end(self) -> int:
+        """Index of the word behind the last instance."""
+        return self.start + self.stride * self.count
+
+    def index(self, instance: int, name: str) -> int:
+        """Index of a field of one instance. Raises `IndexError` for an instance that is not there."""
+        if not 0 <= instance < self.count:
+            raise IndexError(f"{self.struct.name} {instance}: there are {self.count}")
+        return self.start + instance * self.stride + self.offsets[name]
+
+
+def _round_up(words: int) -> int:
+    return -(-words // LINE_WORDS) * LINE_WORDS
+
+
+def _offsets(struct: Struct, placement: Placement) -> tuple[dict[str, int], int]:
+    groups = grouped(placement, struct.name)
+    if groups is None:
+        return {f.name: i for i, f in enumerate(struct.fields)}, len(struct.fields)
+    offsets: dict[str, int] = {}
+    place = 0
+    for group in groups:
+        place = _round_up(place)
+        for name in group:
+            offsets[name] = place
+            place += 1
+    return offsets, _round_up(place)
+
+
+class Layout:
+    """Where everything lies in the memory of one machine.
+
+    ``words``: size of the memory in words of 8 bytes, header included. ``regions``: by structure name.
+    ``more`` gives the number of instances of structures that the machine does not know, by name: those of
+    the workers, or of a user's design.
+    """
+
+    def __init__(
+        self, machine: Machine, placement: Placement = AS_POSTED, more: Mapping[str, int] | None = None
+    ) -> None:
+        """Compute the layout. Regions begin on a cache line."""
+        self.machine = machine
+        self.placement = placement
+        counts = {
+            "mm_struct": machine.mms,
+            "task_struct": machine.tasks,
+            "cpu": machine.cpus,
+            "zone": 1,
+            "page": machine.frames,
+            "pte": machine.mms * machine.ptes,
+            "written": machine.mms * machine.ptes if machine.ghost else 0,
+            "swap": machine.swap,
+            "page_cache": machine.private_file + machine.shared_file,
+            "mmu_cache": machine.cpus * machine.mms * machine.ptes if machine.mmu else 0,
+            **(more or {}),
+        }
+        self.regions: dict[str, Region] = {}
+        place = FIRST_WORD
+        for name, struct in STRUCTS.items():
+            offsets, stride = _offsets(struct, placement)
+            region = Region(struct, _round_up(place), stride, counts.get(name, 0), offsets)
+            self.regions[name] = region
+            place = region.end
+        self.words = _round_up(place)
+
+    def constants(self) -> dict[int, int]:
+        """Value of every constant, by its index in the memory."""
+        machine = self.machine
+        values = {
+            structs.PAE: int(machine.arch == "pae"),
+            structs.ABOVE_4G: int(machine.above_4g),
+            structs.NR_PTES: machine.ptes,
+            structs.ANON_END: machine.anon,
+            structs.PRIVATE_END: machine.anon + machine.private_file,
+            structs.MMU: int(machine.mmu),
+            structs.GHOST: int(machine.ghost),
+            structs.BATCH: machine.batch,
+            structs.TASK_DEPTH: machine.task_depth,
+        }
+        for region in self.regions.values():
+            values[region.struct.stride] = region.stride
+            values[region.struct.count] = region.count
+            for f in region.struct.fields:
+                values[f.constant] = region.start + region.offsets[f.name]
+        return values
+
+    def write_constants(self, m: Words) -> None:
+        """Write the constants into the memory."""
+        for index, value in self.constants().items():
+            m[index] = value
+
+    def field_at(self, index: int) -> tuple[Field, int] | None:
+        """The field that lies at an index, and the instance; None for padding and what no structure holds."""
+        for region in self.regions.values():
+            if region.start <= index < region.end:
+                instance, offset = divmod(index - region.start, region.stride)
+                for f in region.struct.fields:
+                    if region.offsets[f.name] == offset:
+                        return f, instance
+        return None
+
+    def describe(self, index: int) -> str:
+        """A word of the memory as people name it: ``mm 0 rss``, ``pte 1:3`` (mm 1, virtual page 3)."""
+        found = self.field_at(index)
+        if found is None:
+            return f"word {index}"
+        f, instance = found
+        name = next(r.struct.name for r in self.regions.values() if f in r.struct.fields)
+        if name in ("pte", "written"):
+            mm, address = divmod(instance, self.machine.ptes)
+            return f"{name} {mm}:{address}"
+        if name == "mmu_cache":
+            cpu, rest = divmod(instance, self.machine.mms * self.machine.ptes)
+            mm, address = divmod(rest, self.machine.ptes)
+            return f"mmu_cache of cpu {cpu} {mm}:{address}"
+        short = name.removesuffix("_struct")
+        return f"{short} {f.name}" if name == "zone" else f"{short} {instance} {f.name}"
+
+    def hash(self) -> int:
+        """63 bits that change when any field lies elsewhere or the machine is another one."""
+        text = repr((self.machine, self.placement.name, sorted(self.constants().items())))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

@@ -1,0 +1,58 @@
+"""The size and kind of the modelled machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ARCHES = ("64", "pae")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the layout is computed from.
+
+    ``cpus``: CPUs, each with a stack of ``task_depth`` tasks. ``mms``: address spaces, of which mm 0 is the one
+    that all CPUs start on. ``anon``, ``private_file``, ``shared_file``: virtual pages of each mm by kind of
+    mapping, in this order. ``frames``: page frames, frame 0 (the zero page) among them. ``swap``: slots.
+    ``batch``: batch of per-CPU counters, pages. ``above_4g``: frames lie above 4 GiB. ``mmu``: update_mmu_cache
+    loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`.
+    """
+
+    cpus: int
+    mms: int
+    anon: int
+    private_file: int = 0
+    shared_file: int = 0
+    frames: int = 0
+    swap: int = 0
+    arch: str = "64"
+    above_4g: bool = True
+    mmu: bool = False
+    ghost: bool = False
+    batch: int = 32
+    task_depth: int = 3
+
+    def __post_init__(self) -> None:
+        """Check that the machine can exist. Raises `ValueError`."""
+        if self.arch not in ARCHES:
+            raise ValueError(f"arch {self.arch!r}: it is one of {', '.join(ARCHES)}")
+        for name in ("cpus", "mms", "task_depth", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("anon", "private_file", "shared_file", "swap"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.ptes < 1:
+            raise ValueError("an mm needs at least one virtual page")
+        if self.frames < 2:
+            raise ValueError("at least 2 frames: the zero page and one to give out")
+
+    @property
+    def ptes(self) -> int:
+        """Virtual pages of an mm."""
+        return self.anon + self.private_file + self.shared_file
+
+    @property
+    def tasks(self) -> int:
+        """Task structures."""
+        return self.cpus * self.task_depth

@@ -1,0 +1,188 @@
+"""Every structure of the modelled machine and every field, declared once, with kernel names.
+
+The memory is an array ``m`` of 64-bit words. Its first words are the segment's header; behind it lie the
+*constants* of a layout: for each field one word that holds the index of that field in instance 0 of its
+structure, for each structure its stride (words from one instance to the next) and the number of
+instances, and the parameters of the machine. A step finds a field through them, so one compiled step
+serves every machine and every placement::
+
+    at(m, MM_RSS, MM_STRIDE, mm)            # index of mm->rss
+
+What only one CPU touches, its *registers*, lies apart in an array ``r`` of `REGISTERS` words
+(`shm_layout.registers`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shm_layout.words import Words
+
+HEADER_WORDS = 16
+"""Words of the segment's header, see `shm_layout.segment`."""
+
+CONSTANT_WORDS = 176
+"""Words set aside for the constants behind the header: a multiple of a cache line."""
+
+FIRST_WORD = HEADER_WORDS + CONSTANT_WORDS
+"""Index of the first word that a run may change."""
+
+LINE_WORDS = 8
+"""Words in a cache line of 64 bytes."""
+
+_next_constant = HEADER_WORDS
+
+
+def _constant() -> int:
+    global _next_constant
+    _next_constant += 1
+    if _next_constant > FIRST_WORD:
+        raise RuntimeError(f"more than {CONSTANT_WORDS} constants: raise CONSTANT_WORDS")
+    return _next_constant - 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One word of a structure.
+
+    ``constant`` is the index of the constant that says where the field lies; ``writers`` names the
+    operations that write it; ``holds`` says what the value means to the explorer: ``word`` (a plain
+    number), ``task`` (a task number, 0 for none, else number + 1) and so on.
+    """
+
+    name: str
+    constant: int
+    writers: str
+    doc: str
+    holds: str
+
+
+@dataclass
+class Struct:
+    """A structure of one-word fields, of which the machine has a number of instances."""
+
+    name: str
+    doc: str
+    stride: int = field(default_factory=_constant)
+    count: int = field(default_factory=_constant)
+    fields: list[Field] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Enter the structure in `STRUCTS`."""
+        STRUCTS[self.name] = self
+
+    def word(self, name: str, writers: str, doc: str, holds: str = "word") -> int:
+        """Declare a field and return its constant. A user's design may add fields of its own."""
+        known = [f for f in self.fields if f.name == name]
+        if known:
+            return known[0].constant
+        constant = _constant()
+        self.fields.append(Field(name, constant, writers, doc, holds))
+        return constant
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that describes the machine as a whole."""
+
+    name: str
+    constant: int
+    doc: str
+
+
+STRUCTS: dict[str, Struct] = {}
+PARAMETERS: dict[str, Parameter] = {}
+
+
+def parameter(name: str, doc: str) -> int:
+    """Declare a parameter of the machine and return the index of its constant."""
+    if name not in PARAMETERS:
+        PARAMETERS[name] = Parameter(name, _constant(), doc)
+    return PARAMETERS[name].constant
+
+
+def at(m: Words, field_constant: int, stride_constant: int, instance: int) -> int:
+    """Index in ``m`` of a field of one instance of its structure."""
+    return m[field_constant] + instance * m[stride_constant]
+
+
+# Parameters of the machine
+
+PAE = parameter("pae", "1 when a pte is two 32-bit halves (arch=pae)")
+ABOVE_4G = parameter("above_4g", "1 when page frame numbers go past 4 GiB")
+NR_PTES = parameter("nr_ptes", "virtual pages of an mm")
+ANON_END = parameter("anon_end", "first virtual page that is not in the private anonymous area")
+PRIVATE_END = parameter("private_end", "first virtual page that is not privately mapped: shared file from here")
+MMU = parameter("mmu", "1 when update_mmu_cache loads a cache of translations (mmu=hash)")
+GHOST = parameter("ghost", "1 when `written` is kept (explore)")
+STOP = parameter("stop", "set by the launcher: workers end, even those that wait")
+BATCH = parameter("batch", "batch of per-CPU counters, in pages")
+TASK_DEPTH = parameter("task_depth", "tasks that one CPU can have started, one above the other")
+
+# mm_struct
+
+mm_struct = Struct("mm_struct", "an address space")
+MM_STRIDE, NR_MMS = mm_struct.stride, mm_struct.count
+MM_MMAP_SEM = mm_struct.word(
+    "mmap_sem", "every fault, zap, fork", "readers; with WRITER_WAITS or WRITER in the high bits"
+)
+MM_PAGE_TABLE_LOCK = mm_struct.word("page_table_lock", "whoever takes it", "0 free, 1 held")
+MM_RSS = mm_struct.word("rss", "by the design's counter", "pages resident, as far as counted here")
+MM_ANON_RSS = mm_struct.word("anon_rss", "by the design's counter", "anonymous pages among them")
+MM_USERS = mm_struct.word("mm_users", "fork, clone, exit, /proc reads", "users; 0: the mm is free")
+MM_TASK_LIST = mm_struct.word("task_list", "clone, fork, exec, exit", "first task on the list, + 1", "task")
+
+# task_struct
+
+task_struct = Struct("task_struct", "a thread")
+TASK_STRIDE, NR_TASKS = task_struct.stride, task_struct.count
+TASK_MM = task_struct.word("mm", "the task: clone, fork, exec, use_mm", "number of the mm")
+TASK_RSS = task_struct.word("rss", "the task: faults", "pages that the task counted")
+TASK_ANON_RSS = task_struct.word("anon_rss", "the task: faults", "anonymous pages that the task counted")
+TASK_NEXT = task_struct.word("next", "clone and exit of neighbours", "next task on the list, + 1", "task")
+TASK_PREV = task_struct.word("prev", "clone and exit of neighbours", "previous task, + 1", "task")
+TASK_FLAGS = task_struct.word("flags", "the task", "PF_BORROWED_MM")
+
+# what a CPU shows to others
+
+cpu_struct = Struct("cpu", "what one CPU shows to the others")
+CPU_STRIDE, NR_CPUS = cpu_struct.stride, cpu_struct.count
+CPU_RCU = cpu_struct.word("rcu", "the CPU: /proc reads", "1 inside rcu_read_lock")
+
+# what the allocator and the caches share
+
+zone_struct = Struct("zone", "locks of the page cache and the swap cache, held within one step")
+TREE_LOCK = zone_struct.word("tree_lock", "swap-in, swap-out, file faults, truncate", "0 free, 1 held")
+
+# page
+
+page_struct = Struct("page", "a page frame; frame 0 is the reserved zero page")
+PAGE_STRIDE, NR_PAGES = page_struct.stride, page_struct.count
+PAGE_FLAGS = page_struct.word("flags", "allocator, LRU, rmap", "PG_* bits; the swap slot + 1 above bit 32")
+PAGE_COUNT = page_struct.word("count", "get_page, put_page", "references")
+PAGE_MAPCOUNT = page_struct.word("mapcount", "rmap", "ptes that map the page")
+PAGE_CONTENT = page_struct.word("content", "allocator, user", "(virtual page + 1) << 16, + version written")
+
+# one pte, one word: mm number * nr_ptes + virtual page
+
+pte_struct = Struct("pte", "page-table entries: of mm 0, of mm 1, ...")
+PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or a swap entry")
+PTE_STRIDE = pte_struct.stride
+
+written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
+WRITTEN = written_struct.word("written", "user", "content that the user wrote to that virtual page and expects back, 0 for none")
+WRITTEN_STRIDE = written_struct.stride
+
+swap_struct = Struct("swap", "a slot of the swap area")
+SWAP_STRIDE, NR_SWAP = swap_struct.stride, swap_struct.count
+SWAP_COUNT = swap_struct.word("count", "swap-out, swap-in, fork, zap", "references: swap entries and the swap cache")
+SWAP_PAGE = swap_struct.word("page", "swap-out, swap-in", "frame in the swap cache, 0 for none")
+SWAP_CONTENT = swap_struct.word("content", "swap-out", "the content, as in page")
+
+file_struct = Struct("page_cache", "page cache of the mapped file: one word a page")
+FILE_STRIDE, NR_FILE = file_struct.stride, file_struct.count
+FILE_PAGE = file_struct.word("frame", "file faults, truncate", "frame that holds the file's page, 0 for none")
+
+mmu_struct = Struct("mmu_cache", "translations that a CPU's MMU cache holds: cpu, then mm, then virtual page")
+MMU_ENTRY = mmu_struct.word("entry", "update_mmu_cache, flushes of all CPUs", "the pte loaded, 0 for none")
+MMU_STRIDE = mmu_struct.stride

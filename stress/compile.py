@@ -1,0 +1,102 @@
+"""Compiling steps: from plain Python to machine code by Numba, kept on disk between runs.
+
+An engine writes the source of the functions that it needs (a loop over the programs of one design, a table of
+steps) and has them compiled by `compiled_module`. The file is named after a hash of everything that goes into the
+machine code, so what is found on disk is never out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import numba
+from numba.extending import register_jitable
+
+import shm_layout.lowering  # noqa: F401  (atomic operations compile from here on)
+from shm_layout.structs import at
+from stress.program import Assembled
+from stress.step import StepFunction, helpers
+
+_registered: set[Callable[..., object]] = set()
+
+
+def _register_helpers() -> None:
+    for function in (at, *helpers()):
+        if function not in _registered:
+            _registered.add(function)
+            register_jitable(function)
+
+
+@cache
+def dispatcher(function: Callable[..., Any]) -> Any:
+    """The compiled form of a step or of any other plain function of the memory."""
+    _register_helpers()
+    return numba.njit(function)
+
+
+def cache_folder() -> Path:
+    """Where generated source and machine code are kept: NUMBA_CACHE_DIR, else the user's cache folder."""
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    if configured:
+        return Path(configured) / "pte-stress"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "pte-stress"
+
+
+def _source_files(functions: Iterable[Callable[..., Any]]) -> list[Path]:
+    """Files that the machine code is made from: those of both packages' steps, and those of the functions."""
+    root = Path(__file__).resolve().parent
+    files = {*(root / "kernel").rglob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
+    files |= {root / name for name in ("step.py", "labels.py", "oops.py", "compile.py")}
+    files |= {Path(inspect.getfile(f)).resolve() for f in functions}
+    return sorted(files)
+
+
+def source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
+    """A hash of generated source, of all files that steps lie in, and of the versions that compile them."""
+    digest = hashlib.sha256()
+    for text in (source, sys.version, numba.__version__, llvmlite.__version__):
+        digest.update(text.encode())
+    for path in _source_files(functions):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def compiled_module(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
+    """Compile generated source; ``functions`` are the steps it calls, by the names it uses for them.
+
+    The source decorates what it defines with ``@njit`` (a decorator in its namespace, with the cache on) and
+    calls atomic operations through its parameters' steps only. Returns its namespace. Machine code is made
+    when a function is first called, or read from `cache_folder`.
+    """
+    path = cache_folder() / f"{name}_{source_hash(source, functions.values())}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(source)
+        part.replace(path)
+    module = ModuleType(path.stem)
+    sys.modules[path.stem] = module  # machine code read from disk looks its module up by name
+    namespace = vars(module)
+    namespace.update({key: dispatcher(f) for key, f in functions.items()})
+    namespace.update(njit=numba.njit(cache=True, nogil=True), __file__=str(path))
+    exec(compile(source, str(path), "exec"), namespace)
+    return namespace
+
+
+def name_steps(programs: Iterable[Assembled]) -> dict[StepFunction, str]:
+    """A name for every step of these programs, unlike all others, in the order of their first use."""
+    names: dict[StepFunction, str] = {}
+    for program in programs:
+        for function in program.steps:
+            names.setdefault(function, f"s{len(names)}_{getattr(function, '__name__', 'step')}")
+    return names

@@ -1,0 +1,146 @@
+"""What a design is: data. A name, a year, a source, and one program per operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from stress.program import Program
+
+OPERATIONS: tuple[str, ...] = (
+    "fault",
+    "zap",
+    "fork",
+    "clone",
+    "exit",
+    "exec",
+    "swap_out",
+    "truncate",
+    "access_process_vm",
+    "use_mm",
+    "statm",
+    "status",
+    "stat",
+    "tick",
+    "precise",
+)
+"""The operations that a design may have, in the order of their numbers (register R_OP holds number + 1).
+
+``get_rss``, the single pass over the counters that is held against the page table at rest, is what
+``statm`` reads, or ``precise`` where a design has it. A user's design may have operations of other names.
+"""
+
+READS = ("statm", "status", "stat")
+"""Operations whose R_RESIDENT and R_SHARED check `read_regular` and `read_pair` look at."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far an approximate counter may be off at rest.
+
+    ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
+    the design promises nothing.
+    """
+
+    formula: str
+    pages: Callable[[int, int, int], int | None]
+
+
+def _zero(cpus: int, threads: int, batch: int) -> int:
+    return 0
+
+
+def _none(cpus: int, threads: int, batch: int) -> None:
+    return None
+
+
+EXACT = Bound("0", _zero)
+NO_BOUND = Bound("none", _none)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One named change that made a design from another: what it mends, in a sentence."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design of the fault path and of its counters.
+
+    ``programs`` maps operations to programs; ``edits`` are the changes since ``base``. ``checks`` are
+    further checks that the design brings along, see `stress.checks`.
+    """
+
+    name: str
+    year: int
+    source: str
+    summary: str
+    programs: Mapping[str, Program]
+    bound: Bound = EXACT
+    base: str | None = None
+    edits: tuple[Edit, ...] = ()
+    checks: tuple[Callable[..., int], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Make the programs read-only."""
+        object.__setattr__(self, "programs", MappingProxyType(dict(self.programs)))
+
+    def __reduce__(self) -> tuple[Callable[..., Design], tuple[object, ...]]:
+        """Pickle by fields: steps go by their module and name."""
+        return (
+            Design,
+            (
+                self.name,
+                self.year,
+                self.source,
+                self.summary,
+                dict(self.programs),
+                self.bound,
+                self.base,
+                self.edits,
+                self.checks,
+            ),
+        )
+
+    def edit(
+        self,
+        edit_name: str = "",
+        why: str = "",
+        /,
+        *,
+        name: str | None = None,
+        **programs: Callable[[Program], Program],
+    ) -> Design:
+        """A design that differs in these operations alone.
+
+        Each keyword names an operation and gives a function of its program: `design.edit(fault=lambda p:
+        p.swap(lru_cache_add_active, page_add_anon_rmap))`. ``edit_name`` and ``why`` are kept in `edits`.
+        Raises `ValueError` when the design has no such operation, or the edit fits nowhere.
+        """
+        changed = dict(self.programs)
+        for operation, change in programs.items():
+            if operation not in changed:
+                raise ValueError(f"design {self.name} has no operation {operation}")
+            changed[operation] = Program(*change(changed[operation]))
+        edits = self.edits if name is None else ()
+        if edit_name:
+            edits = (*edits, Edit(edit_name, why))
+        return replace(
+            self,
+            name=name or self.name,
+            base=self.name if name else self.base,
+            programs=changed,
+            edits=edits,
+        )
+
+    def with_programs(self, **programs: Program) -> Design:
+        """The design with these operations added or replaced."""
+        return replace(self, programs={**self.programs, **programs})
+
+    def without(self, *operations: str) -> Design:
+        """The design without these operations."""
+        return replace(self, programs={k: p for k, p in self.programs.items() if k not in operations})

@@ -1,0 +1,27 @@
+"""The designs, one file each: a file's design is found under the file's name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from stress.design import Design
+
+PARTS = ("build", "counter")
+"""Files of this folder that hold no design."""
+
+
+def names() -> list[str]:
+    """Names of all designs that come with the program."""
+    return sorted(i.name for i in pkgutil.iter_modules(__path__) if i.name not in PARTS)
+
+
+@cache
+def get(name: str) -> Design:
+    """The design of that name. Raises `KeyError` when there is none."""
+    if name not in names():
+        raise KeyError(name)
+    design = importlib.import_module(f"{__name__}.{name}").DESIGN
+    assert isinstance(design, Design)
+    return design

@@ -1,0 +1,1 @@
+"""The steps: one file per file of the kernel, with the kernel's names."""

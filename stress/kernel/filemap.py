@@ -1,0 +1,63 @@
+"""The mapped file: its page cache and truncation (mm/filemap.c, mm/truncate.c)."""
+
+from __future__ import annotations
+
+from shm_layout.atomic import fetch_or, read_once, write_once
+from shm_layout.registers import R_ADDRESS, R_PAGE
+from shm_layout.structs import ANON_END, FILE_PAGE, FILE_STRIDE, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.words import Words
+from stress.kernel.page_alloc import alloc_page, fresh_content, get_page, put_page
+from stress.kernel.pgtable import PG_FILE, PG_LRU
+from stress.kernel.swap_state import tree_lock, tree_unlock
+from stress.labels import OUT
+from stress.step import DONE, NEXT, helper, step
+
+
+@helper
+def file_word(m: Words, address: int) -> int:
+    """Index of the page cache's word for the file page that is mapped at a virtual page."""
+    return at(m, FILE_PAGE, FILE_STRIDE, address - m[ANON_END])
+
+
+@step
+def filemap_nopage(m: Words, r: Words) -> int:
+    """new_page = vma->vm_ops->nopage(): find the page or read it, with a reference; `out` without memory."""
+    tree_lock(m)
+    word = file_word(m, r[R_ADDRESS])
+    frame = read_once(m, word)
+    if frame != 0:
+        get_page(m, frame)
+    else:
+        frame = alloc_page(m, r, fresh_content(r[R_ADDRESS]), 2)
+        if frame >= 0:
+            fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_FILE | PG_LRU)
+            write_once(m, word, frame)
+    tree_unlock(m)
+    r[R_PAGE] = frame
+    return NEXT if frame >= 0 else OUT
+
+
+@step
+def find_get_page(m: Words, r: Words) -> int:
+    """Truncate finds the page that it is to remove; the operation ends when there is none."""
+    if r[R_ADDRESS] < m[ANON_END]:
+        return DONE
+    tree_lock(m)
+    frame = read_once(m, file_word(m, r[R_ADDRESS]))
+    if frame != 0:
+        get_page(m, frame)
+    tree_unlock(m)
+    r[R_PAGE] = frame
+    return NEXT if frame != 0 else DONE
+
+
+@step
+def truncate_complete_page(m: Words, r: Words) -> int:
+    """remove_from_page_cache: the cache's reference is dropped, unless somebody else truncated it already."""
+    tree_lock(m)
+    word = file_word(m, r[R_ADDRESS])
+    if read_once(m, word) == r[R_PAGE]:
+        write_once(m, word, 0)
+        put_page(m, r, r[R_PAGE])
+    tree_unlock(m)
+    return NEXT

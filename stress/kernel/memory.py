@@ -1,0 +1,238 @@
+"""Faults and zaps (mm/memory.c): the steps between the accesses to the pte and the counting."""
+
+from __future__ import annotations
+
+from shm_layout.atomic import cmpxchg, load, write_once
+from shm_layout.registers import (
+    R_ADDRESS,
+    R_CURRENT,
+    R_END,
+    R_ENTRY,
+    R_FREED,
+    R_MM,
+    R_NEW,
+    R_OLD_PAGE,
+    R_PAGE,
+    R_SLOT,
+    R_WRITE,
+)
+from shm_layout.structs import (
+    ANON_END,
+    GHOST,
+    PAGE_CONTENT,
+    PAGE_COUNT,
+    PAGE_STRIDE,
+    PRIVATE_END,
+    PTE,
+    TASK_MM,
+    TASK_STRIDE,
+    WRITTEN,
+    at,
+)
+from shm_layout.words import Words
+from stress.kernel.page_alloc import fresh_content
+from stress.kernel.pgtable import (
+    DIRTY,
+    PRESENT,
+    WRITABLE,
+    YOUNG,
+    ZERO_PAGE,
+    mk_pte,
+    pte_at,
+    pte_counted,
+    pte_page,
+    pte_present,
+    pte_to_slot,
+)
+from stress.kernel.rmap import page_anon
+from stress.kernel.swap_state import read_swap_page, swap_free
+from stress.labels import (
+    COPY,
+    DO_ANONYMOUS_PAGE,
+    DO_NO_PAGE,
+    DO_SWAP_PAGE,
+    DO_WP_PAGE,
+    DO_ZERO_PAGE,
+    MAPPED,
+    NEXT_PTE,
+    OUT,
+    OUT_UNLOCK,
+    PTE_PRESENT,
+    SKIP,
+    SWAP_ENTRY,
+)
+from stress.oops import PFN_VALID, oops
+from stress.step import NEXT, helper, step
+
+
+@helper
+def written_at(m: Words, mm: int, address: int) -> int:
+    """Index of the word that says whether the user wrote to that virtual page; only where `GHOST` is set."""
+    return m[WRITTEN] + pte_at(m, mm, address) - m[PTE]
+
+
+@step(private=True)
+def mmap_current(m: Words, r: Words) -> int:
+    """mm = current->mm: the fault is the task's own."""
+    r[R_MM] = m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
+    return NEXT
+
+
+@step(private=True)
+def handle_pte_fault(m: Words, r: Words) -> int:
+    """handle_pte_fault(): which kind of fault the entry that was read makes this."""
+    entry = r[R_ENTRY]
+    if pte_present(entry):
+        return DO_WP_PAGE if r[R_WRITE] != 0 and (entry & WRITABLE) == 0 else PTE_PRESENT
+    if entry != 0:
+        return DO_SWAP_PAGE
+    if r[R_ADDRESS] >= m[ANON_END]:
+        return DO_NO_PAGE
+    return DO_ANONYMOUS_PAGE if r[R_WRITE] != 0 else DO_ZERO_PAGE
+
+
+@step(private=True)
+def mk_anon_pte(m: Words, r: Words) -> int:
+    """entry = maybe_mkwrite(pte_mkdirty(mk_pte(page))): private memory just written to."""
+    r[R_NEW] = mk_pte(m, r[R_PAGE], WRITABLE | DIRTY | YOUNG)
+    return NEXT
+
+
+@step(private=True)
+def mk_zero_pte(m: Words, r: Words) -> int:
+    """entry = pte_wrprotect(mk_pte(ZERO_PAGE))."""
+    r[R_NEW] = mk_pte(m, ZERO_PAGE, YOUNG)
+    return NEXT
+
+
+@step(private=True)
+def mk_file_pte(m: Words, r: Words) -> int:
+    """The entry for a page of the file: a shared mapping may write to it, a private one not."""
+    shared = WRITABLE if r[R_ADDRESS] >= m[PRIVATE_END] else 0
+    r[R_NEW] = mk_pte(m, r[R_PAGE], YOUNG | shared | (DIRTY if r[R_WRITE] != 0 else 0))
+    return NEXT
+
+
+@step(private=True)
+def mk_swapped_pte(m: Words, r: Words) -> int:
+    """The entry for a page that was swapped in: not writable, so that do_wp_page decides at the next write."""
+    r[R_NEW] = mk_pte(m, r[R_PAGE], YOUNG)
+    return NEXT
+
+
+@step(private=True)
+def mk_young_pte(m: Words, r: Words) -> int:
+    """entry = pte_mkyoung(entry), and pte_mkdirty on a write access."""
+    r[R_NEW] = r[R_ENTRY] | YOUNG | (DIRTY if r[R_WRITE] != 0 else 0)
+    return NEXT
+
+
+@step(private=True)
+def mk_reused_pte(m: Words, r: Words) -> int:
+    """entry = maybe_mkwrite(pte_mkyoung(pte_mkdirty(entry))): do_wp_page keeps the page."""
+    r[R_NEW] = r[R_ENTRY] | WRITABLE | DIRTY | YOUNG
+    return NEXT
+
+
+@step(private=True)
+def wp_pfn_valid(m: Words, r: Words) -> int:
+    """do_wp_page: if (!pfn_valid(pte_pfn(entry))), complain and let the process be killed."""
+    r[R_OLD_PAGE] = pte_page(m, r[R_ENTRY])
+    if r[R_OLD_PAGE] >= 0:
+        return NEXT
+    oops(r, PFN_VALID)
+    return OUT_UNLOCK
+
+
+@step
+def can_share_page(m: Words, r: Words) -> int:
+    """do_wp_page: an anonymous page that nobody else maps or holds is reused; else to `copy`.
+
+    The zero page is never reused. PageAnon cannot change while the page is mapped.
+    """
+    frame = r[R_OLD_PAGE]
+    if frame == ZERO_PAGE or not page_anon(m, frame):
+        return COPY
+    return NEXT if load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 1 else COPY
+
+
+@step(private=True)
+def if_reserved(m: Words, r: Words) -> int:
+    """if (PageReserved(old_page)), the zero page; else to `mapped`."""
+    return NEXT if r[R_OLD_PAGE] == ZERO_PAGE else MAPPED
+
+
+@step(private=True)
+def if_write_to_private(m: Words, r: Words) -> int:
+    """do_no_page: a write to a private mapping makes a copy (go on), anything else maps the page (`mapped`)."""
+    if r[R_WRITE] != 0 and r[R_ADDRESS] < m[PRIVATE_END]:
+        r[R_OLD_PAGE] = r[R_PAGE]
+        return NEXT
+    return MAPPED
+
+
+@step
+def swapin(m: Words, r: Words) -> int:
+    """do_swap_page: find the page in the swap cache or read it; to `out` when the slot holds nothing (any more)."""
+    r[R_PAGE] = read_swap_page(m, r, pte_to_slot(r[R_ENTRY]))
+    return NEXT if r[R_PAGE] >= 0 else OUT
+
+
+@step
+def swap_free_entry(m: Words, r: Words) -> int:
+    """swap_free(pte_to_swp_entry(entry))."""
+    swap_free(m, r, pte_to_slot(r[R_ENTRY]))
+    return NEXT
+
+
+@step
+def user_access(m: Words, r: Words) -> int:
+    """The instruction that faulted runs again: the hardware walks the page table and the store is made.
+
+    A write that finds no writable pte would fault again; here the operation just ends. Where `GHOST` is set
+    every write makes a new version of the content, so that an old one shows.
+    """
+    if r[R_WRITE] == 0:
+        return NEXT
+    entry = load(m, pte_at(m, r[R_MM], r[R_ADDRESS]))
+    if (entry & (PRESENT | WRITABLE)) != (PRESENT | WRITABLE) or pte_counted(m, entry) == 0:
+        return NEXT
+    word = at(m, PAGE_CONTENT, PAGE_STRIDE, pte_page(m, entry))
+    content = load(m, word)
+    if m[GHOST] == 0:
+        fresh = fresh_content(r[R_ADDRESS])
+        if content == fresh:
+            cmpxchg(m, word, fresh, fresh + 1)
+    elif r[R_ADDRESS] < m[PRIVATE_END]:
+        write_once(m, word, content + 1)
+        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), content + 1)
+    return NEXT
+
+
+@step(private=True)
+def zap_entry(m: Words, r: Words) -> int:
+    """zap_pte_range: what the entry was that has been cleared. The user no longer expects its data."""
+    if m[GHOST] != 0:
+        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), 0)
+    entry = r[R_ENTRY]
+    if not pte_present(entry):
+        return SKIP if entry == 0 else SWAP_ENTRY
+    r[R_PAGE] = pte_page(m, entry)
+    return NEXT if r[R_PAGE] > ZERO_PAGE else SKIP
+
+
+@step(private=True)
+def count_freed(m: Words, r: Words) -> int:
+    """tlb->freed++."""
+    r[R_FREED] = r[R_FREED] + 1
+    return NEXT
+
+
+@step(private=True)
+def next_pte(m: Words, r: Words) -> int:
+    """} while (address += PAGE_SIZE, address < end)."""
+    r[R_ADDRESS] = r[R_ADDRESS] + 1
+    r[R_ENTRY] = 0
+    r[R_PAGE] = 0
+    r[R_SLOT] = 0
+    return NEXT_PTE if r[R_ADDRESS] < r[R_END] else NEXT

@@ -1,0 +1,155 @@
+"""Frames: found, referenced, given back (mm/page_alloc.c, mm/swap.c).
+
+The allocator's own locking is not in question: taking a frame is one step. In workers a frame is claimed by
+one cmpxchg of its flags, from the CPU's own range first; in the explorer it is the lowest free frame, so
+that a frame is used again as soon as can be.
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, load, read_once, write_once, xchg
+from shm_layout.registers import (
+    R_ADDRESS,
+    R_FRAME_END,
+    R_FRAME_FIRST,
+    R_FRAME_HAND,
+    R_OLD_PAGE,
+    R_PAGE,
+)
+from shm_layout.structs import (
+    NR_PAGES,
+    PAGE_CONTENT,
+    PAGE_COUNT,
+    PAGE_FLAGS,
+    PAGE_MAPCOUNT,
+    PAGE_STRIDE,
+    at,
+)
+from shm_layout.words import Words
+from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LRU, ZERO_PAGE
+from stress.labels import OUT
+from stress.oops import PAGE_REFS, oops
+from stress.step import NEXT, helper, step
+
+
+CONTENT_SHIFT = 16
+"""In `PAGE_CONTENT`: the virtual page + 1 from this bit on, the version of what the user wrote below."""
+
+
+@helper
+def fresh_content(address: int) -> int:
+    """Content of a page that was cleared or read for this virtual page: version 0, see `PAGE_CONTENT`."""
+    return (address + 1) << CONTENT_SHIFT
+
+
+@helper
+def content_address(content: int) -> int:
+    """Virtual page that a content belongs to (page->index), -1 for no content."""
+    return (content >> CONTENT_SHIFT) - 1
+
+
+@helper
+def claim_frame(m: Words, frame: int) -> bool:
+    """Take this frame if it is free."""
+    flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+    return read_once(m, flags) == PG_FREE and cmpxchg(m, flags, PG_FREE, 0) == PG_FREE
+
+
+@helper
+def find_frame(m: Words, r: Words) -> int:
+    """A frame that was free and is ours now, or -1 when there is none."""
+    hand = r[R_FRAME_HAND]
+    for _ in range(r[R_FRAME_END] - r[R_FRAME_FIRST]):
+        frame = hand
+        hand += 1
+        if hand == r[R_FRAME_END]:
+            hand = r[R_FRAME_FIRST]
+        if claim_frame(m, frame):
+            r[R_FRAME_HAND] = hand
+            return frame
+    for frame in range(1, m[NR_PAGES]):
+        if claim_frame(m, frame):
+            return frame
+    return -1
+
+
+@helper
+def alloc_page(m: Words, r: Words, content: int, references: int) -> int:
+    """A frame with this content and count, or -1: nobody else can see it yet."""
+    frame = find_frame(m, r)
+    if frame >= 0:
+        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != 0:
+            oops(r, PAGE_REFS)
+        write_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), references)
+        write_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame), 0)
+        write_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame), content)
+    return frame
+
+
+@helper
+def get_page(m: Words, frame: int) -> None:
+    """page_cache_get: the zero page is reserved and not counted."""
+    if frame != ZERO_PAGE:
+        fetch_add(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), 1)
+
+
+@helper
+def put_page(m: Words, r: Words, frame: int) -> None:
+    """page_cache_release: the last reference takes the page off the LRU and frees it."""
+    if frame == ZERO_PAGE:
+        return
+    count = fetch_add(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), -1) - 1
+    if count < 0:
+        oops(r, PAGE_REFS)
+    if count == 0:
+        if load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != 0:
+            oops(r, PAGE_REFS)
+        flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+        fetch_and(m, flags, ~(PG_LRU | PG_ACTIVE))
+        write_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame), 0)
+        if (xchg(m, flags, PG_FREE) & (PG_FREE | PG_LRU)) != 0:
+            oops(r, PAGE_REFS)
+
+
+@step
+def alloc_zeroed_page(m: Words, r: Words) -> int:
+    """page = alloc_zeroed_user_highpage(): a cleared page for R_ADDRESS; to `out` when there is none."""
+    r[R_PAGE] = alloc_page(m, r, fresh_content(r[R_ADDRESS]), 1)
+    return NEXT if r[R_PAGE] >= 0 else OUT
+
+
+@step
+def alloc_copy(m: Words, r: Words) -> int:
+    """new_page = alloc_page(); copy_cow_page(): a copy of R_OLD_PAGE; to `out` when there is none.
+
+    A copy of the zero page is a cleared page.
+    """
+    content = fresh_content(r[R_ADDRESS])
+    if r[R_OLD_PAGE] != ZERO_PAGE:
+        content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, r[R_OLD_PAGE]))
+    r[R_PAGE] = alloc_page(m, r, content, 1)
+    if r[R_PAGE] >= 0:
+        return NEXT
+    put_page(m, r, r[R_OLD_PAGE])
+    return OUT
+
+
+@step
+def page_cache_get(m: Words, r: Words) -> int:
+    """page_cache_get(old_page): a reference for the time of the copy."""
+    get_page(m, r[R_OLD_PAGE])
+    return NEXT
+
+
+@step
+def page_cache_release(m: Words, r: Words) -> int:
+    """page_cache_release(page)."""
+    put_page(m, r, r[R_PAGE])
+    return NEXT
+
+
+@step
+def page_cache_release_old(m: Words, r: Words) -> int:
+    """page_cache_release(old_page)."""
+    put_page(m, r, r[R_OLD_PAGE])
+    return NEXT

@@ -1,0 +1,116 @@
+"""The format of a pte (include/asm-i386/pgtable.h): flags, page frame numbers, swap entries.
+
+A pte is one 64-bit word. On arch=pae it is written and read as two halves unless an operation of the
+cmpxchg8b family is used. Bit 0 present, 1 writable, 5 young (accessed), 6 dirty; the page frame number from
+bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half (posted.md, PAE).
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import read_once
+from shm_layout.structs import ABOVE_4G, NR_PAGES, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, PTE, at
+from shm_layout.words import Words
+from stress.step import helper
+
+PRESENT = 1
+WRITABLE = 2
+YOUNG = 0x20
+DIRTY = 0x40
+FLAGS = 0xFFF
+LOW = 0xFFFFFFFF
+"""Mask of the low half."""
+
+ZERO_PAGE = 0
+"""Frame of the reserved zero page: mapped for reads of untouched memory, never counted."""
+
+PG_LRU = 1
+PG_ACTIVE = 2
+PG_REFERENCED = 4
+PG_DIRTY = 8
+PG_ANON = 16
+PG_SWAPCACHE = 32
+PG_FILE = 64
+"""The page belongs to the mapped file: known from the moment the page is found or read."""
+PG_FREE = 128
+"""The page is in the allocator's hands."""
+PG_RESERVED = 256
+SLOT_SHIFT = 32
+"""page->private: the swap slot + 1, above this bit of flags."""
+
+
+@helper
+def pte_at(m: Words, mm: int, address: int) -> int:
+    """Index of the pte of a virtual page of an mm."""
+    return m[PTE] + mm * m[NR_PTES] + address
+
+
+@helper
+def page_to_pfn(m: Words, frame: int) -> int:
+    """Page frame number of a frame: unlike for frames 0, 1, ... if pages lie above 4 GiB.
+
+    Then even frames lie from 4 GiB on and odd ones from 8 GiB on, so that the high half of a pte matters
+    and most mixtures of two halves name a frame that does not exist.
+    """
+    number = frame + 1
+    if m[ABOVE_4G] == 0:
+        return number
+    return (number & 0xFFFFF) | ((1 + (frame & 1) + ((number >> 20) << 2)) << 20)
+
+
+@helper
+def pfn_to_page(m: Words, pfn: int) -> int:
+    """Frame with that page frame number, or -1 when there is none (pfn_valid)."""
+    number = pfn
+    if m[ABOVE_4G] != 0:
+        number = (pfn & 0xFFFFF) | ((pfn >> 22) << 20)
+    frame = number - 1
+    if 0 <= frame < m[NR_PAGES] and page_to_pfn(m, frame) == pfn:
+        return frame
+    return -1
+
+
+@helper
+def mk_pte(m: Words, frame: int, flags: int) -> int:
+    """A present pte for a frame."""
+    return (page_to_pfn(m, frame) << 12) | PRESENT | flags
+
+
+@helper
+def pte_page(m: Words, entry: int) -> int:
+    """Frame that a present pte names, or -1 when there is no such frame."""
+    return pfn_to_page(m, entry >> 12)
+
+
+@helper
+def pte_present(entry: int) -> bool:
+    """The present bit lies in the low half."""
+    return (entry & PRESENT) != 0
+
+
+@helper
+def swp_entry(slot: int) -> int:
+    """The pte for a swap slot."""
+    return (slot + 1) << 32
+
+
+@helper
+def pte_to_slot(entry: int) -> int:
+    """Slot that a swap entry names; it need not exist."""
+    return (entry >> 32) - 1
+
+
+@helper
+def pte_counted(m: Words, entry: int) -> int:
+    """1 when rss counts this pte: present, and neither the zero page nor a frame that does not exist."""
+    if not pte_present(entry):
+        return 0
+    return 1 if pte_page(m, entry) > ZERO_PAGE else 0
+
+
+@helper
+def pte_anon(m: Words, entry: int) -> int:
+    """1 when rss counts this pte and the page does not belong to the file."""
+    if pte_counted(m, entry) == 0:
+        return 0
+    flags = read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, pte_page(m, entry)))
+    return 0 if (flags & PG_FILE) != 0 else 1

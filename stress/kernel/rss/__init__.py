@@ -1,0 +1,1 @@
+"""How pages are counted: one file per way of counting."""

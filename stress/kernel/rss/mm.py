@@ -1,0 +1,116 @@
+"""Counters of the mm itself: mm->rss and mm->anon_rss, changed by a read and then a write.
+
+Exact under page_table_lock, the way of Linux 2.6.9; sloppy without it (V11).
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import read_once, write_once
+from shm_layout.registers import R_ANON_RSS, R_CHILD, R_FREED, R_MM, R_RSS, R_VALUE
+from shm_layout.structs import MM_ANON_RSS, MM_RSS, MM_STRIDE, at
+from shm_layout.words import Words
+from stress.step import NEXT, step
+
+
+@step
+def read_mm_rss(m: Words, r: Words) -> int:
+    """mm->rss, the read of a change."""
+    r[R_VALUE] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
+    return NEXT
+
+
+@step
+def inc_mm_rss(m: Words, r: Words) -> int:
+    """mm->rss++, its write."""
+    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
+    return NEXT
+
+
+@step
+def dec_mm_rss(m: Words, r: Words) -> int:
+    """mm->rss--, its write."""
+    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
+    return NEXT
+
+
+@step
+def sub_mm_rss(m: Words, r: Words) -> int:
+    """mm->rss -= freed, its write."""
+    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - r[R_FREED])
+    return NEXT
+
+
+@step
+def read_mm_anon_rss(m: Words, r: Words) -> int:
+    """mm->anon_rss, the read of a change."""
+    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    return NEXT
+
+
+@step
+def inc_mm_anon_rss(m: Words, r: Words) -> int:
+    """mm->anon_rss++, its write."""
+    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
+    return NEXT
+
+
+@step
+def dec_mm_anon_rss(m: Words, r: Words) -> int:
+    """mm->anon_rss--, its write."""
+    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
+    return NEXT
+
+
+@step
+def inc_child_rss(m: Words, r: Words) -> int:
+    """dst->rss++ under the locks of copy_page_range, where nobody else counts on the child."""
+    word = at(m, MM_RSS, MM_STRIDE, r[R_CHILD])
+    write_once(m, word, read_once(m, word) + 1)
+    return NEXT
+
+
+@step
+def inc_child_anon_rss(m: Words, r: Words) -> int:
+    """dst->anon_rss++, likewise."""
+    word = at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD])
+    write_once(m, word, read_once(m, word) + 1)
+    return NEXT
+
+
+@step
+def sum_mm_rss(m: Words, r: Words) -> int:
+    """rss = mm->rss: where a reader starts."""
+    r[R_RSS] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
+    return NEXT
+
+
+@step
+def sum_mm_anon_rss(m: Words, r: Words) -> int:
+    """anon_rss = mm->anon_rss: where a reader starts."""
+    r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    return NEXT
+
+
+@step
+def correct_mm_rss(m: Words, r: Words) -> int:
+    """V11's get_rss: a negative mm->rss is set to 0 by the reader."""
+    if r[R_RSS] < 0:
+        write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), 0)
+        r[R_RSS] = 0
+    return NEXT
+
+
+@step
+def correct_mm_anon_rss(m: Words, r: Words) -> int:
+    """V11's get_rss: a negative mm->anon_rss is set to 0 by the reader."""
+    if r[R_ANON_RSS] < 0:
+        write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), 0)
+        r[R_ANON_RSS] = 0
+    return NEXT
+
+
+INC_RSS = (read_mm_rss, inc_mm_rss)
+DEC_RSS = (read_mm_rss, dec_mm_rss)
+SUB_FREED = (read_mm_rss, sub_mm_rss)
+INC_ANON_RSS = (read_mm_anon_rss, inc_mm_anon_rss)
+DEC_ANON_RSS = (read_mm_anon_rss, dec_mm_anon_rss)

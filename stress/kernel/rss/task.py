@@ -1,0 +1,181 @@
+"""Counters split over the tasks: list_rss, patch 7 of 7 of V12 (include/linux/sched.h, kernel/fork.c, fs/proc)."""
+
+from __future__ import annotations
+
+from shm_layout.atomic import load, read_once, store, write_once
+from shm_layout.registers import R_ANON_RSS, R_CPU, R_CURRENT, R_MM, R_RSS, R_TASK, R_VALUE
+from shm_layout.structs import (
+    CPU_RCU,
+    CPU_STRIDE,
+    MM_ANON_RSS,
+    MM_RSS,
+    MM_STRIDE,
+    MM_TASK_LIST,
+    TASK_ANON_RSS,
+    TASK_FLAGS,
+    TASK_MM,
+    TASK_NEXT,
+    TASK_PREV,
+    TASK_RSS,
+    TASK_STRIDE,
+    at,
+)
+from shm_layout.words import Words
+from stress.kernel.mm_types import PF_BORROWED_MM
+from stress.labels import NEXT_TASK, OTHER_MM, SKIP
+from stress.oops import OWNER, oops
+from stress.step import NEXT, helper, step
+
+
+@helper
+def own(m: Words, r: Words) -> bool:
+    """current->mm == mm && !(current->flags & PF_BORROWED_MM). Only current writes these fields."""
+    task = r[R_CURRENT]
+    flags = m[at(m, TASK_FLAGS, TASK_STRIDE, task)]
+    return m[at(m, TASK_MM, TASK_STRIDE, task)] == r[R_MM] and (flags & PF_BORROWED_MM) == 0
+
+
+@helper
+def owner_check(m: Words, r: Words) -> None:
+    """Check `owner`: a count on current belongs to the mm whose page it is."""
+    if not own(m, r):
+        oops(r, OWNER)
+
+
+@step(private=True)
+def if_own(m: Words, r: Words) -> int:
+    """if (current->mm == mm && !(current->flags & PF_BORROWED_MM)), else to `other_mm`."""
+    return NEXT if own(m, r) else OTHER_MM
+
+
+@step(private=True)
+def if_own_mm(m: Words, r: Words) -> int:
+    """if (current->mm == mm), else to `other_mm`: right for ptrace, not for use_mm (finding F09)."""
+    return NEXT if m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])] == r[R_MM] else OTHER_MM
+
+
+@step(private=True)
+def if_own_task(m: Words, r: Words) -> int:
+    """if (!(current->flags & PF_BORROWED_MM)), else to `other_mm`: right for use_mm, not for ptrace (F08)."""
+    flags = m[at(m, TASK_FLAGS, TASK_STRIDE, r[R_CURRENT])]
+    return NEXT if (flags & PF_BORROWED_MM) == 0 else OTHER_MM
+
+
+@step
+def read_task_rss(m: Words, r: Words) -> int:
+    """current->rss, the read of a change."""
+    r[R_VALUE] = read_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT]))
+    return NEXT
+
+
+@step
+def inc_task_rss(m: Words, r: Words) -> int:
+    """current->rss++, its write."""
+    owner_check(m, r)
+    write_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT]), r[R_VALUE] + 1)
+    return NEXT
+
+
+@step
+def read_task_anon_rss(m: Words, r: Words) -> int:
+    """current->anon_rss, the read of a change."""
+    r[R_VALUE] = read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_CURRENT]))
+    return NEXT
+
+
+@step
+def inc_task_anon_rss(m: Words, r: Words) -> int:
+    """current->anon_rss++, its write."""
+    owner_check(m, r)
+    write_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_CURRENT]), r[R_VALUE] + 1)
+    return NEXT
+
+
+# the list of an mm's tasks: changed under page_table_lock, walked under RCU
+
+
+@step
+def list_add_rcu(m: Words, r: Words) -> int:
+    """mm_add_thread: put task R_TASK - 1 first on the mm's list. Only the head's store is seen by a walker."""
+    head = at(m, MM_TASK_LIST, MM_STRIDE, r[R_MM])
+    first = read_once(m, head)
+    task = r[R_TASK] - 1
+    write_once(m, at(m, TASK_NEXT, TASK_STRIDE, task), first)
+    write_once(m, at(m, TASK_PREV, TASK_STRIDE, task), 0)
+    if first != 0:
+        write_once(m, at(m, TASK_PREV, TASK_STRIDE, first - 1), task + 1)
+    store(m, head, task + 1)
+    return NEXT
+
+
+@step
+def list_del_rcu(m: Words, r: Words) -> int:
+    """mm_remove_thread: take task R_TASK - 1 off the list; its own next stays, for a walker that stands on it."""
+    task = r[R_TASK] - 1
+    following = read_once(m, at(m, TASK_NEXT, TASK_STRIDE, task))
+    previous = read_once(m, at(m, TASK_PREV, TASK_STRIDE, task))
+    if following != 0:
+        write_once(m, at(m, TASK_PREV, TASK_STRIDE, following - 1), previous)
+    if previous != 0:
+        store(m, at(m, TASK_NEXT, TASK_STRIDE, previous - 1), following)
+    else:
+        store(m, at(m, MM_TASK_LIST, MM_STRIDE, r[R_MM]), following)
+    return NEXT
+
+
+@step
+def fold_rss(m: Words, r: Words) -> int:
+    """mm->rss += tsk->rss, its write; `read_mm_rss` comes before it. Only the task itself writes tsk->rss."""
+    mine = read_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + mine)
+    return NEXT
+
+
+@step
+def fold_anon_rss(m: Words, r: Words) -> int:
+    """mm->anon_rss += tsk->anon_rss, its write; `read_mm_anon_rss` comes before it."""
+    mine = read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + mine)
+    return NEXT
+
+
+@step
+def rcu_read_lock(m: Words, r: Words) -> int:
+    """rcu_read_lock()."""
+    store(m, at(m, CPU_RCU, CPU_STRIDE, r[R_CPU]), 1)
+    return NEXT
+
+
+@step
+def rcu_read_unlock(m: Words, r: Words) -> int:
+    """rcu_read_unlock()."""
+    store(m, at(m, CPU_RCU, CPU_STRIDE, r[R_CPU]), 0)
+    return NEXT
+
+
+@step
+def first_task(m: Words, r: Words) -> int:
+    """The first task on the mm's list; `skip` when there is none."""
+    r[R_TASK] = load(m, at(m, MM_TASK_LIST, MM_STRIDE, r[R_MM]))
+    return NEXT if r[R_TASK] != 0 else SKIP
+
+
+@step
+def next_task(m: Words, r: Words) -> int:
+    """The next task on the list: back to `next_task`, or on when there is none."""
+    r[R_TASK] = load(m, at(m, TASK_NEXT, TASK_STRIDE, r[R_TASK] - 1))
+    return NEXT_TASK if r[R_TASK] != 0 else NEXT
+
+
+@step
+def add_task_rss(m: Words, r: Words) -> int:
+    """rss += tsk->rss."""
+    r[R_RSS] = r[R_RSS] + read_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    return NEXT
+
+
+@step
+def add_task_anon_rss(m: Words, r: Words) -> int:
+    """anon_rss += tsk->anon_rss."""
+    r[R_ANON_RSS] = r[R_ANON_RSS] + read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    return NEXT

@@ -1,0 +1,172 @@
+"""The swap area and the swap cache (mm/swapfile.c, mm/swap_state.c), and the page cache (mm/filemap.c).
+
+Their locks (swap_list, tree_lock) are not in question: each access is one step, which takes `tree_lock` for
+itself, so that it is whole in workers too. A page leaves the swap cache when its slot's last swap entry is
+gone (as with a swap area that is more than half full).
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import cpu_relax, fetch_add, load, read_once, sched_yield, store, write_once
+from shm_layout.structs import (
+    NR_SWAP,
+    PAGE_CONTENT,
+    PAGE_FLAGS,
+    PAGE_STRIDE,
+    STOP,
+    SWAP_CONTENT,
+    SWAP_COUNT,
+    SWAP_PAGE,
+    SWAP_STRIDE,
+    TREE_LOCK,
+    at,
+)
+from shm_layout.words import Words
+from stress.kernel.page_alloc import alloc_page, get_page, put_page
+from stress.kernel.pgtable import PG_DIRTY, PG_LRU, PG_SWAPCACHE, SLOT_SHIFT
+from stress.kernel.spinlock import spin_trylock
+from stress.oops import SWAP_REFS, oops
+from stress.step import helper
+
+SPINS = 100
+"""Tries to take tree_lock before the CPU is given to whoever may hold it."""
+
+
+@helper
+def tree_lock(m: Words) -> None:
+    """spin_lock_irq(&mapping->tree_lock), within a step; given up when the run is stopped."""
+    spins = 0
+    while not spin_trylock(m, m[TREE_LOCK]) and read_once(m, STOP) == 0:
+        cpu_relax()
+        spins += 1
+        if spins % SPINS == 0:
+            sched_yield()
+
+
+@helper
+def tree_unlock(m: Words) -> None:
+    """spin_unlock_irq(&mapping->tree_lock)."""
+    store(m, m[TREE_LOCK], 0)
+
+
+@helper
+def slot_of(m: Words, frame: int) -> int:
+    """Swap slot of a page in the swap cache, -1 for none."""
+    return (load(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) >> SLOT_SHIFT) - 1
+
+
+@helper
+def set_slot(m: Words, frame: int, slot: int) -> None:
+    """Note in the page that it lies in the swap cache for that slot; -1: no more."""
+    fetch_add(
+        m,
+        at(m, PAGE_FLAGS, PAGE_STRIDE, frame),
+        (slot - slot_of(m, frame)) * (1 << SLOT_SHIFT) + (PG_SWAPCACHE if slot >= 0 else -PG_SWAPCACHE),
+    )
+
+
+@helper
+def drop_from_cache(m: Words, r: Words, slot: int) -> None:
+    """delete_from_swap_cache: the slot is free, the cache's reference to the page is dropped. Locked."""
+    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
+    write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), 0)
+    set_slot(m, frame, -1)
+    put_slot(m, r, slot)
+    put_page(m, r, frame)
+
+
+@helper
+def put_slot(m: Words, r: Words, slot: int) -> None:
+    """Drop one reference of a slot. Locked."""
+    word = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+    count = read_once(m, word) - 1
+    if count < 0:
+        oops(r, SWAP_REFS)
+    write_once(m, word, count)
+    if count == 0:
+        write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), 0)
+
+
+@helper
+def swap_free(m: Words, r: Words, slot: int) -> None:
+    """swap_free(entry): drop a swap entry's reference; a page left alone in the swap cache leaves it."""
+    if slot < 0 or slot >= m[NR_SWAP]:
+        oops(r, SWAP_REFS)
+        return
+    tree_lock(m)
+    put_slot(m, r, slot)
+    if (
+        read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1
+        and read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) != 0
+    ):
+        drop_from_cache(m, r, slot)
+    tree_unlock(m)
+
+
+@helper
+def swap_duplicate(m: Words, r: Words, slot: int) -> None:
+    """swap_duplicate(entry): one more swap entry names the slot."""
+    if slot < 0 or slot >= m[NR_SWAP]:
+        oops(r, SWAP_REFS)
+        return
+    tree_lock(m)
+    word = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+    if read_once(m, word) <= 0:
+        oops(r, SWAP_REFS)
+    write_once(m, word, read_once(m, word) + 1)
+    tree_unlock(m)
+
+
+@helper
+def add_to_swap(m: Words, frame: int) -> bool:
+    """add_to_swap(page): give a page a free slot and put it into the swap cache; False when there is none."""
+    tree_lock(m)
+    added = False
+    for slot in range(m[NR_SWAP]):
+        if not added and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 0:
+            write_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot), 1)
+            write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
+            write_once(
+                m,
+                at(m, SWAP_CONTENT, SWAP_STRIDE, slot),
+                load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame)),
+            )
+            set_slot(m, frame, slot)
+            get_page(m, frame)
+            added = True
+    tree_unlock(m)
+    return added
+
+
+@helper
+def read_swap_page(m: Words, r: Words, slot: int) -> int:
+    """lookup_swap_cache, else read_swap_cache_async: the slot's page with a reference; -1: free slot, no memory."""
+    if slot < 0 or slot >= m[NR_SWAP]:
+        return -1
+    tree_lock(m)
+    frame = -1
+    if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) > 0:
+        frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
+        if frame != 0:
+            get_page(m, frame)
+        else:
+            frame = alloc_page(m, r, read_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot)), 2)
+            if frame >= 0:
+                count = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+                write_once(m, count, read_once(m, count) + 1)
+                write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
+                set_slot(m, frame, slot)
+                fetch_add(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_LRU)
+    tree_unlock(m)
+    return frame
+
+
+@helper
+def swap_writepage(m: Words, slot: int, frame: int) -> None:
+    """Write the page out: the slot has its content now. Locked."""
+    write_once(
+        m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+    )
+    flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+    if (load(m, flags) & PG_DIRTY) != 0:
+        fetch_add(m, flags, -PG_DIRTY)

@@ -1,0 +1,35 @@
+"""The labels that programs of this package jump to, named after the kernel's functions and goto labels."""
+
+from __future__ import annotations
+
+from stress.step import label
+
+# branches of handle_pte_fault
+DO_ANONYMOUS_PAGE = label("do_anonymous_page", section=True)
+DO_ZERO_PAGE = label("do_zero_page", section=True)
+DO_NO_PAGE = label("do_no_page", section=True)
+DO_SWAP_PAGE = label("do_swap_page", section=True)
+DO_WP_PAGE = label("do_wp_page", section=True)
+PTE_PRESENT = label("pte_present", section=True)
+
+# ways on within them
+COPY = label("copy", section=True)
+NOT_ANON = label("not_anon")
+RESERVED = label("reserved")
+STALE = label("stale")
+MAPPED = label("mapped")
+MAPPED_COPY = label("mapped_copy")
+RACED = label("raced")
+SKIP = label("skip")
+SWAP_ENTRY = label("swap_entry")
+OTHER_MM = label("other_mm")
+COUNTED = label("counted")
+OUT_UNLOCK = label("out_unlock", section=True)
+OUT = label("out")
+LAST = label("last")
+
+# loops
+NEXT_PTE = label("next_pte", back=True)
+NEXT_MM = label("next_mm", back=True)
+NEXT_TASK = label("next_task", back=True)
+AGAIN = label("again", back=True)

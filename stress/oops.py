@@ -1,0 +1,26 @@
+"""What a step can see broken the moment it happens: the kernel's BUG_ONs, as bits of register R_OOPS."""
+
+from __future__ import annotations
+
+from shm_layout.registers import R_OOPS
+from shm_layout.words import Words
+from stress.step import helper
+
+MAPCOUNT = 1
+"""page_remove_rmap: BUG_ON(page_mapcount(page) < 0)."""
+PAGE_REFS = 2
+"""A page freed while it is mapped or on the LRU, or freed twice."""
+PFN_VALID = 4
+"""A fault handler acts on an entry whose page frame does not exist."""
+OWNER = 8
+"""A count lands on a task that does not belong to the mm whose page it is."""
+SWAP_REFS = 16
+"""A swap slot freed twice, or used while it is free: reported by check `page_refs`."""
+USER = 32
+"""For a step of the user's own."""
+
+
+@helper
+def oops(r: Words, bit: int) -> None:
+    """Note a broken check in the registers; the operation goes on."""
+    r[R_OOPS] = r[R_OOPS] | bit
