@@ -1,8 +1,8 @@
 """Teaches Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
 
-Importing this module is all there is to do; it has no names of its own for callers. `m` must be typed
-`int64[::1]` in compiled code, indices and values must be integers or booleans; anything else is a typing
-error that names the operation. An index is not checked against the size of the array.
+Importing this module registers them. `m` must be typed `int64[::1]` in compiled code, or be what `words` makes
+of such an array; indices and values must be integers or booleans; anything else is a typing error that names
+the operation. An index is not checked against the size of the array.
 
 Typing and code generation are registered directly (`type_callable`, `lower_builtin`) instead of through
 `overload`: an overload is a compiled function of its own that is linked into each of its callers, and
@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import lower_builtin, type_callable
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 from shm_layout import atomic
 
@@ -31,12 +31,38 @@ _HIGH_HALF_FIRST = sys.byteorder == "big"
 _IS_X86 = platform.machine() in {"x86_64", "AMD64", "i686"}
 
 # Not annotated in Numba; named here once for the type checker.
+_intrinsic: Any = intrinsic
 _type_callable: Any = type_callable
 _lower_builtin: Any = lower_builtin
 _get_or_insert_function: Any = cgutils.get_or_insert_function
 
+_WORDS = types.CPointer(types.int64)
+"""The type of memory in compiled steps."""
+
 _Emit = Callable[..., Any]
 """(builder, pointer, *values) -> LLVM value, or None for an operation that returns nothing."""
+
+
+def _is_int64_array(array: Any) -> bool:
+    if not isinstance(array, types.Array) or array.dtype != types.int64:
+        return False
+    return bool(array.ndim == 1 and array.layout == "C" and array.mutable)
+
+
+@_intrinsic
+def words(typing_context: Any, array: Any, index: Any) -> Any:
+    """In compiled code: the words of an int64[::1] array, or of other words, from an index on, as a pointer.
+
+    Steps are compiled for pointers: they are passed in one register and are not counted by Numba, where an
+    array is seven values and a reference. The array must outlive the pointer.
+    """
+    if array != _WORDS and not _is_int64_array(array):
+        raise TypingError(f"words: int64[::1] or words, not {array}")
+
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        return _pointer(context, builder, sig.args[0], args[0], args[1])
+
+    return _WORDS(array, types.intp), lower
 
 
 def _typer(fn: Callable[..., Any], result: Any) -> Callable[[Any], Callable[..., Any]]:
@@ -46,8 +72,7 @@ def _typer(fn: Callable[..., Any], result: Any) -> Callable[[Any], Callable[...,
     def check(*args: Any) -> Any:
         if takes_array:
             array, *args = args  # type: ignore[assignment]
-            good = isinstance(array, types.Array) and array.dtype == types.int64
-            if not (good and array.ndim == 1 and array.layout == "C" and array.mutable):
+            if array != _WORDS and not _is_int64_array(array):
                 raise TypingError(f"atomic.{fn.__name__}: m must be int64[::1] and writable, not {array}")
         for arg in args:
             if not isinstance(arg, types.Integer | types.Boolean):
@@ -61,6 +86,8 @@ def _typer(fn: Callable[..., Any], result: Any) -> Callable[[Any], Callable[...,
 
 def _pointer(context: Any, builder: ir.IRBuilder, array_type: Any, array: Any, index: Any) -> Any:
     """Return the address of a word, straight from the array's value: cheaper than a proxy of the array."""
+    if array_type == _WORDS:
+        return builder.gep(array, [index], inbounds=True)
     position = context.data_model_manager[array_type].get_field_position("data")
     return builder.gep(builder.extract_value(array, position), [index], inbounds=True)
 

@@ -21,7 +21,7 @@ import llvmlite
 import numba
 from numba.extending import register_jitable
 
-import shm_layout.lowering  # noqa: F401  (atomic operations compile from here on)
+from shm_layout.lowering import words  # atomic operations compile from here on
 from shm_layout.structs import at
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
@@ -88,7 +88,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     sys.modules[path.stem] = module  # machine code read from disk looks its module up by name
     namespace = vars(module)
     namespace.update({key: dispatcher(f) for key, f in functions.items()})
-    namespace.update(njit=numba.njit(cache=True, nogil=True), __file__=str(path))
+    namespace.update(njit=numba.njit(cache=True, nogil=True), words=words, __file__=str(path))
     exec(compile(source, str(path), "exec"), namespace)
     return namespace
 

@@ -1,0 +1,239 @@
+"""What must hold, one function each.
+
+Three kinds. What a step sees broken the moment it happens is a bit of register R_OOPS (`stress.oops`). What a
+read shows is compared with the truth during the read by the engines. What must hold *at rest*, when no
+operation is under way, is a function here: of the memory ``m`` alone, or of ``m`` and scratch words ``w``, one for
+each frame at least. It returns `HOLDS`, or the number of what breaks it. All are plain Python and are compiled
+by the engines together with the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shm_layout.atomic import read_once
+from shm_layout.structs import (
+    FILE_PAGE,
+    FILE_STRIDE,
+    GHOST,
+    MM_MMAP_SEM,
+    MM_PAGE_TABLE_LOCK,
+    MM_STRIDE,
+    MMU,
+    NR_CPUS,
+    NR_FILE,
+    NR_MMS,
+    NR_PAGES,
+    NR_PTES,
+    NR_SWAP,
+    PAGE_CONTENT,
+    PAGE_COUNT,
+    PAGE_FLAGS,
+    PAGE_MAPCOUNT,
+    PAGE_STRIDE,
+    SWAP_CONTENT,
+    SWAP_COUNT,
+    SWAP_PAGE,
+    SWAP_STRIDE,
+    at,
+)
+from shm_layout.words import Words
+from stress import oops
+from stress.kernel.memory import written_at
+from stress.kernel.pgtable import (
+    PG_FREE,
+    WRITABLE,
+    ZERO_PAGE,
+    pte_anon,
+    pte_at,
+    pte_counted,
+    pte_page,
+    pte_present,
+    pte_to_slot,
+)
+from stress.kernel.tlb import mmu_at
+from stress.step import helper
+
+HOLDS = -1
+"""Returned by a check that holds."""
+
+
+@helper
+def true_rss(m: Words, mm: int) -> int:
+    """Pages that rss of an mm ought to say: its counted ptes."""
+    pages = 0
+    for address in range(m[NR_PTES]):
+        pages += pte_counted(m, read_once(m, pte_at(m, mm, address)))
+    return pages
+
+
+@helper
+def true_anon_rss(m: Words, mm: int) -> int:
+    """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file."""
+    pages = 0
+    for address in range(m[NR_PTES]):
+        pages += pte_anon(m, read_once(m, pte_at(m, mm, address)))
+    return pages
+
+
+@helper
+def mapcount(m: Words, w: Words) -> int:
+    """The mapcount of every page equals the number of ptes that map it; else the first frame where not."""
+    for frame in range(m[NR_PAGES]):
+        w[frame] = 0
+    for pte in range(m[NR_MMS] * m[NR_PTES]):
+        entry = read_once(m, pte_at(m, 0, pte))
+        if pte_counted(m, entry) != 0:
+            w[pte_page(m, entry)] += 1
+    for frame in range(1, m[NR_PAGES]):
+        if read_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != w[frame]:
+            return frame
+    return HOLDS
+
+
+@helper
+def page_refs(m: Words, w: Words) -> int:
+    """Every reference of a page is a pte, the page cache's or the swap cache's, and a page with none is free.
+
+    Else the first frame that is leaked, freed while it is used, or counted wrongly; behind the last frame
+    come the swap slots, whose references are swap entries and the swap cache's.
+    """
+    for frame in range(m[NR_PAGES]):
+        w[frame] = 0
+    for pte in range(m[NR_MMS] * m[NR_PTES]):
+        entry = read_once(m, pte_at(m, 0, pte))
+        if pte_counted(m, entry) != 0:
+            w[pte_page(m, entry)] += 1
+    for page in range(m[NR_FILE]):
+        w[read_once(m, at(m, FILE_PAGE, FILE_STRIDE, page))] += 1
+    for slot in range(m[NR_SWAP]):
+        w[read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))] += 1
+    for frame in range(1, m[NR_PAGES]):
+        free = (read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) & PG_FREE) != 0
+        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != w[frame] or free != (w[frame] == 0):
+            return frame
+    slot = slot_refs(m)
+    return HOLDS if slot == HOLDS else m[NR_PAGES] + slot
+
+
+@helper
+def slot_refs(m: Words) -> int:
+    """The references of every swap slot are swap entries and the swap cache's; else the first slot where not."""
+    for slot in range(m[NR_SWAP]):
+        references = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
+        for pte in range(m[NR_MMS] * m[NR_PTES]):
+            entry = read_once(m, pte_at(m, 0, pte))
+            if entry != 0 and not pte_present(entry) and pte_to_slot(entry) == slot:
+                references += 1
+        if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != references:
+            return slot
+    return HOLDS
+
+
+@helper
+def mmu_cache(m: Words) -> int:
+    """No CPU's MMU cache holds a translation whose pte is gone, or allows a write that the pte does not.
+
+    Else the first CPU that does.
+    """
+    if m[MMU] == 0:
+        return HOLDS
+    for cpu in range(m[NR_CPUS]):
+        for mm in range(m[NR_MMS]):
+            for address in range(m[NR_PTES]):
+                cached = read_once(m, mmu_at(m, cpu, mm, address))
+                entry = read_once(m, pte_at(m, mm, address))
+                if cached == 0:
+                    continue
+                if not pte_present(entry) or pte_page(m, cached) != pte_page(m, entry):
+                    return cpu
+                if (cached & WRITABLE) != 0 and (entry & WRITABLE) == 0:
+                    return cpu
+    return HOLDS
+
+
+@helper
+def content_behind(m: Words, entry: int) -> int:
+    """The content that a pte leads to, in memory or in swap; 0 for none."""
+    if pte_present(entry):
+        frame = pte_page(m, entry)
+        return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+    slot = pte_to_slot(entry)
+    if entry == 0 or slot < 0 or slot >= m[NR_SWAP]:
+        return 0
+    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
+    if frame != 0:
+        return read_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+    return read_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot))
+
+
+@helper
+def data_kept(m: Words) -> int:
+    """What the user wrote last to a virtual page is still behind its pte; else the first pte where not."""
+    if m[GHOST] == 0:
+        return HOLDS
+    for pte in range(m[NR_MMS] * m[NR_PTES]):
+        written = m[written_at(m, 0, pte)]
+        if written != 0 and content_behind(m, read_once(m, pte_at(m, 0, pte))) != written:
+            return pte
+    return HOLDS
+
+
+@helper
+def locks_free(m: Words) -> int:
+    """At rest nobody holds page_table_lock or mmap_sem; else the first mm whose lock is held."""
+    for mm in range(m[NR_MMS]):
+        if read_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm)) != 0:
+            return mm
+        if read_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm)) != 0:
+            return mm
+    return HOLDS
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, what holds, and the bits of R_OOPS that break it."""
+
+    name: str
+    holds: str
+    oops: int = 0
+
+
+CHECKS: dict[str, Check] = {
+    c.name: c
+    for c in (
+        Check("rss_exact", "at rest, one get_rss pass returns the number of counted ptes"),
+        Check("anon_rss_exact", "at rest, one get_rss pass returns the number of anonymous ones"),
+        Check("rss_bounded", "at rest, an approximate counter is within the bound that its design declares"),
+        Check("read_regular", "what a read shows lies between the least and the greatest true value during it"),
+        Check("read_pair", "what one read shows for rss - anon_rss lies in the interval for file pages"),
+        Check("mapcount", "never below zero; at rest equal to the ptes that map the page", oops.MAPCOUNT),
+        Check(
+            "page_refs",
+            "no page or swap slot is freed while used, freed twice, or leaked",
+            oops.PAGE_REFS | oops.SWAP_REFS,
+        ),
+        Check("pfn_valid", "no fault acts on an entry whose page frame does not exist", oops.PFN_VALID),
+        Check("data_kept", "what the user wrote is still there"),
+        Check("mmu_cache", "no CPU's MMU cache holds a translation whose pte is gone"),
+        Check("owner", "a count lands on the mm whose page it is", oops.OWNER),
+        Check("progress", "no deadlock, no lock kept, no operation that can never finish"),
+        Check("user", "the checks that a design brings along", oops.USER),
+    )
+}
+"""All checks by name, in the order in which they are printed."""
+
+AT_REST: dict[str, Callable[..., int]] = {
+    "mapcount": mapcount,
+    "page_refs": page_refs,
+    "data_kept": data_kept,
+    "mmu_cache": mmu_cache,
+    "progress": locks_free,
+}
+"""The functions for the state at rest, by the check that they belong to; `mapcount` and `page_refs` take scratch."""
+
+
+def oops_names(bits: int) -> list[str]:
+    """Names of the checks that these bits of R_OOPS break."""
+    return [c.name for c in CHECKS.values() if c.oops & bits]

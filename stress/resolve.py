@@ -1,0 +1,80 @@
+"""From what the user names to a design: one that comes with the program, or ``my_design.py:MINE``."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from stress import designs
+from stress.design import Design
+from stress.errors import UsageError
+
+
+def resolve_design(name: str) -> Design:
+    """The design that ``name`` stands for.
+
+    Raises `UsageError` for an unknown name (with the nearest one), and for a file that is not there, does not
+    import, or defines no such design.
+    """
+    if ":" in name or name.endswith(".py"):
+        return _from_file(name)
+    try:
+        return designs.get(name)
+    except KeyError:
+        near = difflib.get_close_matches(name, designs.names(), 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(designs.names())}"
+        raise UsageError(f"no design is called {name!r}; {hint} A file is named as my_design.py:MINE") from None
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file under a name of its own, once. Raises `UsageError`, one line, when it does not import."""
+    path = path.resolve()
+    if not path.is_file():
+        raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE")
+    module_name = f"pte_stress_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file: a design file ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[module_name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        place = _line_in(path, error)
+        reason = " ".join(str(error).split()) or "no message"
+        raise UsageError(f"{path}{place} does not import: {type(error).__name__}: {reason}") from None
+    return module
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}," if error.filename == str(path) else ""
+    line = 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f", line {line}," if line else ""
+
+
+def _from_file(name: str) -> Design:
+    file, _, attribute = name.partition(":")
+    if not attribute:
+        raise UsageError(f"which design of {file}? Name it as {file}:MINE")
+    module = import_file(Path(file))
+    found = getattr(module, attribute, None)
+    if isinstance(found, Design):
+        return found
+    there = [key for key, value in vars(module).items() if isinstance(value, Design)]
+    hint = f"it defines {', '.join(there)}" if there else "it defines none"
+    raise UsageError(f"{file} defines no design {attribute}; {hint}")
