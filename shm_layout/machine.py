@@ -44,6 +44,8 @@ class Machine:
                 raise ValueError(f"{name} must not be negative")
         if self.ptes < 1:
             raise ValueError("an mm needs at least one virtual page")
+        if self.swap > self.frames:
+            raise ValueError("swap slots must not outnumber the frames")
         if self.frames < 2:
             raise ValueError("at least 2 frames: the zero page and one to give out")
 

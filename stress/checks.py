@@ -113,20 +113,24 @@ def page_refs(m: Words, w: Words) -> int:
         free = (read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) & PG_FREE) != 0
         if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != w[frame] or free != (w[frame] == 0):
             return frame
-    slot = slot_refs(m)
+    slot = slot_refs(m, w)
     return HOLDS if slot == HOLDS else m[NR_PAGES] + slot
 
 
 @helper
-def slot_refs(m: Words) -> int:
-    """The references of every swap slot are swap entries and the swap cache's; else the first slot where not."""
+def slot_refs(m: Words, w: Words) -> int:
+    """The references of every swap slot are swap entries and the swap cache's; else the first slot where not.
+
+    There are no more slots than frames (`Machine`), so the scratch words suffice.
+    """
     for slot in range(m[NR_SWAP]):
-        references = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
-        for pte in range(m[NR_MMS] * m[NR_PTES]):
-            entry = read_once(m, pte_at(m, 0, pte))
-            if entry != 0 and not pte_present(entry) and pte_to_slot(entry) == slot:
-                references += 1
-        if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != references:
+        w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
+    for pte in range(m[NR_MMS] * m[NR_PTES]):
+        entry = read_once(m, pte_at(m, 0, pte))
+        if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
+            w[pte_to_slot(entry)] += 1
+    for slot in range(m[NR_SWAP]):
+        if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != w[slot]:
             return slot
     return HOLDS
 

@@ -38,9 +38,12 @@ def _register_helpers() -> None:
 
 @cache
 def dispatcher(function: Callable[..., Any]) -> Any:
-    """The compiled form of a step or of any other plain function of the memory."""
+    """The compiled form of a step or of any other plain function of the memory, to be called from compiled code.
+
+    It has no entry for calls from Python, which saves a fifth of the time to compile.
+    """
     _register_helpers()
-    return numba.njit(function)
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def cache_folder() -> Path:

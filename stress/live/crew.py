@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from stress.errors import MachineError
@@ -118,17 +119,26 @@ class Crew:
             "cpus": allowed_cpus(),
         }
         inherited = [fd for mine in pairs for pair in mine for fd in pair] + spare
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "stress.live.server", json.dumps(setup)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # A group of its own: Ctrl-C at the terminal shall end us, who then end them in good order.
-            process_group=0,
-            pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
-            # Its threads would belong to the processes that are measured.
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        # The package that is running, whatever lies in the current folder.
+        path = os.pathsep.join(
+            [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
+        try:
+            self._server = subprocess.Popen(
+                [sys.executable, "-P", "-m", "stress.live.server", json.dumps(setup)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # A group of its own: Ctrl-C at the terminal shall end us, who then end them in good order.
+                process_group=0,
+                pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
+                # OpenBLAS would add threads of its own to the processes that are measured.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)},
+            )
+        except OSError as why:
+            raise MachineError(
+                f"cannot start workers with {sys.executable}: {why.strerror}"
+            ) from why
         for channel in (*given, *self.children):
             channel.close_inside()
         try:

@@ -66,16 +66,16 @@ def parse_kib(text: bytes) -> dict[str, int]:
 
 
 def hidepid(mountinfo: str, root: str = "/proc") -> str | None:
-    """The hidepid option that /proc is mounted with, None when it hides nothing."""
+    """The hidepid option that /proc is mounted with, None when it hides nothing; the last mount counts."""
+    found = None
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         if left.split()[4] != root:
             continue
-        for option in (left.split()[5] + "," + right.split()[-1]).split(","):
-            name, _, value = option.partition("=")
-            if name == "hidepid" and value not in ("0", "off"):
-                return value
-    return None
+        options = dict(option.partition("=")[::2] for option in right.split()[-1].split(","))
+        value = options.get("hidepid", "0")
+        found = None if value in ("0", "off") else value
+    return found
 
 
 class Process:

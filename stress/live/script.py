@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from stress.errors import MachineError
-from stress.live import request, truth
+from stress.live import pagemap, request, truth
 from stress.live.accounting import FAULT_AROUND_BYTES
 from stress.live.crew import Channel, Crew, wait_at_rest
 from stress.live.files import unnamed_files
@@ -149,7 +149,18 @@ class KernelRun:
                 raise MachineError(f"process {number} (pid {member.process.pid}) does not end")
             time.sleep(0)
 
-    def _pages(self, number: int) -> Resident:
+    def _by_pagemap(self, number: int) -> Resident:
+        kinds = {"anon": 0, "file": 0, "shmem": 0}
+        for slot, area in enumerate(AREAS):
+            start = self._arena + slot * self._stride
+            span = (start, start + self.pages * self._step)
+            anon, other = pagemap.count_pages(self._members[number].process.pid, [span])
+            kinds["anon"] += anon
+            if other:
+                kinds[area] += other
+        return Resident(sum(kinds.values()), **kinds)
+
+    def _by_smaps(self, number: int) -> Resident:
         kinds = {"anon": 0, "file": 0, "shmem": 0}
         for mapping in truth.smaps(self._members[number].process):
             slot = (mapping.start - self._arena) // self._stride
@@ -159,9 +170,16 @@ class KernelRun:
                     kinds[AREAS[slot]] += mapping.rss - mapping.anon
         return Resident(sum(kinds.values()), **kinds)
 
-    def counts(self) -> dict[int, Resident]:
-        """Pages of the areas by kind, from a walk of the page tables, for every process."""
-        return {number: self._pages(number) for number in self.processes}
+    def counts(self, by_smaps: bool = False) -> dict[int, Resident]:
+        """Pages of the areas by kind, for every process, from a walk of their page tables.
+
+        The walk is that of pagemap, which can be asked about the areas alone, and that of smaps where pagemap
+        is not permitted, or where `by_smaps` asks for it.
+        """
+        if not by_smaps:
+            with contextlib.suppress(pagemap.Forbidden):
+                return {number: self._by_pagemap(number) for number in self.processes}
+        return {number: self._by_smaps(number) for number in self.processes}
 
     def errors(self) -> dict[int, dict[tuple[str, str], int]]:
         """What each figure of /proc is off by, in pages, for every process as a whole, at rest."""

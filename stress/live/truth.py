@@ -8,6 +8,7 @@ What is not anonymous counts under MM_SHMEMPAGES when it belongs to tmpfs, and u
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,7 +16,13 @@ from stress.errors import MachineError
 from stress.live.machine import page_size
 from stress.live.proc import Process, Resident, parse_kib, read_file
 
-SHMEM_NAMES = ("/dev/zero (deleted)", "/SYSV", "/memfd:", "/dev/shm/")
+SHMEM_NAMES = (b"/dev/zero (deleted)", b"/SYSV", b"/memfd:", b"/dev/shm/")
+MAPPING = re.compile(
+    rb"^([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ (\S+) \d+ *([^\n]*)\n"
+    rb".*?^Rss: +(\d+) kB.*?^Anonymous: +(\d+) kB.*?^VmFlags:([^\n]*)",
+    re.MULTILINE | re.DOTALL,
+)
+"""One mapping of smaps: start, end, device, path, Rss, Anonymous, VmFlags (Linux 3.8)."""
 
 KERNEL_HALF = 1 << 63
 """Addresses from here on are the kernel's: x86 shows its vsyscall page there, in no page table of ours."""
@@ -53,29 +60,20 @@ def shmem_devices() -> frozenset[str]:
 
 def parse_smaps(text: bytes) -> list[Mapping]:
     """The mappings of a smaps file."""
-    found: list[Mapping] = []
-    head: list[str] = []
-    fields: dict[str, int] = {}
+    found = []
     per_page = page_size() // 1024
-    for line in text.decode(errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == "VmFlags":
-            start, end = (int(part, 16) for part in head[0].split("-"))
-            path = head[5] if len(head) > 5 else ""
-            found.append(
-                Mapping(
-                    start,
-                    end,
-                    fields["Rss"] // per_page,
-                    fields["Anonymous"] // per_page,
-                    head[3] in shmem_devices() or path.startswith(SHMEM_NAMES),
-                    not {"pf", "ht"} & set(value.split()) and start < KERNEL_HALF,
-                )
+    for start, end, device, path, rss, anon, flags in MAPPING.findall(text):
+        at = int(start, 16)
+        found.append(
+            Mapping(
+                at,
+                int(end, 16),
+                int(rss) // per_page,
+                int(anon) // per_page,
+                device.decode() in shmem_devices() or path.startswith(SHMEM_NAMES),
+                not {b"pf", b"ht"} & set(flags.split()) and at < KERNEL_HALF,
             )
-        elif line.endswith(" kB"):
-            fields[name] = int(value.split()[0])
-        elif "-" in name:
-            head = line.split(maxsplit=5)
+        )
     return found
 
 
