@@ -36,7 +36,8 @@ _type_callable: Any = type_callable
 _lower_builtin: Any = lower_builtin
 _get_or_insert_function: Any = cgutils.get_or_insert_function
 
-_WORDS = types.CPointer(types.int64)
+_CPointer: Any = types.CPointer
+_WORDS = _CPointer(types.int64)
 """The type of memory in compiled steps."""
 
 _Emit = Callable[..., Any]
@@ -49,7 +50,7 @@ def _is_int64_array(array: Any) -> bool:
     return bool(array.ndim == 1 and array.layout == "C" and array.mutable)
 
 
-@_intrinsic
+@_intrinsic  # type: ignore[untyped-decorator]
 def words(typing_context: Any, array: Any, index: Any) -> Any:
     """In compiled code: the words of an int64[::1] array, or of other words, from an index on, as a pointer.
 

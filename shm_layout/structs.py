@@ -170,7 +170,7 @@ PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or
 PTE_STRIDE = pte_struct.stride
 
 written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
-WRITTEN = written_struct.word("written", "user", "content that the user wrote to that virtual page and expects back, 0 for none")
+WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back, 0 for none")
 WRITTEN_STRIDE = written_struct.stride
 
 swap_struct = Struct("swap", "a slot of the swap area")

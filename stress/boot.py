@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from shm_layout.layout import Layout
 from shm_layout.registers import R_CPU, R_CURRENT, R_FRAME_END, R_FRAME_FIRST, R_FRAME_HAND, REGISTERS
 from shm_layout.words import Words
@@ -26,7 +28,7 @@ def boot(layout: Layout, m: Words) -> None:
     task = layout.regions["task_struct"]
     tasks = [cpu * machine.task_depth for cpu in range(machine.cpus)]
     m[mm.index(0, "task_list")] = tasks[0] + 1
-    for before, after in zip(tasks, tasks[1:], strict=False):
+    for before, after in pairwise(tasks):
         m[task.index(before, "next")] = after + 1
         m[task.index(after, "prev")] = before + 1
 

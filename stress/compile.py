@@ -43,7 +43,8 @@ def dispatcher(function: Callable[..., Any]) -> Any:
     It has no entry for calls from Python, which saves a fifth of the time to compile.
     """
     _register_helpers()
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    njit: Any = numba.njit  # its stub does not know these two options
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def cache_folder() -> Path:

@@ -141,7 +141,7 @@ def possible_outcomes(function: StepFunction) -> frozenset[int]:
     found = set()
     for value in _returned(function):
         if isinstance(value, ast.Name):
-            outcome = inspect.unwrap(function).__globals__.get(value.id)  # type: ignore[attr-defined]
+            outcome = inspect.unwrap(function).__globals__.get(value.id)
             if isinstance(outcome, int) and 0 <= outcome < outcomes():
                 found.add(outcome)
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from stress.design import Design
 from stress.designs.v12 import DESIGN as V12
@@ -21,7 +22,7 @@ ZAPS = ("zap", "exit", "exec", "access_process_vm", "use_mm", "statm", "status",
 
 def everywhere(
     operations: tuple[str, ...], change: Callable[[Program], Program]
-) -> dict[str, Callable[[Program], Program]]:
+) -> dict[str, Any]:
     """The same change for several operations, as keywords of `Design.edit`."""
     return dict.fromkeys(operations, change)
 

@@ -10,7 +10,6 @@ from shm_layout.atomic import (
     and_half,
     cmpxchg,
     fetch_add,
-    fetch_and,
     load,
     read_half,
     read_once,

@@ -31,7 +31,6 @@ from stress.labels import OUT
 from stress.oops import PAGE_REFS, oops
 from stress.step import NEXT, helper, step
 
-
 CONTENT_SHIFT = 16
 """In `PAGE_CONTENT`: the virtual page + 1 from this bit on, the version of what the user wrote below."""
 

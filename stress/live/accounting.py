@@ -3,9 +3,10 @@
 Sources, by what they changed:
 
 - 2.6.34, commit 34e55232e59f "mm: avoid false-sharing of mm_counter": a thread keeps its counts to itself
-  and folds them into the mm at a fault once `task->rss_stat.events++ > TASK_RSS_EVENTS_THRESH` (64), that
-  is at the 66th: 65 faults can be missing (mm/memory.c, check_sync_rss_stat()). A read fault on a file
-  maps the pages around it too, and counts each (fault_around_bytes, 64 KiB unless changed in debugfs).
+  and folds them into the mm on entering a fault with `task->rss_stat.events++ > TASK_RSS_EVENTS_THRESH`
+  (64), which sets events to 0 and comes before that fault counts (mm/memory.c, check_sync_rss_stat()): so
+  it happens at every 66th fault, and 66 can be missing. A read fault on a file maps the pages around it
+  too, and counts each (fault_around_bytes, 64 KiB unless changed in debugfs).
 - 6.2, commit f1a7941243c1 "mm: convert mm's rss stats into percpu_counter": a CPU keeps its count until it
   reaches percpu_counter_batch = max(32, 2 * CPUs online) (lib/percpu_counter.c), so at most batch - 1 per
   CPU and counter are missing. Readers take the central count, negative shown as 0.
@@ -21,8 +22,8 @@ from enum import StrEnum
 
 INTERFACES = ("stat", "statm", "status", "psutil", "smaps_rollup")
 """The interfaces that are compared; psutil's memory_info reads statm."""
-CACHED_FAULTS = 65
-"""TASK_RSS_EVENTS_THRESH + 1."""
+CACHED_FAULTS = 66
+"""TASK_RSS_EVENTS_THRESH + 2."""
 FAULT_AROUND_BYTES = 65536
 LEAST_BATCH = 32
 

@@ -23,7 +23,7 @@ AREA_FOLDS = 10
 
 def probe_pages(cpus: int) -> int:
     """Pages to touch on a machine with that many CPUs."""
-    return AREA_FOLDS * max(CACHED_FAULTS + 1, percpu_batch(cpus))
+    return AREA_FOLDS * max(CACHED_FAULTS, percpu_batch(cpus))
 
 
 class _Area:
@@ -107,5 +107,5 @@ def _judge(area: _Area, read: Callable[[], int], jumps: Counter[int]) -> Way | N
         return None
     kept_by = _kept_by(area, read, batch)
     if kept_by is None:
-        kept_by = Counting.CACHED if batch in (CACHED_FAULTS, CACHED_FAULTS + 1) else Counting.PERCPU
+        kept_by = Counting.CACHED if batch in (CACHED_FAULTS - 1, CACHED_FAULTS) else Counting.PERCPU
     return Way(kept_by, batch)
