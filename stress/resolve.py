@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import sys
@@ -12,6 +11,7 @@ from types import ModuleType
 from stress import designs
 from stress.design import Design
 from stress.errors import UsageError
+from stress.nearest import did_you_mean
 
 
 def resolve_design(name: str) -> Design:
@@ -25,9 +25,9 @@ def resolve_design(name: str) -> Design:
     try:
         return designs.get(name)
     except KeyError:
-        near = difflib.get_close_matches(name, designs.names(), 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(designs.names())}"
-        raise UsageError(f"no design is called {name!r}; {hint} A file is named as my_design.py:MINE") from None
+        raise UsageError(
+            f"no design is called {name!r}{did_you_mean(name, designs.names())}; a file is named as my_design.py:MINE"
+        ) from None
 
 
 def import_file(path: Path) -> ModuleType:

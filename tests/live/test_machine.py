@@ -80,9 +80,7 @@ def test_grants():
     assert grant_memory(None, 4096, MIB, room) == GIB
     assert grant_memory(None, 16, 100 * MIB, room) == 100 * MIB
     assert grant_memory(1024, 256, MIB, room) == GIB
-    with pytest.raises(
-        UsageError, match=r"--memory 1025 is more than a quarter of the 4096 MiB .* at most 1024"
-    ):
+    with pytest.raises(UsageError, match=r"--memory 1025 is more than a quarter of the 4096 MiB .* at most 1024"):
         grant_memory(1025, 256, MIB, room)
     with pytest.raises(UsageError, match="at least 3 MiB"):
         grant_memory(2, 256, 2 * MIB + 1, room)

@@ -1,0 +1,100 @@
+"""The command `pte-stress layout`: where every field lies, cache line by cache line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from stress.errors import UsageError
+from stress.nearest import did_you_mean
+from stress.options import format_option, json_option
+
+if TYPE_CHECKING:
+    from shm_layout.layout import Layout, Region
+
+WORD = 8
+"""Bytes of a word; every field is one."""
+LINE = 64
+"""Bytes of a cache line."""
+
+
+def field_rows(region: Region) -> list[dict[str, object]]:
+    """The fields of instance 0, and of those that share a line with it, in the order of their place."""
+    last_line = (region.start * WORD + region.stride * WORD - 1) // LINE
+    rows: list[dict[str, object]] = []
+    for instance in range(region.count):
+        fields = sorted(region.struct.fields, key=lambda f: region.offsets[f.name])
+        for f in fields:
+            offset = region.index(instance, f.name) * WORD
+            if offset // LINE > last_line:
+                return rows
+            rows.append(
+                {
+                    "line": offset // LINE,
+                    "offset": offset,
+                    "size": WORD,
+                    "structure": region.struct.name,
+                    "instance": instance,
+                    "field": f.name,
+                    "writers": f.writers,
+                }
+            )
+    return rows
+
+
+def struct_rows(layout: Layout) -> list[dict[str, object]]:
+    """One row for each structure: where its instances lie, in bytes."""
+    return [
+        {
+            "structure": region.struct.name,
+            "offset": region.start * WORD,
+            "stride": region.stride * WORD,
+            "count": region.count,
+            "bytes": region.stride * region.count * WORD,
+            "what": region.struct.doc,
+        }
+        for region in layout.regions.values()
+        if region.count
+    ]
+
+
+@click.command()
+@click.option("--placement", "placement_name", default="posted", show_default=True, metavar="NAME")
+@click.option("--cpus", type=click.IntRange(1, 1024), default=2, show_default=True, help="CPUs of the machine.")
+@click.option("--pages", type=click.IntRange(1), default=4096, show_default=True, help="Anonymous pages of an mm.")
+@click.option("--file-pages", type=click.IntRange(0), default=0, show_default=True, help="Pages of the mapped file.")
+@click.option("--mms", type=click.IntRange(1), default=2, show_default=True, help="Address spaces.")
+@json_option
+@format_option
+def layout(
+    placement_name: str, cpus: int, pages: int, file_pages: int, mms: int, as_json: bool, table_format: str
+) -> None:
+    """Where every field lies, cache line by cache line, and who writes it.
+
+    Shown is the first instance of each structure, with the others that share its lines.
+    """
+    from shm_layout.layout import Layout
+    from shm_layout.machine import Machine
+    from shm_layout.placement import PLACEMENTS
+
+    if placement_name not in PLACEMENTS:
+        raise UsageError(f"no placement {placement_name!r}{did_you_mean(placement_name, PLACEMENTS)}")
+    placement = PLACEMENTS[placement_name]
+    machine = Machine(
+        cpus=cpus, mms=mms, anon=pages, shared_file=file_pages, frames=pages + file_pages + 1, swap=0
+    )
+    found = Layout(machine, placement)
+    structures = struct_rows(found)
+    fields = [row for region in found.regions.values() for row in field_rows(region)]
+    if as_json:
+        shown = {"placement": placement.name, "bytes": found.words * WORD, "structures": structures, "fields": fields}
+        click.echo(json.dumps(shown))
+        return
+    from tabulate import tabulate
+
+    click.echo(f"placement {placement.name}: {placement.doc}; {found.words * WORD:,} bytes in all\n")
+    click.echo(tabulate(structures, headers="keys", tablefmt=table_format))
+    click.echo()
+    click.echo(tabulate(fields, headers="keys", tablefmt=table_format))
