@@ -1,8 +1,11 @@
 """Compiling steps: from plain Python to machine code by Numba, kept on disk between runs.
 
 An engine writes the source of the functions that it needs (a loop over the programs of one design, a table of
-steps) and has them compiled by `compiled_module`. The file is named after a hash of everything that goes into the
-machine code, so what is found on disk is never out of date.
+steps) and has them compiled by `compiled_module`. Steps are compiled once and linked into what calls them.
+
+Numba's cache notices a change of the file that a function lies in, but not of the files of what it calls. So machine
+code is kept in a folder named after a hash of all files that steps are made from, and of the versions that compile
+them: what is found there is never out of date. The folder can be removed at any time.
 """
 
 from __future__ import annotations
@@ -43,34 +46,34 @@ def dispatcher(function: Callable[..., Any]) -> Any:
     It has no entry for calls from Python, which saves a fifth of the time to compile.
     """
     _register_helpers()
-    njit: Any = numba.njit  # its stub does not know these two options
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    numba.config.CACHE_DIR = str(cache_folder())
+    njit: Any = numba.njit  # its stub does not know two of these options
+    return njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+@cache
 def cache_folder() -> Path:
-    """Where generated source and machine code are kept: NUMBA_CACHE_DIR, else the user's cache folder."""
+    """Where generated source and machine code are kept: below NUMBA_CACHE_DIR, else below the user's cache folder.
+
+    The last part of the path is a hash of the package's own sources and of the versions of what compiles them.
+    """
     configured = os.environ.get("NUMBA_CACHE_DIR")
-    if configured:
-        return Path(configured) / "pte-stress"
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "pte-stress"
-
-
-def _source_files(functions: Iterable[Callable[..., Any]]) -> list[Path]:
-    """Files that the machine code is made from: those of both packages' steps, and those of the functions."""
+    base = configured or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    digest = hashlib.sha256()
+    for text in (sys.version, numba.__version__, llvmlite.__version__):
+        digest.update(text.encode())
     root = Path(__file__).resolve().parent
     files = {*(root / "kernel").rglob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
-    files |= {root / name for name in ("step.py", "labels.py", "oops.py", "compile.py")}
-    files |= {Path(inspect.getfile(f)).resolve() for f in functions}
-    return sorted(files)
+    files |= {root / name for name in ("step.py", "labels.py", "oops.py", "checks.py", "compile.py")}
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return Path(base) / "pte-stress" / digest.hexdigest()[:16]
 
 
-def source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A hash of generated source, of all files that steps lie in, and of the versions that compile them."""
-    digest = hashlib.sha256()
-    for text in (source, sys.version, numba.__version__, llvmlite.__version__):
-        digest.update(text.encode())
-    for path in _source_files(functions):
+def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
+    """A hash of generated source and of the files of the functions that it calls."""
+    digest = hashlib.sha256(source.encode())
+    for path in sorted({Path(inspect.getfile(f)).resolve() for f in functions}):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -82,7 +85,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     calls atomic operations through its parameters' steps only. Returns its namespace. Machine code is made
     when a function is first called, or read from `cache_folder`.
     """
-    path = cache_folder() / f"{name}_{source_hash(source, functions.values())}.py"
+    path = cache_folder() / f"{name}_{_source_hash(source, functions.values())}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
