@@ -46,9 +46,9 @@ def dispatcher(function: Callable[..., Any]) -> Any:
     It has no entry for calls from Python, which saves a fifth of the time to compile.
     """
     _register_helpers()
-    numba.config.CACHE_DIR = str(cache_folder())
-    njit: Any = numba.njit  # its stub does not know two of these options
-    return njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    compiler: Any = numba  # its stubs know neither the setting nor two of the options
+    compiler.config.CACHE_DIR = str(cache_folder())
+    return compiler.njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 @cache
