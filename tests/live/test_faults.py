@@ -1,0 +1,83 @@
+"""The fault table: every page is one fault, and the columns follow from the figures."""
+
+import json
+
+import pytest
+
+from stress.live.faults import KINDS, MODES, Row, fault_table, least_memory, total_pages
+from stress.live.machine import MIB, page_size
+from stress.live.measure import SERVER_BYTES, WORKER_BYTES
+from stress.live.report import fault_text
+
+BUDGET = SERVER_BYTES + 2 * WORKER_BYTES + 8 * MIB
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_page_is_a_fault(mode):
+    done = []
+    rows = fault_table(
+        kinds=list(KINDS), modes=[mode], workers=[1, 2], repeat=2, budget=BUDGET, folder=None, progress=done.append
+    )
+    assert [(row.kind, row.workers) for row in rows] == [(kind, n) for kind in KINDS for n in (1, 2)]
+    assert done == list(range(1, 17))
+    for row in rows:
+        pages = row.bytes_once // page_size()
+        assert row.bytes_once == 4 * MIB
+        assert row.rep == 2
+        # A few more: the first of a mapping may be retried, and the stack and buffers are touched.
+        assert 2 * pages <= row.faults <= 2 * pages + 64, row
+        assert row.wall > 0
+        assert row.fault_wsec == pytest.approx(row.faults / row.wall)
+    # So short a run may see no tick of the clock; all together do.
+    assert sum(row.user + row.system for row in rows) > 0
+
+
+def test_json(run_live):
+    status, out, err = run_live(
+        "--table", "--kind", "anon", "--mode", "threads", "--workers", "1,2", "--repeat", 1, "--memory", 220, "--json"
+    )
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert set(found) == {"kernel", "rows"}
+    assert [row["workers"] for row in found["rows"]] == [1, 2]
+    for row in found["rows"]:
+        assert {"kind", "mode", "workers", "faults", "wall", "fault_wsec"} <= set(row)
+
+
+def test_columns_of_2004():
+    row = Row("anon", "threads", 4, 1 << 30, rep=3, faults=600_000, user=0.5, system=1.0, wall=0.4)
+    head, _, line = fault_text([row], "simple").splitlines()
+    assert head.split() == ["kind", "mode", "Gb", "Rep", "Workers", "User", "System", "Wall", "flt/cpu/s", "fault/wsec"]
+    assert line.split() == [
+        "anon",
+        "threads",
+        "1.000",
+        "3",
+        "4",
+        "0.500s",
+        "1.000s",
+        "0.400s",
+        "400000.000",
+        "1500000.000",
+    ]
+
+
+def test_memory_is_split():
+    assert total_pages(least_memory(4), 4) == 4 * 64
+    assert total_pages(1 << 40, 4) == 256 * MIB // page_size()
+
+
+@pytest.mark.parametrize(
+    ("words", "args"),
+    [
+        ("--workers 0 is no list", ["--table", "--workers", "0"]),
+        ("--workers a,b is no list", ["--table", "--workers", "a,b"]),
+        ("--format nice is no table format", ["--table", "--format", "nice"]),
+        ("--pid and --table exclude each other", ["--pid", "1", "--table"]),
+        ("--interval goes with --pid only", ["--interval", "2"]),
+        ("--kind goes with --table only", ["--kind", "anon"]),
+        ("--rounds goes without --pid and --table only", ["--table", "--rounds", "2"]),
+    ],
+)
+def test_usage(refused, words, args):
+    refused(2, words, *args)
