@@ -45,9 +45,7 @@ class Way:
 
     def __str__(self) -> str:
         """As tables show it."""
-        return (
-            str(self.counting) if self.counting == Counting.EXACT else f"{self.counting}, batch {self.batch}"
-        )
+        return str(self.counting) if self.counting == Counting.EXACT else f"{self.counting}, batch {self.batch}"
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,7 @@ def percpu_batch(cpus: int) -> int:
 def sums_precisely(version: tuple[int, int, int]) -> bool:
     """Whether statm and status of this version add up all CPUs (see the module's sources)."""
     series = version[:2]
-    return (
-        series >= (6, 16)
-        or (series == (6, 12) and version[2] >= 39)
-        or (series == (6, 15) and version[2] >= 7)
-    )
+    return series >= (6, 16) or (series == (6, 12) and version[2] >= 39) or (series == (6, 15) and version[2] >= 7)
 
 
 def by_version(version: tuple[int, int, int], cpus: int) -> dict[str, Way]:

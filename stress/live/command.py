@@ -71,9 +71,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     for name, belongs in ONLY.items():
         if belongs != use and context.get_parameter_source(name) == source:
             flag = next(p.opts[0] for p in context.command.params if p.name == name)
-            needs = {"watch": "with --pid", "table": "with --table", "plain": "without --pid and --table"}[
-                belongs
-            ]
+            needs = {"watch": "with --pid", "table": "with --table", "plain": "without --pid and --table"}[belongs]
             raise UsageError(f"{flag} goes {needs} only")
 
 
@@ -86,9 +84,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     show_default=True,
     help="Seconds between samples (--pid).",
 )
-@click.option(
-    "--count", type=click.IntRange(min=1), help="Number of samples (--pid)  [default: until interrupted]"
-)
+@click.option("--count", type=click.IntRange(min=1), help="Number of samples (--pid)  [default: until interrupted]")
 @click.option("--tree", is_flag=True, help="Watch the children of the process too (--pid).")
 @click.option("--table", is_flag=True, help="Page faults by number of workers, in the columns of 2004.")
 @click.option(
@@ -118,27 +114,18 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     show_default=True,
     help="Times that the memory is touched (--table).",
 )
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=50, show_default=True, help="Rounds of load and rest."
-)
-@click.option(
-    "--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left."
-)
-@click.option(
-    "--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load."
-)
+@click.option("--rounds", type=click.IntRange(min=1), default=50, show_default=True, help="Rounds of load and rest.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of each.")
 @click.option("--seed", type=int, help="Seed of the load  [default: drawn, and printed]")
 @click.option(
     "--memory",
     type=click.IntRange(min=1),
     metavar="MIB",
-    help="Memory to use at most  [default: up to 256, with --table 700; never above a quarter of what is "
-    "available]",
+    help="Memory to use at most  [default: up to 256, with --table 700; never above a quarter of what is available]",
 )
-@click.option(
-    "--dir", "folder", type=click.Path(), help="Where to put the file to map  [default: TMPDIR or /var/tmp]"
-)
+@click.option("--dir", "folder", type=click.Path(), help="Where to put the file to map  [default: TMPDIR or /var/tmp]")
 @click.option(
     "--format",
     "style",
@@ -147,9 +134,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     callback=_check_style,
     help="Table format of tabulate.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: one object; with --pid one a sample, a line each."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object; with --pid one a sample, a line each.")
 @click.pass_context
 def live(context: click.Context, /, **options: Any) -> None:
     """How far the resident sizes of the running kernel are off, and what reading them costs.
@@ -192,9 +177,7 @@ def _plain(context: click.Context, options: dict[str, Any]) -> None:
         raise click.Abort
     from stress.live.report import live_json, live_table
 
-    click.echo(
-        json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["style"])
-    )
+    click.echo(json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["style"]))
     context.exit(0 if outcome.ok else 1)
 
 
@@ -204,9 +187,7 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     from stress.live.machine import allowed_cpus, available_memory, grant_memory, kernel_release
 
     cpus = len(allowed_cpus())
-    workers = options["workers"] or sorted(
-        {*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus}
-    )
+    workers = options["workers"] or sorted({*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus})
     kinds, modes = options["kinds"] or tuple(KINDS), options["modes"] or MODES
     budget = grant_memory(options["memory"], 700, least_memory(max(workers)), available_memory())
     total = len(kinds) * len(modes) * len(workers) * options["repeat"]
@@ -250,9 +231,7 @@ def _watch(context: click.Context, options: dict[str, Any]) -> None:
             if as_json:
                 lines: Sequence[str] = [json.dumps(sample_json(sample, page_size())) for sample in taken]
             else:
-                lines = [sample_line(sample) for sample in taken] + (
-                    [sum_line(taken)] if len(taken) > 1 else []
-                )
+                lines = [sample_line(sample) for sample in taken] + ([sum_line(taken)] if len(taken) > 1 else [])
             click.echo("\n".join(lines))
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -57,9 +57,7 @@ class Channel:
             raise self._gone()
         words = request.unpack(data)
         if words[0] == -errno.ENOMEM:
-            raise MachineError(
-                "a worker ran out of memory: use a smaller --memory (limits: `ulimit -v`, cgroup)"
-            )
+            raise MachineError("a worker ran out of memory: use a smaller --memory (limits: `ulimit -v`, cgroup)")
         if words[0]:
             raise MachineError(f"a worker's request failed: {request.describe(words[0])}")
         return words
@@ -120,9 +118,7 @@ class Crew:
         }
         inherited = [fd for mine in pairs for pair in mine for fd in pair] + spare
         # The package that is running, whatever lies in the current folder.
-        path = os.pathsep.join(
-            [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
+        path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
             self._server = subprocess.Popen(
                 [sys.executable, "-P", "-m", "stress.live.server", json.dumps(setup)],
@@ -136,9 +132,7 @@ class Crew:
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)},
             )
         except OSError as why:
-            raise MachineError(
-                f"cannot start workers with {sys.executable}: {why.strerror}"
-            ) from why
+            raise MachineError(f"cannot start workers with {sys.executable}: {why.strerror}") from why
         for channel in (*given, *self.children):
             channel.close_inside()
         try:
@@ -172,9 +166,7 @@ class Crew:
             raise MachineError(f"the worker processes did not start within {START_SECONDS:.0f} s")
         line = self._server.stdout.readline()
         if not line:
-            why = self._server.stderr.read().decode(errors="replace").strip().splitlines() or [
-                "no reason given"
-            ]
+            why = self._server.stderr.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
             raise MachineError(f"the worker processes did not start: {why[-1]}")
         pids: list[int] = json.loads(line)["pids"]
         return pids

@@ -29,9 +29,7 @@ def real_file(folder: str | None) -> tuple[int, str]:
         if folder or f"{os.major(device):02x}:{os.minor(device):02x}" not in shmem_devices():
             return file, candidate
         os.close(file)
-    raise MachineError(
-        f"no folder on a real file system to write to among {', '.join(candidates)}: use --dir"
-    )
+    raise MachineError(f"no folder on a real file system to write to among {', '.join(candidates)}: use --dir")
 
 
 def _allocate(fd: int, size: int, where: str) -> None:
@@ -46,9 +44,7 @@ def _allocate(fd: int, size: int, where: str) -> None:
 
 
 @contextlib.contextmanager
-def unnamed_files(
-    size: int, folder: str | None, real: bool = True, tmpfs: bool = True
-) -> Iterator[tuple[int, int]]:
+def unnamed_files(size: int, folder: str | None, real: bool = True, tmpfs: bool = True) -> Iterator[tuple[int, int]]:
     """Descriptors of a real file (in `folder`) and of a tmpfs file of `size` bytes, -1 for one not wanted.
 
     Raises MachineError when there is no room for them.

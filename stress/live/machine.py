@@ -146,7 +146,5 @@ def grant_memory(asked_mib: int | None, usual_mib: int, least: int, room: Room) 
             f"{room.limited_by} has available: ask for at most {most // MIB}"
         )
     if asked_mib * MIB < least:
-        raise UsageError(
-            f"--memory {asked_mib} is too little: at least {-(-least // MIB)} MiB are needed here"
-        )
+        raise UsageError(f"--memory {asked_mib} is too little: at least {-(-least // MIB)} MiB are needed here")
     return asked_mib * MIB

@@ -119,8 +119,7 @@ def compare_walks(pid: int, mappings: list[truth.Mapping], rolled: int | None) -
         return rolled - total, f"{names}; pagemap not compared: {why}", differ
     if (anon, other) != (walked.anon, walked.shared):
         differ.append(
-            f"pid {pid}: smaps has {walked.anon} anonymous and {walked.shared} other pages, "
-            f"pagemap {anon} and {other}"
+            f"pid {pid}: smaps has {walked.anon} anonymous and {walked.shared} other pages, pagemap {anon} and {other}"
         )
     return rolled - anon - other, f"{names}, pagemap", differ
 
@@ -140,9 +139,7 @@ def read_at_rest(outcome: Outcome, reader: Reader) -> None:
             break
         outcome.moved += abs(sum(m.rss for m in after) - sum(m.rss for m in before))
     else:
-        raise MachineError(
-            f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?"
-        )
+        raise MachineError(f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?")
     outcome.walks = walks
     outcome.walks_differ += differ
     for figure, true in true_figures(truth.by_kind(before)).items():
@@ -177,9 +174,7 @@ def start(crew: Crew, seed: int, threads: int) -> Outcome:
     found = seen(crew.threads[0][0], crew.processes[0])
     ways = decide(version, found)
     counters = {
-        (interface, name): Errors(
-            interface, name, bound(ways[interface], summed, cpus, threads + 1, page_size())
-        )
+        (interface, name): Errors(interface, name, bound(ways[interface], summed, cpus, threads + 1, page_size()))
         for (interface, name), summed in COUNTERS.items()
     }
     return Outcome(release, cpus, page_size(), seed, version, found, ways, counters)

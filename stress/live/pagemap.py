@@ -93,9 +93,7 @@ def _zero_frame() -> int:
         with open("/proc/self/pagemap", "rb", buffering=0) as file:
             entry = int.from_bytes(os.pread(file.fileno(), 8, where // page_size() * 8), "little")
     if not entry & PM_PFRAME:
-        raise Forbidden(
-            "without PAGEMAP_SCAN (Linux 6.7) page frame numbers are needed, which takes CAP_SYS_ADMIN"
-        )
+        raise Forbidden("without PAGEMAP_SCAN (Linux 6.7) page frame numbers are needed, which takes CAP_SYS_ADMIN")
     return entry & PM_PFRAME
 
 

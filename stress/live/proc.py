@@ -101,9 +101,7 @@ class Process:
         fields = parse_stat(text)
         self.start_time = fields[19]
         if int(fields[6]) & PF_KTHREAD:
-            raise UsageError(
-                f"pid {pid} ({self.name}) is a kernel thread: it has no memory of its own to watch"
-            )
+            raise UsageError(f"pid {pid} ({self.name}) is a kernel thread: it has no memory of its own to watch")
         if fields[0] in "ZX":
             raise UsageError(f"pid {pid} ({self.name}) is a zombie: it has ended and its memory is gone")
 
@@ -151,9 +149,7 @@ class Process:
         if owner == f"uid {os.geteuid()}":
             need = "it is not dumpable or has more capabilities than you; CAP_SYS_PTRACE is needed"
         else:
-            need = (
-                f"it shows as {owner}, you are uid {os.geteuid()}; be that user or have CAP_SYS_PTRACE (root)"
-            )
+            need = f"it shows as {owner}, you are uid {os.geteuid()}; be that user or have CAP_SYS_PTRACE (root)"
         return MachineError(f"no permission to read {self.root}/{self.pid}/{name} of {self.name}: {need}")
 
     def alive(self) -> bool:
@@ -192,7 +188,10 @@ class Process:
         """State letter and number of context switches of every thread, by thread id."""
         found = {}
         for tid in os.listdir(f"{self.root}/{self.pid}/task"):
-            fields = parse_status(self.read(f"task/{tid}/status"))
+            try:
+                fields = parse_status(self.read(f"task/{tid}/status"))
+            except FileNotFoundError:  # this thread has ended since
+                continue
             switches = int(fields["voluntary_ctxt_switches"]) + int(fields["nonvoluntary_ctxt_switches"])
             found[int(tid)] = (fields["State"][0], switches)
         return found

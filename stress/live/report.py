@@ -61,9 +61,7 @@ def live_table(outcome: Outcome, style: str) -> str:
         "",
         tabulate(rows, heads, tablefmt=style),
         "",
-        tabulate(
-            ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style
-        ),
+        tabulate(ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style),
         "",
         *disagreements(outcome.version, outcome.seen),
         f"Load: {outcome.hops} hops between CPUs, {outcome.forks} forks, {outcome.busy_reads} reads of every "
@@ -143,9 +141,7 @@ def fault_text(rows: Sequence[Row], style: str) -> str:
         ]
         for r in rows
     ]
-    text: str = tabulate(
-        body, heads, tablefmt=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8)
-    )
+    text: str = tabulate(body, heads, tablefmt=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8))
     return text
 
 

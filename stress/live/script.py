@@ -208,8 +208,6 @@ def kernel_run(pages: int = 8, processes: int = 4, folder: str | None = None) ->
     step = page_step()
     with (
         unnamed_files(pages * step, folder) as (file, tmpfs),
-        Crew(
-            1, 1, slots=len(AREAS), slot_bytes=pages * step, file=file, tmpfs=tmpfs, children=processes - 1
-        ) as crew,
+        Crew(1, 1, slots=len(AREAS), slot_bytes=pages * step, file=file, tmpfs=tmpfs, children=processes - 1) as crew,
     ):
         yield KernelRun(crew, pages, step)

@@ -83,9 +83,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             die_with(me)
-            for other in (
-                fd for n, theirs in enumerate(pipes) if n != number for pair in theirs for fd in pair
-            ):
+            for other in (fd for n, theirs in enumerate(pipes) if n != number for pair in theirs for fd in pair):
                 os.close(other)
             work(setup, mine)
             os._exit(0)

@@ -106,10 +106,7 @@ class Watch:
             except ProcessEnded as why:
                 del self._watched[pid]
                 had = len(self.samples.get(pid, []))
-                note(
-                    f"{why}; "
-                    + (f"its last sample, number {had}, is kept" if had else "no sample of it was taken")
-                )
+                note(f"{why}; " + (f"its last sample, number {had}, is kept" if had else "no sample of it was taken"))
                 continue
             except MachineError as why:
                 if pid in self.pids:
