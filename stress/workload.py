@@ -1,0 +1,238 @@
+"""A workload: which CPU performs which operations on which pages of a small machine.
+
+Its text form has a column per CPU, separated by ``|``, and in front of ``||`` the *setup*: operations that are
+performed one after the other before the CPUs start, by CPU 0 unless a number is put before them::
+
+    fault 0 w; 1: fork || fault 0 w; zap 0-1 | swap_out frame=1 | statm mm=0
+
+An operation is its name and what it is given: a virtual page ``0`` or a range ``0-3`` (both ends included), ``w``
+for a write access, ``mm=N`` for the address space that it acts on, ``frame=N`` for where it starts to look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from shm_layout.machine import Machine
+from stress.errors import UsageError
+
+_PAGE, _RANGE, _ALL, _WRITE, _MM, _FRAME = "page", "range", "all", "w", "mm", "frame"
+_TAKES: dict[str, frozenset[str]] = {
+    "fault": frozenset((_PAGE, _WRITE)),
+    "zap": frozenset((_PAGE, _RANGE)),
+    "fork": frozenset((_ALL, _RANGE)),
+    "clone": frozenset((_ALL,)),
+    "exit": frozenset((_ALL,)),
+    "exec": frozenset((_ALL,)),
+    "swap_out": frozenset((_ALL, _FRAME)),
+    "truncate": frozenset((_PAGE,)),
+    "access_process_vm": frozenset((_PAGE, _WRITE, _MM)),
+    "use_mm": frozenset((_PAGE, _WRITE, _MM)),
+    **{read: frozenset((_ALL, _MM)) for read in ("statm", "status", "stat", "tick", "precise")},
+}
+"""What an operation can be given; ``all``: a page need not be named."""
+_ANYTHING = frozenset((_PAGE, _RANGE, _ALL, _WRITE, _MM, _FRAME))
+_STARTS_TASK = ("clone", "fork", "use_mm")
+_STARTS_MM = ("fork", "exec")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: ``name``, the pages [``address``, ``end``), and what register R_ARG is set to.
+
+    ``end`` 0 stands for all pages (fork). ``arg`` is the mm + 1 or the frame where the operation takes one.
+    """
+
+    name: str
+    address: int = 0
+    end: int = 0
+    write: bool = False
+    arg: int = 0
+
+    def __str__(self) -> str:
+        """The text form, which `parse_operation` reads."""
+        takes = _TAKES.get(self.name, _ANYTHING)
+        words = [self.name]
+        if self.end > self.address + 1 or (self.end and _RANGE in takes and _PAGE not in takes):
+            words.append(f"{self.address}-{self.end - 1}")
+        elif _PAGE in takes and (self.end or _ALL not in takes):
+            words.append(str(self.address))
+        if self.write:
+            words.append("w")
+        if self.arg:
+            words.append(f"mm={self.arg - 1}" if _MM in takes else f"frame={self.arg}")
+        return " ".join(words)
+
+
+def parse_operation(text: str) -> Operation:
+    """Read one operation. Raises `UsageError` that says what is wrong with it."""
+    name, *given = text.split()
+    takes = _TAKES.get(name, _ANYTHING)
+    values: dict[str, Any] = {}
+    for word in given:
+        if word == "w" and _WRITE in takes:
+            found: dict[str, Any] = {"write": True}
+        elif (match := re.fullmatch(r"(\d+)", word)) and _PAGE in takes:
+            found = {"address": int(match[1]), "end": int(match[1]) + 1}
+        elif (match := re.fullmatch(r"(\d+)-(\d+)", word)) and _RANGE in takes:
+            if int(match[2]) < int(match[1]):
+                raise UsageError(f"{word} in operation {text!r} ends before it begins")
+            found = {"address": int(match[1]), "end": int(match[2]) + 1}
+        elif (match := re.fullmatch(r"mm=(\d+)", word)) and _MM in takes:
+            found = {"arg": int(match[1]) + 1}
+        elif (match := re.fullmatch(r"frame=(\d+)", word)) and _FRAME in takes:
+            found = {"arg": int(match[1])}
+        else:
+            raise UsageError(f"{word!r} in operation {text!r}: {name} takes {_explain(takes)}")
+        if values.keys() & found.keys():
+            raise UsageError(f"operation {text!r} is given {word!r} when it has one already")
+        values |= found
+    if "address" not in values and _ALL not in takes:
+        raise UsageError(f"operation {text!r} needs a page, as in `{name} 0`")
+    return Operation(name, **values)
+
+
+def _explain(takes: frozenset[str]) -> str:
+    shown = {_PAGE: "a page 0", _RANGE: "pages 0-3", _WRITE: "w", _MM: "mm=0", _FRAME: "frame=1"}
+    return ", ".join(text for key, text in shown.items() if key in takes) or "nothing"
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(";") if part.strip()]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A machine and what its CPUs do.
+
+    ``cpus``: for each CPU its operations. ``setup``: (CPU, operation), performed in this order beforehand.
+    """
+
+    machine: Machine
+    cpus: tuple[tuple[Operation, ...], ...]
+    setup: tuple[tuple[int, Operation], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check every operation against the machine. Raises `UsageError`."""
+        if not self.cpus or len(self.cpus) != self.machine.cpus:
+            raise UsageError(f"a workload for {len(self.cpus)} CPUs on a machine of {self.machine.cpus}")
+        for cpu, _ in self.setup:
+            if not 0 <= cpu < len(self.cpus):
+                raise UsageError(f"setup names CPU {cpu}: the workload has {_count(len(self.cpus), 'CPU')}")
+        for operation in self.operations():
+            self._check(operation)
+
+    def _check(self, operation: Operation) -> None:
+        pages, mms = self.machine.ptes, self.machine.mms
+        takes = _TAKES.get(operation.name, _ANYTHING)
+        if not 0 <= operation.address < pages or operation.end > pages:
+            raise UsageError(f"{str(operation)!r} names a page that is not there: an mm has {_count(pages, 'page')}")
+        if _MM in takes and _FRAME not in takes and operation.arg > mms:
+            raise UsageError(f"{str(operation)!r} names an mm that is not there: there are {mms}")
+        if operation.name == "swap_out" and operation.arg >= self.machine.frames:
+            raise UsageError(f"{str(operation)!r} names a frame that is not there: there are {self.machine.frames}")
+        if operation.name == "truncate" and operation.address < self.machine.anon:
+            raise UsageError(f"{str(operation)!r}: that page is anonymous, only file pages are truncated")
+
+    def operations(self) -> Iterable[Operation]:
+        """All operations, those of the setup first."""
+        yield from (operation for _, operation in self.setup)
+        for cpu in self.cpus:
+            yield from cpu
+
+    def __str__(self) -> str:
+        """The text form without the machine, which `parse` reads."""
+        columns = " | ".join("; ".join(map(str, cpu)) for cpu in self.cpus)
+        if not self.setup:
+            return columns
+        return "; ".join(f"{cpu}: {op}" if cpu else str(op) for cpu, op in self.setup) + " || " + columns
+
+    @classmethod
+    def parse(cls, text: str, /, **machine: Any) -> Self:
+        """Read the text form. Keywords are fields of `Machine`; those not given (or None) are made just large enough.
+
+        Raises `UsageError` for what cannot be read, and for a machine that is too small for it.
+        """
+        setup_text, separator, columns_text = text.rpartition("||")
+        setup = []
+        for part in _list(setup_text) if separator else ():
+            match = re.fullmatch(r"(?:(\d+)\s*:)?\s*(.+)", part)
+            assert match
+            setup.append((int(match[1] or 0), parse_operation(match[2])))
+        cpus = tuple(tuple(parse_operation(p) for p in _list(column)) for column in columns_text.split("|"))
+        if not any(cpus):
+            raise UsageError("the workload is empty: give operations, as in 'fault 0 w | zap 0'")
+        return cls.of(cpus, setup, **machine)
+
+    @classmethod
+    def of(
+        cls,
+        cpus: Iterable[Iterable[Operation]],
+        setup: Iterable[tuple[int, Operation]] = (),
+        /,
+        **machine: Any,
+    ) -> Self:
+        """A workload of these operations, on a machine with these fields; see `parse`."""
+        columns, before = tuple(map(tuple, cpus)), tuple(setup)
+        return cls(_machine(columns, before, machine), columns, before)
+
+    def on(self, **machine: Any) -> Self:
+        """The same workload on a machine that differs in these fields, such as ``arch``. Raises `UsageError`."""
+        try:
+            return replace(self, machine=replace(self.machine, **machine))
+        except ValueError as error:
+            raise UsageError(f"{error}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads."""
+        return {"machine": asdict(self.machine), "operations": str(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises `UsageError`."""
+        machine, operations = data.get("machine"), data.get("operations")
+        if not isinstance(machine, dict) or not isinstance(operations, str):
+            raise UsageError("a workload in JSON is an object with `machine` and `operations`")
+        return cls.parse(operations, **machine)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _machine(
+    cpus: tuple[tuple[Operation, ...], ...],
+    setup: tuple[tuple[int, Operation], ...],
+    given: Mapping[str, Any],
+) -> Machine:
+    """The smallest machine that the operations fit on, with these fields as given."""
+    unknown = given.keys() - {f.name for f in fields(Machine)}
+    if unknown:
+        raise UsageError(f"a machine has no {', '.join(sorted(unknown))}")
+    values: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    values.setdefault("ghost", True)
+    values.setdefault("cpus", len(cpus))
+    operations = [op for _, op in setup] + [op for cpu in cpus for op in cpu]
+    pages = max((max(op.end, op.address + 1) for op in operations), default=1)
+    files = values.setdefault("private_file", 0) + values.setdefault("shared_file", 0)
+    values.setdefault("anon", max(pages - files, 0 if files else 1))
+    pages = values["anon"] + files
+    started = [op.name for op in operations]
+    arg_mm = max((op.arg for op in operations if _TAKES.get(op.name, frozenset()) & {_MM}), default=0)
+    values.setdefault("mms", max(1 + sum(started.count(n) for n in _STARTS_MM), arg_mm))
+    # Every pte can have a page of its own, and every CPU one in its hands.
+    values.setdefault("frames", 1 + values["mms"] * pages + values["cpus"])
+    values.setdefault("swap", min(started.count("swap_out"), values["frames"]))
+    if "task_depth" not in values:
+        stacks = [[op.name for op in column] for column in cpus]
+        for cpu, op in setup:
+            if cpu < len(stacks):
+                stacks[cpu].append(op.name)
+        values["task_depth"] = 1 + max(sum(s.count(n) for n in _STARTS_TASK) for s in stacks)
+    try:
+        return Machine(**values)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"the machine of this workload: {error}") from None
