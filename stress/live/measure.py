@@ -47,7 +47,7 @@ class Reader:
 
     def __init__(self, process: Process) -> None:
         """Read `process`."""
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         self.process = process
         self._psutil = psutil.Process(process.pid)

@@ -77,7 +77,7 @@ class Watch:
 
     def _find_children(self, note: Callable[[str], None]) -> None:
         """Add the descendants of what is watched."""
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         for pid in list(self._watched):
             try:

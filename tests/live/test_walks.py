@@ -10,7 +10,7 @@ from stress.live import files, pagemap, truth
 from stress.live.crew import Crew, wait_at_rest
 from stress.live.machine import page_size
 from stress.live.measure import compare_walks
-from stress.live.proc import Process
+from stress.live.proc import Process, parse_status
 from stress.live.request import ANON, ANON_SHARED, FILE, FILE_SHARED, MAP, SHMEM, TOUCH
 
 PAGES = 32
@@ -52,6 +52,11 @@ def test_each_kind_is_walked_as_what_it_is(worker, kind, write, expected):
     after = kinds(worker)
     assert (after.anon - before.anon, after.file - before.file, after.shmem - before.shmem) == expected
     assert after.rss == after.anon + after.file + after.shmem
+
+
+def test_workers_get_no_huge_pages(worker):
+    fields = parse_status(worker.processes[0].read("status"))
+    assert fields.get("THP_enabled", "0") == "0"  # shown since Linux 5.0
 
 
 def test_smaps_rollup_smaps_and_pagemap_agree(worker):
