@@ -11,31 +11,16 @@ from typing import Any
 import click
 
 from stress.errors import UsageError
+from stress.options import format_option, json_option, seed_option
 
+WATCH, TABLE, PLAIN = "with --pid", "with --table", "without --pid and --table"
 ONLY = {
-    "interval": "watch",
-    "count": "watch",
-    "tree": "watch",
-    "kinds": "table",
-    "modes": "table",
-    "workers": "table",
-    "repeat": "table",
-    "rounds": "plain",
-    "seconds": "plain",
-    "processes": "plain",
-    "threads": "plain",
-    "seed": "plain",
+    "interval": {WATCH}, "count": {WATCH}, "tree": {WATCH},
+    "kinds": {TABLE}, "modes": {TABLE}, "workers": {TABLE}, "repeat": {TABLE},
+    "rounds": {PLAIN}, "seconds": {PLAIN}, "processes": {PLAIN}, "threads": {PLAIN},
+    "memory": {PLAIN, TABLE}, "folder": {PLAIN, TABLE},
 }
-"""Options that belong to one use of the command."""
-
-
-def _check_style(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A table format that tabulate knows."""
-    from tabulate import tabulate_formats
-
-    if value not in tabulate_formats:
-        raise UsageError(f"--format {value} is no table format: choose from {', '.join(tabulate_formats)}")
-    return value
+"""The uses of the command that an option belongs to."""
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
@@ -52,27 +37,25 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 
 
 @contextmanager
-def _progress(total: int, what: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr, when that is a terminal; yields a function that takes how much is done."""
-    if quiet or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task("starting (the first time compiles)", total=total)
+        yield lambda done: bar.update(task, completed=done, description=what)
 
 
 def _reject_strangers(context: click.Context, use: str) -> None:
     """Refuse an option that means nothing for this use of the command."""
-    source = click.core.ParameterSource.COMMANDLINE
-    for name, belongs in ONLY.items():
-        if belongs != use and context.get_parameter_source(name) == source:
+    for name, uses in ONLY.items():
+        if use not in uses and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             flag = next(p.opts[0] for p in context.command.params if p.name == name)
-            needs = {"watch": "with --pid", "table": "with --table", "plain": "without --pid and --table"}[belongs]
-            raise UsageError(f"{flag} goes {needs} only")
+            raise UsageError(f"{flag} means nothing {use}: it goes {' or '.join(sorted(uses))} only")
 
 
 @click.command()
@@ -118,7 +101,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of each.")
-@click.option("--seed", type=int, help="Seed of the load  [default: drawn, and printed]")
+@seed_option
 @click.option(
     "--memory",
     type=click.IntRange(min=1),
@@ -126,15 +109,8 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     help="Memory to use at most  [default: up to 256, with --table 700; never above a quarter of what is available]",
 )
 @click.option("--dir", "folder", type=click.Path(), help="Where to put the file to map  [default: TMPDIR or /var/tmp]")
-@click.option(
-    "--format",
-    "style",
-    default="simple",
-    show_default=True,
-    callback=_check_style,
-    help="Table format of tabulate.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object; with --pid one a sample, a line each.")
+@format_option
+@json_option
 @click.pass_context
 def live(context: click.Context, /, **options: Any) -> None:
     """How far the resident sizes of the running kernel are off, and what reading them costs.
@@ -143,41 +119,38 @@ def live(context: click.Context, /, **options: Any) -> None:
     CPUs, and compares stat, statm, status and psutil with a walk of the page tables when all are at rest.
 
     With --pid it watches processes that run already; with --table it measures page faults by number of
-    workers.
+    workers. --json then prints one object a sample, a line each, and one object for the table.
     """
-    use = "watch" if options["pids"] else "table" if options["table"] else "plain"
+    use = WATCH if options["pids"] else TABLE if options["table"] else PLAIN
     if options["pids"] and options["table"]:
         raise UsageError("--pid and --table exclude each other")
     _reject_strangers(context, use)
-    {"watch": _watch, "table": _table, "plain": _plain}[use](context, options)
+    {WATCH: _watch, TABLE: _table, PLAIN: _plain}[use](context, options)
 
 
 def _plain(context: click.Context, options: dict[str, Any]) -> None:
     """Load and rest, every interface against the page walk."""
-    import random
-
     from stress.live.machine import available_memory, grant_memory
     from stress.live.measure import least_memory, measure
 
     processes, threads = options["processes"], options["threads"]
     budget = grant_memory(options["memory"], 256, least_memory(processes, threads), available_memory())
-    seed = random.SystemRandom().getrandbits(32) if options["seed"] is None else options["seed"]
-    with _progress(options["rounds"], "load and rest", options["as_json"]) as progress:
+    with _progress(options["rounds"], "load and rest") as progress:
         outcome = measure(
             processes=processes,
             threads=threads,
             rounds=options["rounds"],
             seconds=options["seconds"],
-            seed=seed,
+            seed=options["seed"],
             budget=budget,
             folder=options["folder"],
             progress=progress,
         )
     if outcome is None:
-        raise click.Abort
+        raise KeyboardInterrupt
     from stress.live.report import live_json, live_table
 
-    click.echo(json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["style"]))
+    click.echo(json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["table_format"]))
     context.exit(0 if outcome.ok else 1)
 
 
@@ -191,7 +164,7 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     kinds, modes = options["kinds"] or tuple(KINDS), options["modes"] or MODES
     budget = grant_memory(options["memory"], 700, least_memory(max(workers)), available_memory())
     total = len(kinds) * len(modes) * len(workers) * options["repeat"]
-    with _progress(total, "page faults", options["as_json"]) as progress:
+    with _progress(total, "page faults") as progress:
         rows = fault_table(
             kinds=list(dict.fromkeys(kinds)),
             modes=list(dict.fromkeys(modes)),
@@ -202,14 +175,14 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
             progress=progress,
         )
     if not rows:
-        raise click.Abort
+        raise KeyboardInterrupt
     from stress.live.report import fault_json, fault_text
 
     if options["as_json"]:
         click.echo(json.dumps(fault_json(kernel_release(), rows)))
     else:
         click.echo(f"Linux {kernel_release()}, {cpus} CPUs")
-        click.echo(fault_text(rows, options["style"]))
+        click.echo(fault_text(rows, options["table_format"]))
 
 
 def _watch(context: click.Context, options: dict[str, Any]) -> None:
@@ -240,4 +213,4 @@ def _watch(context: click.Context, options: dict[str, Any]) -> None:
         raise UsageError("no sample was taken: every process ended before it could be read")
     if not as_json:
         click.echo()
-        click.echo(watch_summary(watch.samples, options["style"]))
+        click.echo(watch_summary(watch.samples, options["table_format"]))

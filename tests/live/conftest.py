@@ -6,17 +6,6 @@ import textwrap
 
 import pytest
 
-MAIN = """
-import sys
-from stress.errors import PteStressError
-from stress.live.command import live
-try:
-    live()
-except PteStressError as why:
-    print(why, file=sys.stderr)
-    sys.exit(why.exit_status)
-"""
-
 
 @pytest.fixture
 def start_live():
@@ -25,7 +14,7 @@ def start_live():
 
     def start(*args, before=(), **options):
         process = subprocess.Popen(
-            [*before, sys.executable, "-c", MAIN, *map(str, args)],
+            [*before, sys.executable, "-m", "stress", "live", *map(str, args)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -72,11 +72,12 @@ def test_memory_is_split():
     [
         ("--workers 0 is no list", ["--table", "--workers", "0"]),
         ("--workers a,b is no list", ["--table", "--workers", "a,b"]),
-        ("--format nice is no table format", ["--table", "--format", "nice"]),
+        ("no table format 'nice'", ["--table", "--format", "nice"]),
         ("--pid and --table exclude each other", ["--pid", "1", "--table"]),
-        ("--interval goes with --pid only", ["--interval", "2"]),
-        ("--kind goes with --table only", ["--kind", "anon"]),
-        ("--rounds goes without --pid and --table only", ["--table", "--rounds", "2"]),
+        ("--interval means nothing without --pid and --table: it goes with --pid only", ["--interval", "2"]),
+        ("it goes with --table only", ["--kind", "anon"]),
+        ("--rounds means nothing with --table", ["--table", "--rounds", "2"]),
+        ("--memory means nothing with --pid", ["--pid", "1", "--memory", "200"]),
     ],
 )
 def test_usage(refused, words, args):
