@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shm_layout import structs
+from shm_layout.counter_tree import tree_items, tree_orders, tree_width
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement, grouped
 from shm_layout.structs import FIRST_WORD, LINE_WORDS, STRUCTS, Field, Struct
@@ -72,6 +73,9 @@ class Layout:
             "task_struct": machine.tasks,
             "cpu": machine.cpus,
             "zone": 1,
+            "page_table": machine.mms * machine.page_tables,
+            "rss_stat": machine.cpus * machine.mms,
+            "counter_node": 2 * machine.mms * tree_items(machine.cpus),
             "page": machine.frames,
             "pte": machine.mms * machine.ptes,
             "written": machine.mms * machine.ptes if machine.ghost else 0,
@@ -102,6 +106,11 @@ class Layout:
             structs.GHOST: int(machine.ghost),
             structs.BATCH: machine.batch,
             structs.TASK_DEPTH: machine.task_depth,
+            structs.PTRS_PER_PTE: machine.ptrs_per_pte,
+            structs.TREE_LEVELS: len(tree_orders(machine.cpus)),
+            structs.TREE_ORDERS: sum(n << (4 * i) for i, n in enumerate(tree_orders(machine.cpus))),
+            structs.TREE_WIDTH: tree_width(machine.cpus),
+            structs.TREE_ITEMS: tree_items(machine.cpus),
         }
         for region in self.regions.values():
             values[region.struct.stride] = region.stride
@@ -139,6 +148,15 @@ class Layout:
             cpu, rest = divmod(instance, self.machine.mms * self.machine.ptes)
             mm, address = divmod(rest, self.machine.ptes)
             return f"mmu_cache of cpu {cpu} {mm}:{address}"
+        if name == "rss_stat":
+            cpu, mm = divmod(instance, self.machine.mms)
+            return f"{f.name} of cpu {cpu} for mm {mm}"
+        if name == "counter_node":
+            tree, node = divmod(instance, tree_items(self.machine.cpus))
+            return f"node {node} of mm {tree // 2} {('rss', 'anon_rss')[tree % 2]}"
+        if name == "page_table":
+            mm, table = divmod(instance, self.machine.page_tables)
+            return f"ptl {mm}:{table * self.machine.ptrs_per_pte}"
         short = name.removesuffix("_struct")
         return f"{short} {f.name}" if name == "zone" else f"{short} {instance} {f.name}"
 

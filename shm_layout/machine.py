@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shm_layout.counter_tree import MOST_CPUS
+
 ARCHES = ("64", "pae")
 
 
@@ -15,7 +17,8 @@ class Machine:
     that all CPUs start on. ``anon``, ``private_file``, ``shared_file``: virtual pages of each mm by kind of
     mapping, in this order. ``frames``: page frames, frame 0 (the zero page) among them. ``swap``: slots.
     ``batch``: batch of per-CPU counters, pages. ``above_4g``: frames lie above 4 GiB. ``mmu``: update_mmu_cache
-    loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`.
+    loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
+    page-table page.
     """
 
     cpus: int
@@ -31,14 +34,17 @@ class Machine:
     ghost: bool = False
     batch: int = 32
     task_depth: int = 3
+    ptrs_per_pte: int = 512
 
     def __post_init__(self) -> None:
         """Check that the machine can exist. Raises `ValueError`."""
         if self.arch not in ARCHES:
             raise ValueError(f"arch {self.arch!r}: it is one of {', '.join(ARCHES)}")
-        for name in ("cpus", "mms", "task_depth", "batch"):
+        for name in ("cpus", "mms", "task_depth", "batch", "ptrs_per_pte"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.cpus > MOST_CPUS:
+            raise ValueError(f"at most {MOST_CPUS} CPUs")
         for name in ("anon", "private_file", "shared_file", "swap"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
@@ -53,6 +59,11 @@ class Machine:
     def ptes(self) -> int:
         """Virtual pages of an mm."""
         return self.anon + self.private_file + self.shared_file
+
+    @property
+    def page_tables(self) -> int:
+        """Page-table pages of an mm."""
+        return -(-self.ptes // self.ptrs_per_pte)
 
     @property
     def tasks(self) -> int:

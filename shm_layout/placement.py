@@ -23,7 +23,14 @@ class Placement:
     lines: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
-_OWN_LINES: dict[str, tuple[tuple[str, ...], ...]] = {"task_struct": ((),), "cpu": ((),), "zone": ((),)}
+_OWN_LINES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "task_struct": ((),),
+    "cpu": ((),),
+    "zone": ((),),
+    "page_table": ((),),
+    "rss_stat": ((),),
+    "counter_node": ((),),
+}
 
 AS_POSTED = Placement(
     "posted",

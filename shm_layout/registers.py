@@ -81,6 +81,14 @@ R_FILE_HIGH = 33
 """Explorer: the greatest."""
 R_EXTRA = 34
 """For a design of the user's own."""
+R_COUNTED_MM = 35
+"""Counting: the mm that is counted on, as in add_mm_counter(mm, member, value)."""
+R_MEMBER = 36
+"""Counting: which counter, see `stress.kernel.rss.amount`."""
+R_AMOUNT = 37
+"""Counting: pages more, or less."""
+R_LEVEL = 38
+"""Counting: level of a tree that a carry has come to."""
 
 REGISTERS = 40
 """Words of a CPU's registers: five cache lines."""

@@ -118,6 +118,11 @@ GHOST = parameter("ghost", "1 when `written` is kept (explore)")
 STOP = parameter("stop", "set by the launcher: workers end, even those that wait")
 BATCH = parameter("batch", "batch of per-CPU counters, in pages")
 TASK_DEPTH = parameter("task_depth", "tasks that one CPU can have started, one above the other")
+PTRS_PER_PTE = parameter("ptrs_per_pte", "ptes in a page-table page")
+TREE_LEVELS = parameter("tree_levels", "levels of a hierarchical counter below its root: CPUs are level 0")
+TREE_ORDERS = parameter("tree_orders", "log2 of the children of a node, 4 bits a level, level 0 lowest")
+TREE_WIDTH = parameter("tree_width", "leaves of a hierarchical counter: CPUs rounded up to a power of two")
+TREE_ITEMS = parameter("tree_items", "nodes of a hierarchical counter above level 0, the root not counted")
 
 # mm_struct
 
@@ -132,6 +137,14 @@ MM_ANON_RSS = mm_struct.word("anon_rss", "by the design's counter", "anonymous p
 MM_USERS = mm_struct.word("mm_users", "fork, clone, exit, /proc reads", "users; 0: the mm is free")
 MM_TASK_LIST = mm_struct.word("task_list", "clone, fork, exec, exit", "first task on the list, + 1", "task")
 
+# counters of later kernels, beside rss and anon_rss
+MM_RSS_LOCK = mm_struct.word("rss_lock", "folds of per-CPU counts", "lock of the percpu_counter rss")
+MM_ANON_RSS_LOCK = mm_struct.word("anon_rss_lock", "folds of per-CPU counts", "lock of the percpu_counter anon_rss")
+MM_FILE_RSS = mm_struct.word("file_rss", "by the design's counter", "file pages, where they are counted apart")
+MM_LOCAL_RSS = mm_struct.word("local_rss", "the mm's only task", "what it counted while it was the only one")
+MM_LOCAL_ANON_RSS = mm_struct.word("local_anon_rss", "the mm's only task", "the same, anonymous pages")
+MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task starts")
+
 # task_struct
 
 task_struct = Struct("task_struct", "a thread")
@@ -142,6 +155,7 @@ TASK_ANON_RSS = task_struct.word("anon_rss", "the task: faults", "anonymous page
 TASK_NEXT = task_struct.word("next", "clone and exit of neighbours", "next task on the list, + 1", "task")
 TASK_PREV = task_struct.word("prev", "clone and exit of neighbours", "previous task, + 1", "task")
 TASK_FLAGS = task_struct.word("flags", "the task", "PF_BORROWED_MM")
+TASK_EVENTS = task_struct.word("events", "the task: faults", "faults since the task's counts were folded")
 
 # what a CPU shows to others
 
@@ -168,6 +182,21 @@ PAGE_CONTENT = page_struct.word("content", "allocator, user", "(virtual page + 1
 pte_struct = Struct("pte", "page-table entries: of mm 0, of mm 1, ...")
 PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or a swap entry")
 PTE_STRIDE = pte_struct.stride
+
+# what later kernels count and lock elsewhere than in the mm
+
+page_table_struct = Struct("page_table", "page-table pages: of mm 0, of mm 1, ...")
+PTL = page_table_struct.word("ptl", "whoever takes it", "0 free, 1 held: guards the ptes of this page")
+PTL_STRIDE = page_table_struct.stride
+
+rss_stat_struct = Struct("rss_stat", "what one CPU counted on one mm: cpu, then mm")
+RSS_STAT_STRIDE = rss_stat_struct.stride
+CPU_RSS = rss_stat_struct.word("rss", "that CPU", "pages that the CPU counted and has not moved on")
+CPU_ANON_RSS = rss_stat_struct.word("anon_rss", "that CPU", "the same, anonymous pages")
+
+node_struct = Struct("counter_node", "nodes of hierarchical counters: mm, then rss or anon_rss, then level by level")
+NODE_STRIDE = node_struct.stride
+NODE_COUNT = node_struct.word("count", "carries from below", "what was carried up to this node")
 
 written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
 WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back, 0 for none")

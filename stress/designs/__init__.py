@@ -8,7 +8,7 @@ from functools import cache
 
 from stress.design import Design
 
-PARTS = ("build", "counter")
+PARTS = ("build", "correction", "counter")
 """Files of this folder that hold no design."""
 
 

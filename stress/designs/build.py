@@ -55,7 +55,7 @@ def zap_range(counter: Counter, accesses: Accesses) -> Program:
         memory.zap_entry,
         tlb.flush_tlb_page,
         rmap.if_page_anon,
-        counter.dec_anon_rss,
+        counter.dec_anon_rss if counter.zap_anon_rss is None else counter.zap_anon_rss,
         At(NOT_ANON),
         rmap.page_remove_rmap,
         page_alloc.page_cache_release,
@@ -201,6 +201,9 @@ def operations(fault: Program, counter: Counter, accesses: Accesses) -> Mapping[
     with the mm taken from another place.
     """
     put = put_mm(counter, accesses)
+    reads = {"statm": counter.statm, "status": counter.status, "stat": counter.stat}
+    if counter.precise:
+        reads["precise"] = counter.precise
     on_other_mm = fault.drop(memory.mmap_current)
     programs = {
         "fault": fault,
@@ -240,9 +243,6 @@ def operations(fault: Program, counter: Counter, accesses: Accesses) -> Mapping[
         "use_mm": Program(
             fork.alloc_task_struct, exit_.get_task_mm, exit_.use_mm, on_other_mm, exit_.unuse_mm, put
         ),
-        **{
-            kind: Program(exit_.get_task_mm, read, put)
-            for kind, read in (("statm", counter.statm), ("status", counter.status), ("stat", counter.stat))
-        },
+        **{kind: Program(exit_.get_task_mm, read, put) for kind, read in reads.items()},
     }
     return {**programs, **counter.more}

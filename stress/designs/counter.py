@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stress.design import EXACT, Bound
 from stress.kernel import fork
+from stress.kernel.rss import amount
 from stress.program import Entry, Program, Source
 
 Fragment = tuple[Source, ...]
@@ -26,11 +28,14 @@ class Counter:
     - ``inc_rss``, ``inc_anon_rss``: one more page in a fault that holds page_table_lock.
     - ``dec_rss``, ``dec_anon_rss``: one page less, page_table_lock held.
     - ``sub_freed``: at the end of a zap, R_FREED pages less, page_table_lock held.
+    - ``zap_anon_rss``: a zap found an anonymous page; None: it is counted like any other, by ``dec_anon_rss``.
+    - ``unmap_old``: do_wp_page lets go of a page that is not anonymous, page_table_lock held.
     - ``child_rss``, ``child_anon_rss``: fork-copy counts a page on the child R_CHILD.
     - ``mm_init``: a new mm R_CHILD has been allocated. ``dup_task``: the copy of current is made.
     - ``add_thread``: task R_TASK joins mm R_MM. ``remove_thread``: it leaves it.
-    - ``statm``, ``status``, ``stat``: a read, which ends in R_RESIDENT and R_SHARED.
-    - ``more``: further operations, such as ``tick`` and ``precise``.
+    - ``statm``, ``status``, ``stat``: a read, which ends in R_RESIDENT and R_SHARED. ``precise``: the same, from
+      everything that is counted anywhere; empty where ``statm`` is that already.
+    - ``more``: further operations, such as ``tick``.
     """
 
     fault_rss: Fragment
@@ -45,6 +50,9 @@ class Counter:
     statm: Fragment
     status: Fragment
     stat: Fragment
+    precise: Fragment = ()
+    zap_anon_rss: Fragment | None = None
+    unmap_old: Fragment = ()
     mm_init: Fragment = ()
     dup_task: Entry = fork.dup_task_struct_zeroed
     add_thread: Fragment = ()
@@ -52,3 +60,21 @@ class Counter:
     changed_mm: Fragment = ()
     more: Mapping[str, Program] = field(default_factory=dict)
     bound: Bound = EXACT
+
+
+def counter_that(add: Fragment, **others: Any) -> Counter:
+    """The counter whose rss and anon_rss are both changed by ``add``, a fragment that acts on R_COUNTED_MM,
+    R_MEMBER and R_AMOUNT. ``others`` are fields of `Counter`, and take precedence.
+    """
+    both: dict[str, Any] = {
+        "fault_rss": (amount.rss_up, *add),
+        "fault_anon_rss": (amount.anon_rss_up, *add),
+        "inc_rss": (amount.rss_up, *add),
+        "inc_anon_rss": (amount.anon_rss_up, *add),
+        "dec_rss": (amount.rss_down, *add),
+        "dec_anon_rss": (amount.anon_rss_down, *add),
+        "sub_freed": (amount.rss_freed, *add),
+        "child_rss": (amount.child_rss_up, *add),
+        "child_anon_rss": (amount.child_anon_rss_up, *add),
+    }
+    return Counter(**{**both, **others})

@@ -162,6 +162,7 @@ def wp_fault(counter: Counter) -> Program:
         counter.inc_rss,
         Goto(MAPPED_COPY),
         At(MAPPED),
+        counter.unmap_old,
         rmap.page_remove_rmap_old,
         At(MAPPED_COPY),
         memory.mk_anon_pte,

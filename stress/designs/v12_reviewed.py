@@ -1,11 +1,11 @@
-"""V12 with what the review of 9 December 2004 asks for, and nothing else: one edit per finding."""
+"""V12 with what the review of 9 December 2004 asks for, and nothing else: one correction per finding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from stress.design import Design
+from stress.designs.correction import Correction, corrected, everywhere
 from stress.designs.v12 import DESIGN as V12
 from stress.designs.v12 import GET_RSS_OF_V12, INC_TASK_ANON_RSS, INC_TASK_RSS, STATM_OF_V12, walk
 from stress.kernel import fork, proc, pte_access, rmap, spinlock, swap, tlb
@@ -16,16 +16,8 @@ from stress.program import At, Entry, Goto, Program
 
 FAULTS = ("fault", "access_process_vm", "use_mm")
 """Operations that contain the fault path."""
-ZAPS = ("zap", "exit", "exec", "access_process_vm", "use_mm", "statm", "status", "stat")
+ZAPS = ("zap", "exit", "exec", "access_process_vm", "use_mm", "statm", "status", "stat", "precise")
 """Operations that contain a zap: munmap, and whatever may drop the last use of an mm."""
-
-
-def everywhere(
-    operations: tuple[str, ...], change: Callable[[Program], Program]
-) -> dict[str, Any]:
-    """The same change for several operations, as keywords of `Design.edit`."""
-    return dict.fromkeys(operations, change)
-
 
 SINGLE_PASS = Program(
     mm_rss.sum_mm_rss,
@@ -79,48 +71,54 @@ def lock_mmu_cache(p: Program) -> Program:
     return p
 
 
-F01 = V12.edit(
+F01 = Correction(
     "F01",
     "ptep_cmpxchg compares and writes the whole entry on PAE (cmpxchg8b)",
-    name="v12_reviewed",
-    **everywhere(FAULTS, lambda p: p.replace(pte_access.PTEP_CMPXCHG_LOW, pte_access.PTEP_CMPXCHG)),
+    everywhere(FAULTS, lambda p: p.replace(pte_access.PTEP_CMPXCHG_LOW, pte_access.PTEP_CMPXCHG)),
 )
-F06 = F01.edit(
+F06 = Correction(
     "F06",
     "statm, status and stat show what one get_rss sums in a single pass over the tasks",
-    statm=lambda p: p.splice(tuple(STATM_OF_V12), STATM_SINGLE_PASS),
-    **everywhere(("status", "stat"), lambda p: p.splice(tuple(GET_RSS_OF_V12), STATUS_SINGLE_PASS)),
+    {
+        "statm": lambda p: p.splice(tuple(STATM_OF_V12), STATM_SINGLE_PASS),
+        **everywhere(("status", "stat"), lambda p: p.splice(tuple(GET_RSS_OF_V12), STATUS_SINGLE_PASS)),
+    },
 )
-F08 = F06.edit(
+F08 = Correction(
     "F08, F09",
     "count on current only if current->mm is the mm and not borrowed, else on the mm under page_table_lock",
-    **everywhere(FAULTS, count_on_owner(task_rss.if_own)),
+    everywhere(FAULTS, count_on_owner(task_rss.if_own)),
 )
-F10 = F08.edit(
+F10 = Correction(
     "F10",
     "update_mmu_cache runs under page_table_lock, if the pte still is the one that was set",
-    **everywhere(FAULTS, lock_mmu_cache),
+    everywhere(FAULTS, lock_mmu_cache),
 )
-F11 = F10.edit(
+F11 = Correction(
     "F11",
     "do_anonymous_page puts the page on the LRU when its mapping has been counted, not before",
-    **everywhere(
+    everywhere(
         FAULTS,
         lambda p: p.swap(swap.lru_cache_add_active, rmap.page_add_anon_rmap, within=DO_ANONYMOUS_PAGE),
     ),
 )
-F13 = F11.edit(
+F13 = Correction(
     "F13, F14",
     "handle_pte_fault reads the entry by get_64bit on PAE; set_pte is atomic where that read may meet it",
-    **everywhere(FAULTS, lambda p: p.replace(pte_access.READ_PTE, pte_access.GET_PTE_ATOMIC)),
+    everywhere(FAULTS, lambda p: p.replace(pte_access.READ_PTE, pte_access.GET_PTE_ATOMIC)),
 )
-F16 = F13.edit(
+F16 = Correction(
     "F16",
     "fork-copy writes the child's ptes plainly, and a zap clears ptes in halves: nobody faults there",
-    fork=lambda p: p.replace(fork.SET_CHILD_PTE_ATOMIC, fork.SET_CHILD_PTE),
-    **everywhere(
-        ZAPS, lambda p: p.replace(pte_access.PTEP_GET_AND_CLEAR, pte_access.PTEP_GET_AND_CLEAR_PLAIN)
-    ),
+    {
+        "fork": lambda p: p.replace(fork.SET_CHILD_PTE_ATOMIC, fork.SET_CHILD_PTE),
+        **everywhere(
+            ZAPS, lambda p: p.replace(pte_access.PTEP_GET_AND_CLEAR, pte_access.PTEP_GET_AND_CLEAR_PLAIN)
+        ),
+    },
 )
 
-DESIGN: Design = F16
+CORRECTIONS: tuple[Correction, ...] = (F01, F06, F08, F10, F11, F13, F16)
+"""What the review asks for."""
+
+DESIGN: Design = corrected(V12, "v12_reviewed", CORRECTIONS)

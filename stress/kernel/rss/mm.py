@@ -1,6 +1,6 @@
 """Counters of the mm itself: mm->rss and mm->anon_rss, changed by a read and then a write.
 
-Exact under page_table_lock, the way of Linux 2.6.9; sloppy without it (V11).
+Exact under page_table_lock, the way of Linux 2.6.9; sloppy without it (V11, see `stress.kernel.rss.sloppy`).
 """
 
 from __future__ import annotations
@@ -88,24 +88,6 @@ def sum_mm_rss(m: Words, r: Words) -> int:
 def sum_mm_anon_rss(m: Words, r: Words) -> int:
     """anon_rss = mm->anon_rss: where a reader starts."""
     r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
-    return NEXT
-
-
-@step
-def correct_mm_rss(m: Words, r: Words) -> int:
-    """V11's get_rss: a negative mm->rss is set to 0 by the reader."""
-    if r[R_RSS] < 0:
-        write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), 0)
-        r[R_RSS] = 0
-    return NEXT
-
-
-@step
-def correct_mm_anon_rss(m: Words, r: Words) -> int:
-    """V11's get_rss: a negative mm->anon_rss is set to 0 by the reader."""
-    if r[R_ANON_RSS] < 0:
-        write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), 0)
-        r[R_ANON_RSS] = 0
     return NEXT
 
 

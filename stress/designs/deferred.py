@@ -1,0 +1,80 @@
+"""Deferred counting: current counts on itself, and the timer tick folds its counts into the mm if it can."""
+
+from __future__ import annotations
+
+from stress.design import Bound
+from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
+from stress.designs.counter import Counter, Fragment
+from stress.designs.v12_sound import on_sound_path
+from stress.kernel import exit as exit_
+from stress.kernel import memory, spinlock
+from stress.kernel.rss import deferred, task
+from stress.kernel.rss import mm as mm_rss
+from stress.labels import COUNTED, OTHER_MM, OUT
+from stress.program import At, Goto, Program
+
+
+def _held(cpus: int, threads: int, batch: int) -> None:
+    return None
+
+
+FOLD: Fragment = (
+    mm_rss.read_mm_rss,
+    task.fold_rss,
+    mm_rss.read_mm_anon_rss,
+    task.fold_anon_rss,
+    deferred.folded,
+)
+"""Task R_TASK's counts go to the mm; page_table_lock held."""
+
+TICK = Program(
+    memory.mmap_current,
+    deferred.down_write_trylock,
+    deferred.spin_trylock_tick,
+    deferred.fold_current,
+    FOLD,
+    deferred.spin_unlock_tick,
+    At(OUT),
+    spinlock.up_write,
+)
+
+
+def own_or_mm(count: Fragment, on_mm: Fragment) -> Fragment:
+    """Count on current if the mm is its own, else on the mm under page_table_lock."""
+    locked = (spinlock.spin_lock, *on_mm, spinlock.spin_unlock)
+    return (task.if_own, *count, Goto(COUNTED), At(OTHER_MM), *locked, At(COUNTED))
+
+
+def deferred_counter(bound: Bound, count_rss: Fragment, more: dict[str, Program]) -> Counter:
+    """Faults without a lock count on current; what holds page_table_lock anyhow counts on the mm."""
+    return Counter(
+        fault_rss=own_or_mm(count_rss, mm_rss.INC_RSS),
+        fault_anon_rss=own_or_mm((deferred.count_anon_rss,), mm_rss.INC_ANON_RSS),
+        inc_rss=mm_rss.INC_RSS,
+        inc_anon_rss=mm_rss.INC_ANON_RSS,
+        dec_rss=mm_rss.DEC_RSS,
+        dec_anon_rss=mm_rss.DEC_ANON_RSS,
+        sub_freed=mm_rss.SUB_FREED,
+        child_rss=(mm_rss.inc_child_rss,),
+        child_anon_rss=(mm_rss.inc_child_anon_rss,),
+        statm=STATM_POSITIVE,
+        status=READ_POSITIVE,
+        stat=READ_POSITIVE,
+        remove_thread=(spinlock.spin_lock, *FOLD, spinlock.spin_unlock),
+        changed_mm=(exit_.zero_task_rss,),
+        more=more,
+        bound=bound,
+    )
+
+
+DEFERRED = deferred_counter(
+    Bound("what the tasks hold", _held), (deferred.count_rss,), {"tick": TICK}
+)
+
+DESIGN = on_sound_path(
+    "deferred",
+    2004,
+    "deferred rss, posted on linux-kernel in December 2004; posted.md",
+    "current counts on itself, folded at a timer tick if page_table_lock and mmap_sem are free",
+    DEFERRED,
+)
