@@ -16,11 +16,17 @@ def boot(layout: Layout, m: Words) -> None:
 
     All CPUs run on mm 0, each the first task of its stack; these tasks are on the mm's list.
     """
+    page = layout.regions["page"]
+    for frame in range(layout.machine.frames):
+        m[page.index(frame, "flags")] = PG_FREE
+    boot_tasks(layout, m)
+
+
+def boot_tasks(layout: Layout, m: Words) -> None:
+    """All of `boot` but the free frames, of which a big machine has too many to go through one by one."""
     machine = layout.machine
     layout.write_constants(m)
     page = layout.regions["page"]
-    for frame in range(machine.frames):
-        m[page.index(frame, "flags")] = PG_FREE
     m[page.index(ZERO_PAGE, "flags")] = PG_RESERVED
     m[page.index(ZERO_PAGE, "count")] = 1
     mm = layout.regions["mm_struct"]

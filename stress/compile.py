@@ -65,6 +65,7 @@ def cache_folder() -> Path:
     root = Path(__file__).resolve().parent
     files = {*(root / "kernel").rglob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
     files |= {root / name for name in ("step.py", "labels.py", "oops.py", "checks.py", "compile.py")}
+    files |= {root / "workers" / name for name in ("block.py", "batch.py", "judge.py", "clock.py")}
     for path in sorted(files):
         digest.update(path.read_bytes())
     return Path(base) / "pte-stress" / digest.hexdigest()[:16]
@@ -78,6 +79,11 @@ def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
     return digest.hexdigest()[:16]
 
 
+def module_path(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> Path:
+    """Where `compiled_module` keeps this generated source; its machine code lies in a folder beside it."""
+    return cache_folder() / f"{name}_{_source_hash(source, functions.values())}.py"
+
+
 def compiled_module(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
     """Compile generated source; ``functions`` are the steps it calls, by the names it uses for them.
 
@@ -85,7 +91,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     calls atomic operations through its parameters' steps only. Returns its namespace. Machine code is made
     when a function is first called, or read from `cache_folder`.
     """
-    path = cache_folder() / f"{name}_{_source_hash(source, functions.values())}.py"
+    path = module_path(name, source, functions)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")

@@ -1,7 +1,8 @@
 """What is true of the page tables, noted by the step that changes a pte, for checks while workers run.
 
 No design reads it. Each worker has four words for each mm: counted ptes set, counted ptes cleared, and the
-same for anonymous pages. Only that worker writes them. Where register R_GHOST is 0 (explore) nothing is kept.
+same for pages of the file. They only grow, so that two readings of them bound what was true in between; only
+that worker writes them. Where register R_GHOST is 0 (explore) nothing is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stress.step import helper
 
 ACCOUNT_WORDS = 4
 """Words a worker keeps for each mm."""
-SET, CLEARED, ANON_SET, ANON_CLEARED = range(ACCOUNT_WORDS)
+SET, CLEARED, FILE_SET, FILE_CLEARED = range(ACCOUNT_WORDS)
 
 
 @helper
@@ -24,12 +25,12 @@ def note(m: Words, r: Words, mm: int, old: int, new: int) -> None:
         return
     word = r[R_GHOST] + ACCOUNT_WORDS * mm
     pages = pte_counted(m, new) - pte_counted(m, old)
-    anon = pte_anon(m, new) - pte_anon(m, old)
+    file = pages - pte_anon(m, new) + pte_anon(m, old)
     if pages > 0:
         write_once(m, word + SET, read_once(m, word + SET) + 1)
     elif pages < 0:
         write_once(m, word + CLEARED, read_once(m, word + CLEARED) + 1)
-    if anon > 0:
-        write_once(m, word + ANON_SET, read_once(m, word + ANON_SET) + 1)
-    elif anon < 0:
-        write_once(m, word + ANON_CLEARED, read_once(m, word + ANON_CLEARED) + 1)
+    if file > 0:
+        write_once(m, word + FILE_SET, read_once(m, word + FILE_SET) + 1)
+    elif file < 0:
+        write_once(m, word + FILE_CLEARED, read_once(m, word + FILE_CLEARED) + 1)
