@@ -11,7 +11,7 @@ from stress.designs.v12_reviewed import CORRECTIONS as CORRECTIONS_OF_REVIEW
 from stress.designs.v12_reviewed import DESIGN as V12_REVIEWED
 from stress.designs.v12_reviewed import F01, F10, F11, F13, F16, FAULTS, SINGLE_PASS
 from stress.kernel import exit as exit_
-from stress.kernel import fork, pte_access, spinlock
+from stress.kernel import fork, memory, pte_access, spinlock
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss
 from stress.labels import DO_WP_PAGE, NEXT_TASK, SKIP
@@ -43,8 +43,8 @@ EXEC = Correction(
 )
 WP = Correction(
     "wp_recheck",
-    "do_wp_page acts on an entry read before the lock; recheck it when the lock is held",
-    everywhere(FAULTS, lambda p: p.after(spinlock.spin_lock, pte_access.PTE_SAME, within=DO_WP_PAGE)),
+    "do_wp_page acts on an entry read before the lock; recheck it under the lock, behind its pfn_valid",
+    everywhere(FAULTS, lambda p: p.after(memory.wp_pfn_valid, pte_access.PTE_SAME, within=DO_WP_PAGE)),
 )
 XCHG = Correction(
     "xchg_whole",
