@@ -19,12 +19,12 @@ def real_file(folder: str | None) -> tuple[int, str]:
     candidates = [folder] if folder else [tempfile.gettempdir(), "/var/tmp", os.getcwd()]
     for candidate in candidates:
         try:
-            file, name = tempfile.mkstemp(prefix="pte-stress-", dir=candidate)
+            with tempfile.TemporaryFile(dir=candidate) as opened:
+                file = os.dup(opened.fileno())
         except OSError as why:
             if folder:
                 raise MachineError(f"cannot create a file in {folder}: {why.strerror}") from why
             continue
-        os.unlink(name)
         device = os.fstat(file).st_dev
         if folder or f"{os.major(device):02x}:{os.minor(device):02x}" not in shmem_devices():
             return file, candidate

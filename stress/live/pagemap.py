@@ -121,7 +121,7 @@ def count_pages(pid: int, ranges: Iterable[tuple[int, int]], scan: bool = True) 
     """
     try:
         fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-    except PermissionError as why:
+    except (PermissionError, FileNotFoundError) as why:
         raise Forbidden(f"/proc/{pid}/pagemap: {why.strerror}") from why
     try:
         anon = other = 0
