@@ -9,7 +9,7 @@ from stress.designs.v12_sound import on_sound_path
 from stress.kernel import fork, proc
 from stress.kernel.rss import amount, lazy, percpu
 from stress.kernel.rss.atomic import atomic_add
-from stress.labels import COUNTED, IN_BATCH, NEXT_CPU, OTHER_MM, PERCPU
+from stress.labels import COUNTED, IN_BATCH, NEXT_CPU, NOT_OWNER, PERCPU
 from stress.program import At, Goto
 
 
@@ -21,7 +21,7 @@ ADD: Fragment = (
     lazy.if_single,
     lazy.count_local,
     Goto(COUNTED),
-    At(OTHER_MM),
+    At(NOT_OWNER),
     atomic_add,
     Goto(COUNTED),
     At(PERCPU),

@@ -18,6 +18,34 @@ def batch_per_level(cpus: int, threads: int, batch: int) -> int:
     return batch * len(tree_orders(cpus)) * tree_width(cpus)
 
 
+def most_held(cpus: int, batch: int) -> int:
+    """The most that a tree of a power of two of CPUs can hold back: each leaf a batch less 1, each node a batch of
+    its own level less one of the level below. The declared bound is a little more.
+    """
+    held = (batch - 1) * cpus
+    width = cpus
+    for order in tree_orders(cpus)[:-1]:
+        width >>= order
+        held += width * (batch << order) - width * batch
+        batch <<= order
+    return held
+
+
+def fullest(cpus: int, batch: int) -> list[tuple[int, int]]:
+    """Amounts and the CPUs that add them, one after the other, which fill a tree up to `most_held`."""
+    orders = tree_orders(cpus)
+    amounts = [batch - 1] * cpus
+    below = 0
+    for order in orders[:-1]:
+        # each node of this level gets a carry from all of its children but the last
+        batch_of_child = batch << below
+        for first in range(0, cpus, 1 << (below + order)):
+            for child in range((1 << order) - 1):
+                amounts[first + (child << below)] += batch_of_child
+        below += order
+    return list(zip(amounts, range(cpus), strict=True))
+
+
 ADD: Fragment = (tree.this_cpu_add_return, At(NEXT_LEVEL), tree.add_carry, At(IN_BATCH))
 _SUM: Fragment = (tree.first_leaf, At(NEXT_CPU), tree.sum_leaf)
 

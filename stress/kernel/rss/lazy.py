@@ -23,7 +23,7 @@ from shm_layout.words import Words
 from stress.kernel.rss.amount import RSS, counted
 from stress.kernel.rss.percpu import local
 from stress.kernel.rss.task import own
-from stress.labels import OTHER_MM, PERCPU
+from stress.labels import NOT_OWNER, PERCPU
 from stress.step import NEXT, helper, step
 
 
@@ -36,10 +36,10 @@ def single_count(m: Words, r: Words) -> int:
 
 @step
 def if_single(m: Words, r: Words) -> int:
-    """Is the mm single? Its owner goes on, anybody else to `other_mm`; `percpu` once it is not."""
+    """Is the mm single? Its owner goes on, anybody else to `not_owner`; `percpu` once it is not."""
     if load(m, at(m, MM_SINGLE, MM_STRIDE, r[R_COUNTED_MM])) == 0:
         return PERCPU
-    return NEXT if r[R_COUNTED_MM] == r[R_MM] and own(m, r) else OTHER_MM
+    return NEXT if r[R_COUNTED_MM] == r[R_MM] and own(m, r) else NOT_OWNER
 
 
 @step
