@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stress.design import Design
 from stress.program import Program
@@ -31,8 +32,8 @@ class Correction:
         return design.edit(self.name, self.why, name=name, **changes)
 
 
-def everywhere(operations: tuple[str, ...], change: Change) -> dict[str, Change]:
-    """The same change for several operations."""
+def everywhere(operations: tuple[str, ...], change: Change) -> dict[str, Any]:
+    """The same change for several operations, also as keywords of `Design.edit`."""
     return dict.fromkeys(operations, change)
 
 
