@@ -148,6 +148,7 @@ def wp_fault(counter: Counter) -> Program:
         memory.mk_reused_pte,
         pte_access.SET_PTE,
         tlb.update_mmu_cache,
+        At(RACED),  # of a recheck before anything is taken
         Goto(OUT_UNLOCK),
         At(COPY),
         page_alloc.page_cache_get,
