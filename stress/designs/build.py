@@ -54,6 +54,7 @@ def zap_range(counter: Counter, accesses: Accesses) -> Program:
         accesses.get_and_clear,
         memory.zap_entry,
         tlb.flush_tlb_page,
+        memory.if_not_reserved,
         rmap.if_page_anon,
         counter.dec_anon_rss if counter.zap_anon_rss is None else counter.zap_anon_rss,
         At(NOT_ANON),

@@ -214,10 +214,15 @@ def zap_entry(m: Words, r: Words) -> int:
     """zap_pte_range: what the entry was that has been cleared. The user no longer expects its data."""
     if m[GHOST] != 0:
         write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), 0)
-    entry = r[R_ENTRY]
-    if not pte_present(entry):
-        return SKIP if entry == 0 else SWAP_ENTRY
-    r[R_PAGE] = pte_page(m, entry)
+    if pte_present(r[R_ENTRY]):
+        return NEXT
+    return SKIP if r[R_ENTRY] == 0 else SWAP_ENTRY
+
+
+@step(private=True)
+def if_not_reserved(m: Words, r: Words) -> int:
+    """zap_pte_range: if (pfn_valid(pfn) && !PageReserved(page)), else to `skip`: the zero page is not counted."""
+    r[R_PAGE] = pte_page(m, r[R_ENTRY])
     return NEXT if r[R_PAGE] > ZERO_PAGE else SKIP
 
 
