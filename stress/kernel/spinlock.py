@@ -5,7 +5,7 @@ A lock that is held makes the step wait: it is not enabled in the explorer and s
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, fetch_or, load, store
+from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, load, store
 from shm_layout.registers import R_CHILD, R_MM
 from shm_layout.structs import MM_MMAP_SEM, MM_PAGE_TABLE_LOCK, MM_STRIDE, at
 from shm_layout.words import Words
@@ -72,9 +72,11 @@ def up_read(m: Words, r: Words) -> int:
 def down_write_queue(m: Words, r: Words) -> int:
     """down_write(&mm->mmap_sem), first half: become the writer that is next; new readers wait."""
     sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
-    if load(m, sem) >= WRITER_WAITS:
+    readers = load(m, sem)
+    if readers >= WRITER_WAITS:
         return WAIT
-    return NEXT if fetch_or(m, sem, WRITER_WAITS) < WRITER_WAITS else WAIT
+    # not fetch_or: behind a writer that came first it would leave a bit that is nobody's
+    return NEXT if cmpxchg(m, sem, readers, readers | WRITER_WAITS) == readers else WAIT
 
 
 @step(waits=True)
