@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shm_layout.atomic import load, read_once, store, write_once
+from shm_layout.atomic import load, read_once, store, write_once, xchg
 from shm_layout.registers import R_ANON_RSS, R_CPU, R_CURRENT, R_MM, R_RSS, R_TASK, R_VALUE
 from shm_layout.structs import (
     CPU_RCU,
@@ -141,8 +141,8 @@ def fold_anon_rss(m: Words, r: Words) -> int:
 
 @step
 def rcu_read_lock(m: Words, r: Words) -> int:
-    """rcu_read_lock()."""
-    store(m, at(m, CPU_RCU, CPU_STRIDE, r[R_CPU]), 1)
+    """rcu_read_lock(). A locked exchange, so that it is seen before anything on the list is read."""
+    xchg(m, at(m, CPU_RCU, CPU_STRIDE, r[R_CPU]), 1)
     return NEXT
 
 
