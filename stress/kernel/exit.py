@@ -18,7 +18,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
-from stress.kernel.fork import current_mm
+from stress.kernel.fork import current_mm, publish_mm
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER, PF_BORROWED_MM
 from stress.labels import LAST
 from stress.step import DONE, NEXT, helper, step
@@ -97,6 +97,7 @@ def do_execve(m: Words, r: Words) -> int:
 def activate_mm(m: Words, r: Words) -> int:
     """tsk->mm = mm: current has its new mm."""
     write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), r[R_CHILD])
+    publish_mm(m, r[R_CHILD])
     return NEXT
 
 

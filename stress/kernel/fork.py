@@ -34,8 +34,6 @@ from shm_layout.structs import (
     CPU_STRIDE,
     GHOST,
     MM_ANON_RSS,
-    MM_MMAP_SEM,
-    MM_PAGE_TABLE_LOCK,
     MM_RSS,
     MM_STRIDE,
     MM_TASK_LIST,
@@ -54,7 +52,7 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress.kernel.account import note
 from stress.kernel.memory import written_at
-from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
+from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
 from stress.kernel.page_alloc import get_page
 from stress.kernel.pgtable import LOW, WRITABLE, YOUNG, ZERO_PAGE, pte_at, pte_page, pte_present, pte_to_slot
 from stress.kernel.pte_access import high_half, this_pte
@@ -92,16 +90,18 @@ def alloc_task_struct(m: Words, r: Words) -> int:
 
 @step
 def alloc_mm(m: Words, r: Words) -> int:
-    """mm = allocate_mm(): a free one, its counters 0. The operation ends (ENOMEM) when there is none."""
+    """mm = allocate_mm(): a free one, its counters 0. The operation ends (ENOMEM) when there is none.
+
+    Nobody can take a use of it before it is published. Its locks are free, or vmscan, which found the mm in its
+    last life, is about to see that nothing is mapped there any more.
+    """
     for mm in range(m[NR_MMS]):
         users = at(m, MM_USERS, MM_STRIDE, mm)
-        if read_once(m, users) == MM_FREE and cmpxchg(m, users, MM_FREE, MM_ONE_USER) == MM_FREE:
+        if read_once(m, users) == MM_FREE and cmpxchg(m, users, MM_FREE, MM_EXITING) == MM_FREE:
             r[R_CHILD] = mm
             write_once(m, at(m, MM_RSS, MM_STRIDE, mm), 0)
             write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm), 0)
             write_once(m, at(m, MM_TASK_LIST, MM_STRIDE, mm), 0)
-            write_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm), 0)
-            write_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm), 0)
             return NEXT
     return DONE
 
@@ -151,10 +151,17 @@ def copy_mm(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step(private=True)
+@helper
+def publish_mm(m: Words, mm: int) -> None:
+    """A task with this new mm can be found: /proc and ptrace may use it from now on."""
+    store(m, at(m, MM_USERS, MM_STRIDE, mm), MM_ONE_USER)
+
+
+@step
 def act_on_child(m: Words, r: Words) -> int:
-    """What follows acts on the child's mm."""
+    """copy_process() is done, the child can be found: what follows acts on its mm."""
     r[R_MM] = r[R_CHILD]
+    publish_mm(m, r[R_MM])
     return NEXT
 
 

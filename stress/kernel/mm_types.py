@@ -5,7 +5,7 @@ from __future__ import annotations
 MM_FREE = 0
 """mm_users: nobody uses this mm."""
 MM_EXITING = 1
-"""mm_users: the last user is in exit_mmap."""
+"""mm_users: the last user is in exit_mmap, or the first one still sets the mm up."""
 MM_ONE_USER = 2
 """mm_users with one user; n users are n + 1."""
 
