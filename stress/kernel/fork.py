@@ -168,15 +168,21 @@ def act_on_child(m: Words, r: Words) -> int:
 # copy_page_range
 
 
+@helper
+def inherit_written(m: Words, r: Words) -> None:
+    """The child expects what the parent wrote, up to the moment when the parent's pte lets it write no more."""
+    if m[GHOST] != 0:
+        parent = written_at(m, r[R_MM], r[R_ADDRESS])
+        write_once(m, written_at(m, r[R_CHILD], r[R_ADDRESS]), m[parent])
+
+
 @step(private=True)
 def copy_one_pte(m: Words, r: Words) -> int:
     """What the parent's entry is: none to `skip`, `swap_entry`, the zero page to `reserved`."""
     entry = r[R_ENTRY]
     r[R_NEW] = entry
-    if m[GHOST] != 0:
-        parent = written_at(m, r[R_MM], r[R_ADDRESS])
-        write_once(m, written_at(m, r[R_CHILD], r[R_ADDRESS]), m[parent])
     if not pte_present(entry):
+        inherit_written(m, r)
         return SKIP if entry == 0 else SWAP_ENTRY
     r[R_PAGE] = pte_page(m, entry)
     if r[R_PAGE] < 0:
@@ -191,6 +197,7 @@ def ptep_set_wrprotect(m: Words, r: Words) -> int:
     if r[R_ADDRESS] < m[PRIVATE_END] and (r[R_ENTRY] & WRITABLE) != 0:
         and_half(m, this_pte(m, r), 0, LOW & ~WRITABLE)
         r[R_NEW] = r[R_NEW] & ~WRITABLE
+    inherit_written(m, r)
     r[R_NEW] = r[R_NEW] & ~YOUNG
     return NEXT
 
