@@ -17,7 +17,7 @@ from stress.labels import (
     NEXT_MM,
     NEXT_PTE,
     NOT_ANON,
-    OTHER_MM,
+    NOT_MAPPED,
     OUT,
     OUT_UNLOCK,
     RESERVED,
@@ -63,7 +63,7 @@ def zap_range(counter: Counter, accesses: Accesses) -> Program:
         memory.count_freed,
         Goto(SKIP),
         At(SWAP_ENTRY),
-        memory.swap_free_entry,
+        memory.free_swap_and_cache,
         At(SKIP),
         memory.next_pte,
         counter.sub_freed,
@@ -84,31 +84,30 @@ def put_mm(counter: Counter, accesses: Accesses) -> Program:
 
 def unmap_one(counter: Counter, accesses: Accesses) -> Program:
     """try_to_unmap_one behind its checks: the pte goes, and with it the count, the mapping and its reference."""
+    unmapped = (counter.dec_rss, rmap.page_remove_rmap, page_alloc.page_cache_release)
     if accesses.xchg_flush is None:
-        clear: tuple[Entry, ...] = (
+        return Program(
+            vmscan.mk_swap_pte,
             accesses.get_and_clear,
             tlb.flush_tlb_page,
             vmscan.move_dirty,
-            vmscan.mk_swap_pte,
+            rmap.if_page_anon,
             vmscan.swap_duplicate_slot,
             accesses.set_pte,
-        )
-    else:
-        clear = (
-            vmscan.mk_swap_pte,
-            vmscan.swap_duplicate_slot,
-            accesses.xchg_flush,
-            tlb.flush_tlb_page,
-            vmscan.move_dirty,
+            counter.dec_anon_rss,
+            At(NOT_ANON),
+            unmapped,
         )
     return Program(
-        clear,
+        vmscan.mk_swap_pte,
+        vmscan.swap_duplicate_slot,
+        accesses.xchg_flush,
+        tlb.flush_tlb_page,
+        vmscan.move_dirty,
         rmap.if_page_anon,
         counter.dec_anon_rss,
         At(NOT_ANON),
-        counter.dec_rss,
-        rmap.page_remove_rmap,
-        page_alloc.page_cache_release,
+        unmapped,
     )
 
 
@@ -123,7 +122,7 @@ def swap_out(counter: Counter, accesses: Accesses) -> Program:
         pte_access.READ_PTE,
         vmscan.page_check_address,
         unmap_one(counter, accesses),
-        At(OTHER_MM),
+        At(NOT_MAPPED),
         spinlock.spin_unlock,
         vmscan.next_mm,
         At(LAST),
@@ -146,7 +145,7 @@ def truncate(counter: Counter, accesses: Accesses) -> Program:
         counter.dec_rss,
         rmap.page_remove_rmap,
         page_alloc.page_cache_release,
-        At(OTHER_MM),
+        At(NOT_MAPPED),
         spinlock.spin_unlock,
         vmscan.next_mm,
         At(LAST),

@@ -180,8 +180,15 @@ def swapin(m: Words, r: Words) -> int:
 
 @step
 def swap_free_entry(m: Words, r: Words) -> int:
-    """swap_free(pte_to_swp_entry(entry))."""
-    swap_free(m, r, pte_to_slot(r[R_ENTRY]))
+    """do_swap_page: swap_free(pte_to_swp_entry(entry)), with the reference that lookup_swap_cache took."""
+    swap_free(m, r, pte_to_slot(r[R_ENTRY]), 1)
+    return NEXT
+
+
+@step
+def free_swap_and_cache(m: Words, r: Words) -> int:
+    """zap_pte_range: free_swap_and_cache(pte_to_swp_entry(entry))."""
+    swap_free(m, r, pte_to_slot(r[R_ENTRY]), 0)
     return NEXT
 
 

@@ -2,7 +2,8 @@
 
 Their locks (swap_list, tree_lock) are not in question: each access is one step, which takes `tree_lock` for
 itself, so that it is whole in workers too. A page leaves the swap cache when its slot's last swap entry is
-gone (as with a swap area that is more than half full).
+gone (as with a swap area that is more than half full), unless somebody else holds the page: its reference does
+what the kernel's page lock does, so that vmscan and a fault at work on the page keep its slot.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from shm_layout.atomic import cpu_relax, fetch_add, load, read_once, sched_yield
 from shm_layout.structs import (
     NR_SWAP,
     PAGE_CONTENT,
+    PAGE_COUNT,
     PAGE_FLAGS,
     PAGE_STRIDE,
     STOP,
@@ -24,6 +26,7 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress.kernel.page_alloc import alloc_page, get_page, put_page
 from stress.kernel.pgtable import PG_DIRTY, PG_LRU, PG_SWAPCACHE, SLOT_SHIFT
+from stress.kernel.rmap import page_anon
 from stress.kernel.spinlock import spin_trylock
 from stress.oops import SWAP_REFS, oops
 from stress.step import helper
@@ -88,16 +91,21 @@ def put_slot(m: Words, r: Words, slot: int) -> None:
 
 
 @helper
-def swap_free(m: Words, r: Words, slot: int) -> None:
-    """swap_free(entry): drop a swap entry's reference; a page left alone in the swap cache leaves it."""
+def swap_free(m: Words, r: Words, slot: int, own: int) -> None:
+    """swap_free(entry), and remove_exclusive_swap_page: nobody but the swap cache and the caller holds the page.
+
+    ``own``: references of the page that the caller has.
+    """
     if slot < 0 or slot >= m[NR_SWAP]:
         oops(r, SWAP_REFS)
         return
     tree_lock(m)
     put_slot(m, r, slot)
+    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
     if (
-        read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1
-        and read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) != 0
+        frame != 0
+        and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1
+        and load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 1 + own
     ):
         drop_from_cache(m, r, slot)
     tree_unlock(m)
@@ -118,24 +126,26 @@ def swap_duplicate(m: Words, r: Words, slot: int) -> None:
 
 
 @helper
-def add_to_swap(m: Words, frame: int) -> bool:
-    """add_to_swap(page): give a page a free slot and put it into the swap cache; False when there is none."""
+def add_to_swap(m: Words, frame: int) -> int:
+    """Slot of a page in the swap cache; add_to_swap(page) puts an anonymous one there. -1: not anonymous, none free.
+
+    A page that was just read from swap is in the cache already, and anonymous only once it is mapped.
+    """
     tree_lock(m)
-    added = False
-    for slot in range(m[NR_SWAP]):
-        if not added and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 0:
-            write_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot), 1)
-            write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
-            write_once(
-                m,
-                at(m, SWAP_CONTENT, SWAP_STRIDE, slot),
-                load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame)),
-            )
-            set_slot(m, frame, slot)
-            get_page(m, frame)
-            added = True
+    found = slot_of(m, frame)
+    if found < 0 and page_anon(m, frame):
+        for slot in range(m[NR_SWAP]):
+            if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 0:
+                write_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot), 1)
+                write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
+                content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+                write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), content)
+                set_slot(m, frame, slot)
+                get_page(m, frame)
+                found = slot
+                break
     tree_unlock(m)
-    return added
+    return found
 
 
 @helper

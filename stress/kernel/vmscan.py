@@ -33,7 +33,7 @@ from stress.kernel.swap_state import (
     tree_lock,
     tree_unlock,
 )
-from stress.labels import LAST, NEXT_MM, OTHER_MM
+from stress.labels import LAST, NEXT_MM, NOT_MAPPED
 from stress.step import DONE, NEXT, helper, step
 
 
@@ -73,17 +73,13 @@ def isolate_lru_page(m: Words, r: Words) -> int:
 
 @step
 def add_to_swap_cache(m: Words, r: Words) -> int:
-    """shrink_list: an anonymous page gets a swap slot; `last` when there is none. page->index is the address."""
+    """shrink_list: an anonymous page has or gets a swap slot; `last` when there is none. page->index is the address."""
     frame = r[R_PAGE]
     r[R_ADDRESS] = content_address(load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame)))
     if r[R_ADDRESS] < 0 or r[R_ADDRESS] >= m[NR_PTES]:
         return LAST
-    if not page_anon(m, frame):
-        return NEXT
-    r[R_SLOT] = slot_of(m, frame) + 1
-    if r[R_SLOT] == 0 and add_to_swap(m, frame):
-        r[R_SLOT] = slot_of(m, frame) + 1
-    return NEXT if r[R_SLOT] != 0 else LAST
+    r[R_SLOT] = add_to_swap(m, frame) + 1
+    return NEXT if r[R_SLOT] != 0 or not page_anon(m, frame) else LAST
 
 
 @step
@@ -102,15 +98,21 @@ def next_vma(m: Words, r: Words) -> int:
 
 @step(private=True)
 def page_check_address(m: Words, r: Words) -> int:
-    """try_to_unmap_one: does the pte that was read map the page? Else to `other_mm`."""
+    """try_to_unmap_one: does the pte that was read map the page? Else to `not_mapped`."""
     if pte_present(r[R_ENTRY]) and pte_page(m, r[R_ENTRY]) == r[R_PAGE]:
         return NEXT
-    return OTHER_MM
+    return NOT_MAPPED
 
 
-@step(private=True)
+@step
 def mk_swap_pte(m: Words, r: Words) -> int:
-    """swp_entry_to_pte(entry), or none for a page of the file."""
+    """swp_entry_to_pte(entry), or none for a page of the file.
+
+    To `not_mapped` with a page that has become anonymous since shrink_list looked: it was not mapped then, and
+    shrink_list does not try to unmap such a page.
+    """
+    if r[R_SLOT] == 0 and page_anon(m, r[R_PAGE]):
+        return NOT_MAPPED
     r[R_NEW] = swp_entry(r[R_SLOT] - 1) if r[R_SLOT] != 0 else 0
     return NEXT
 
@@ -143,23 +145,21 @@ def next_mm(m: Words, r: Words) -> int:
 def pageout(m: Words, r: Words) -> int:
     """shrink_list behind try_to_unmap: a page that only we and the swap cache hold is written out and freed.
 
-    Any other goes back to the LRU. Under tree_lock, so that nobody finds the page in the meantime.
+    Any other goes back to the LRU; one that is mapped and no longer swapped out anywhere gives back its slot.
+    Under tree_lock, so that nobody finds the page in the meantime.
     """
     frame = r[R_PAGE]
     tree_lock(m)
     slot = slot_of(m, frame)
-    mapped = load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) > 0
-    if slot >= 0:
-        unused = read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1
-        if not mapped and load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 2:
-            swap_writepage(m, slot, frame)
-            drop_from_cache(m, r, slot)
-        else:
-            fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_LRU)
-            if unused:
-                drop_from_cache(m, r, slot)
+    mappings = load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame))
+    unpinned = load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 2 + mappings
+    if slot >= 0 and unpinned and mappings == 0:
+        swap_writepage(m, slot, frame)
+        drop_from_cache(m, r, slot)
     else:
         fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_LRU)
+        if slot >= 0 and unpinned and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1:
+            drop_from_cache(m, r, slot)
     put_page(m, r, frame)
     tree_unlock(m)
     return NEXT
