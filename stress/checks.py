@@ -96,8 +96,8 @@ def mapcount(m: Words, w: Words) -> int:
 def page_refs(m: Words, w: Words) -> int:
     """Every reference of a page is a pte, the page cache's or the swap cache's, and a page with none is free.
 
-    Else the first frame that is leaked, freed while it is used, or counted wrongly; behind the last frame
-    come the swap slots, whose references are swap entries and the swap cache's.
+    Else the first frame that is leaked, freed while it is used or before it was put on the LRU, or counted
+    wrongly; behind the last frame come the swap slots, whose references are swap entries and the swap cache's.
     """
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
@@ -110,8 +110,10 @@ def page_refs(m: Words, w: Words) -> int:
     for slot in range(m[NR_SWAP]):
         w[read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))] += 1
     for frame in range(1, m[NR_PAGES]):
-        free = (read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) & PG_FREE) != 0
-        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != w[frame] or free != (w[frame] == 0):
+        flags = read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame))
+        # exactly PG_FREE: with PG_LRU too, the page was put on the LRU after it was freed
+        kept = (flags & PG_FREE) == 0 if w[frame] != 0 else flags == PG_FREE
+        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != w[frame] or not kept:
             return frame
     slot = slot_refs(m, w)
     return HOLDS if slot == HOLDS else m[NR_PAGES] + slot
