@@ -1,0 +1,23 @@
+"""The parallel engine: worker processes that run a design's programs on one segment of shared memory.
+
+`stress.workers.pool.Pool` is the way in: it makes the segment, has a fork server (`stress.workers.server`) start
+the workers, gives them commands and judges the result::
+
+    machine = Machine(cpus=2, mms=3, anon=64, frames=256, arch="pae")
+    with Pool(design, machine, workers=2) as pool:
+        pool.pids                                   # a process each
+        result = pool.run({"fault": 6, "zap": 1}, seconds=1, seed=7)
+        result.ops, result.per_second, result.ns    # by operation
+        pool.read(0), pool.truth(0)                 # rss and anon_rss of mm 0: shown, and true
+        pool.verdicts()                             # every check, at rest; a check broken once stays broken
+        pool.perform({0: [Call("fault", address=3, write=True)], 1: [Call("zap", address=0, end=8)]})
+        pool.reset(seed=8)                          # the first state again: the next Hypothesis example
+
+`Pool.start` and `Pool.finish` are the halves of `Pool.run`, for whoever shows progress in between. A worker
+that is killed raises `stress.workers.errors.WorkerDied` from whatever is under way, within a second. Numba is
+loaded in the server alone.
+
+Files: `block` what lies where, `batch` the compiled loop's helpers, `fuse` the source that is generated for a
+design, `server` and `worker` the processes, `client` the launcher's end, `pool`, `verdicts`; `mix`, `sizes`,
+`command`, `progress`, `report` the command `pte-stress run`.
+"""

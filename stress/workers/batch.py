@@ -1,0 +1,177 @@
+"""What the generated loop of a worker calls: random numbers, the barrier, waiting, beginning and ending operations.
+
+Compiled together with the steps; ``m`` is the memory, ``b`` the worker's block (`stress.workers.block`), ``r`` its
+registers. Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import cpu_relax, fetch_add, load, read_once, sched_yield, store
+from shm_layout.registers import (
+    KEPT,
+    R_ADDRESS,
+    R_ARG,
+    R_CPU,
+    R_CURRENT,
+    R_ENTRY,
+    R_OOPS,
+    R_OP,
+    R_PC,
+    R_RESIDENT,
+    R_SHARED,
+    R_WRITE,
+    REGISTERS,
+)
+from shm_layout.structs import ANON_END, NR_CPUS, STOP, TASK_MM, TASK_STRIDE, at
+from shm_layout.words import Words
+from stress.kernel.pgtable import WRITABLE, pte_present
+from stress.kernel.proc import NOT_SHOWN
+from stress.step import helper
+from stress.workers import block
+
+ABORTED = -1
+"""An operation was given up in the middle because the run was stopped: the machine is not at rest."""
+ENDED = 0
+"""An operation has ended."""
+WITHOUT_EFFECT = 1
+"""A fault ended without effect: another was faster, or there was no memory."""
+
+SPINS = 100
+"""Tries of a step that waits before the CPU is given to whoever it waits for."""
+
+ANY_MM = -1
+"""In POT_MM."""
+
+
+@helper
+def rand(x: int) -> int:
+    """The number that follows: xorshift64 (Marsaglia, 2003), shifts 13, 7, 17. Never 0 when it starts at no 0."""
+    x ^= x << 13
+    x ^= (x >> 7) & 0x01FF_FFFF_FFFF_FFFF
+    x ^= x << 17
+    return x
+
+
+@helper
+def draw(x: int, below: int) -> int:
+    """A number from 0 to below - 1 (below at most 2**31) out of the upper half of a random number."""
+    return (((x >> 32) & 0xFFFF_FFFF) * below) >> 32
+
+
+@helper
+def current_mm(m: Words, r: Words) -> int:
+    """current->mm."""
+    return m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
+
+
+@helper
+def barrier(m: Words, b: Words) -> bool:
+    """Wait until all workers of this command are here; False when the run is stopped first."""
+    if b[block.WAIT_FOR] == 0:
+        return True
+    word = b[block.SHARED] + block.ARRIVED
+    fetch_add(m, word, 1)
+    spins = 0
+    while load(m, word) < b[block.WAIT_FOR]:
+        if read_once(m, STOP) != 0:
+            return False
+        cpu_relax()
+        spins += 1
+        if spins > SPINS:
+            sched_yield()
+    return True
+
+
+@helper
+def keep_waiting(m: Words, r: Words, spins: int, pc: int) -> bool:
+    """Spend the time between two tries of the step ``pc``; False when the run is stopped.
+
+    Once the wait is long the step stands in R_PC (+ 1), for whoever wants to know who waits where.
+    """
+    if read_once(m, STOP) != 0:
+        return False
+    cpu_relax()
+    if spins >= SPINS:
+        r[R_PC] = pc + 1
+        sched_yield()
+    return True
+
+
+@helper
+def pausing(m: Words, b: Words) -> bool:
+    """The launcher wants all workers at rest."""
+    return read_once(m, b[block.SHARED] + block.PAUSE) != 0 or read_once(m, STOP) != 0
+
+
+@helper
+def hop(m: Words, b: Words, r: Words, x: int) -> None:
+    """Claim to run on another CPU, of those whose number leaves the worker's own when divided by all workers.
+
+    So no two workers are on the same CPU.
+    """
+    worker = r[R_CPU] % b[block.WORKERS]
+    mine = (m[NR_CPUS] - worker + b[block.WORKERS] - 1) // b[block.WORKERS]
+    r[R_CPU] = worker + b[block.WORKERS] * draw(x, mine)
+
+
+@helper
+def begin(b: Words, r: Words, number: int, mm: int, plus: int, minus: int) -> None:  # noqa: PLR0917
+    """An operation starts that may set and clear so many pages of an mm.
+
+    The numbers of pages stand before the mm does: who reads them the other way round sees none too few.
+    """
+    r[R_OP] = number
+    store(b, block.POT_PLUS, plus)
+    store(b, block.POT_MINUS, minus)
+    store(b, block.POT_MM, mm)
+
+
+@helper
+def fault_kind(m: Words, r: Words) -> int:
+    """Which of `stress.workers.block.KINDS` the fault that just ended was."""
+    entry = r[R_ENTRY]
+    if entry == 0:
+        if r[R_ADDRESS] >= m[ANON_END]:
+            return 2
+        return 0 if r[R_WRITE] != 0 else 1
+    if not pte_present(entry):
+        return 3
+    return 4 if r[R_WRITE] != 0 and (entry & WRITABLE) == 0 else 5
+
+
+@helper
+def end(b: Words, r: Words, number: int, oops_before: int) -> None:
+    """An operation has ended: it is counted, what it broke first is noted, its registers are cleared."""
+    store(b, block.POT_PLUS, 0)
+    store(b, block.POT_MINUS, 0)
+    store(b, block.FINISHED, b[block.FINISHED] + 1)
+    b[block.OPS + number - 1] += 1
+    if r[R_OOPS] != oops_before and b[block.OOPS_OP] == 0:
+        b[block.OOPS_OP] = number
+        b[block.OOPS_ADDRESS] = r[R_ADDRESS]
+    for i in range(KEPT, REGISTERS):
+        r[i] = 0
+
+
+# what a random operation is given
+
+
+@helper
+def random_page(b: Words, r: Words, x: int) -> None:
+    """A virtual page of the worker's area, and whether it is written to."""
+    r[R_ADDRESS] = b[block.FIRST] + draw(x, b[block.END] - b[block.FIRST])
+    r[R_WRITE] = 1 if (x & 1023) < b[block.WRITES] else 0
+
+
+@helper
+def random_span(b: Words, x: int) -> int:
+    """A number of pages, 1 to SPAN."""
+    return 1 + draw(x << 20, b[block.SPAN])
+
+
+@helper
+def random_read(b: Words, r: Words, x: int) -> None:
+    """Read of the task's own mm, or (where it cannot end meanwhile) of mm 0."""
+    r[R_ARG] = 0 if b[block.ONLY_OWN] != 0 or (x & 1024) != 0 else 1
+    r[R_RESIDENT] = NOT_SHOWN
+    r[R_SHARED] = NOT_SHOWN

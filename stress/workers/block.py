@@ -1,0 +1,138 @@
+"""What lies behind the modelled machine in the segment: one block for each worker, and a line for all.
+
+Each part is declared once; offsets are computed from the declarations, in words from the start of the block.
+A part that another process polls, or that the launcher writes, begins on a cache line of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shm_layout.layout import Layout
+from shm_layout.registers import REGISTERS
+from shm_layout.structs import LINE_WORDS
+from stress.kernel.account import ACCOUNT_WORDS
+
+MAX_OPERATIONS = 24
+"""Operations that a design can have."""
+KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
+"""Kinds of fault, by what the fault found; only those count that were not raced."""
+HISTOGRAM = 64
+"""Buckets of the error of a read, see `stress.workers.batch.bucket`."""
+SCRIPT_CALLS = 64
+"""Calls that a worker can be given at once."""
+CALL_WORDS = 8
+"""Words of a call: operation, address, end, write, arg; resident and shared as shown; 1 when it was performed."""
+C_OP, C_ADDRESS, C_END, C_WRITE, C_ARG, C_RESIDENT, C_SHARED, C_DONE = range(CALL_WORDS)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some words of a block: offset and length in words, who writes them, what they are for."""
+
+    name: str
+    offset: int
+    words: int
+    writers: str
+    doc: str
+
+
+PARTS: list[Part] = []
+
+
+def _part(name: str, writers: str, doc: str, words: int = 1, line: bool = False) -> int:
+    end = PARTS[-1].offset + PARTS[-1].words if PARTS else 0
+    offset = -(-end // LINE_WORDS) * LINE_WORDS if line else end
+    PARTS.append(Part(name, offset, words, writers, doc))
+    return offset
+
+
+# the launcher writes, before it wakes the worker
+COMMAND = _part("command", "launcher", "what to do, see the commands below", line=True)
+SERIAL = _part("serial", "launcher", "number of the command")
+COUNT = _part("count", "launcher", "operations to perform, 0: until told to pause; or calls in the script")
+SEED = _part("seed", "launcher", "seed of this worker's random numbers")
+FIRST = _part("first", "launcher", "first virtual page of the worker's area")
+END = _part("end", "launcher", "one past its last virtual page")
+WRITES = _part("writes", "launcher", "write accesses among the faults, in 1024")
+SPAN = _part("span", "launcher", "most pages of one zap or fork")
+WAIT_FOR = _part("wait_for", "launcher", "workers that start together, 0: no barrier")
+BLOCKS = _part("blocks", "launcher", "index of worker 0's block")
+STRIDE = _part("stride", "launcher", "words from one block to the next")
+WORKERS = _part("workers", "launcher", "number of workers")
+SHARED = _part("shared", "launcher", "index of the line that all workers share")
+BOUND = _part("bound", "launcher", "how far a read may be off, pages; -1: no bound")
+ONLY_OWN = _part("only_own", "launcher", "1: reads are of the task's own mm alone")
+JUDGE = _part("judge", "launcher", "1: what reads show is compared with the truth")
+HOP = _part("hop", "launcher", "1: the worker claims another CPU before each operation")
+TARGET = _part("target", "launcher", "mm that a check or a scan is about")
+MIX = _part("mix", "launcher", "by operation: all draws below this choose it or an earlier one", MAX_OPERATIONS, True)
+
+# the worker writes; whoever reads /proc in another worker looks at it
+POT_MM = _part("pot_mm", "worker", "mm that the operation under way may change, -1: any", line=True)
+POT_PLUS = _part("pot_plus", "worker", "pages that it may still set")
+POT_MINUS = _part("pot_minus", "worker", "pages that it may still clear")
+FINISHED = _part("finished", "worker", "operations finished")
+ANSWERED = _part("answered", "worker", "number of the last command that is done")
+ABORTS = _part("aborts", "worker", "operations given up because the run was stopped")
+
+# the worker writes, and nobody looks at it before the end
+OPS = _part("ops", "worker", "operations finished, by operation", MAX_OPERATIONS, True)
+TICKS = _part("ticks", "worker", "ticks of the operations that were timed, by operation", MAX_OPERATIONS)
+TIMED = _part("timed", "worker", "operations that were timed, by operation", MAX_OPERATIONS)
+FAULTS = _part("faults", "worker", "faults that had their effect, by kind", len(KINDS))
+ELAPSED_TICKS = _part("elapsed_ticks", "worker", "ticks of the last batch")
+ELAPSED_NS = _part("elapsed_ns", "worker", "nanoseconds of the last batch")
+RESULT = _part("result", "worker", "what a check or a scan found", 2)
+OOPS_OP = _part("oops_op", "worker", "operation that first broke a check in a step, + 1")
+OOPS_ADDRESS = _part("oops_address", "worker", "virtual page that it was at")
+LAST_RESIDENT = _part("last_resident", "worker", "what the last read of mm 0 showed as resident")
+PLUS = _part("plus", "worker", "pages set before the read, summed over the workers")
+MINUS = _part("minus", "worker", "pages cleared before the read")
+FILE_PLUS = _part("file_plus", "worker", "the same for pages of the file")
+FILE_MINUS = _part("file_minus", "worker", "the same for pages of the file")
+WIDEN = _part("widen", "worker", "operations under way when the read began, and finished by then")
+READS = _part("reads", "worker", "reads that were judged")
+WORST = _part("worst", "worker", "greatest error of a read, pages")
+REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation + 1", 6)
+PAIR = _part("pair", "worker", "read_pair: likewise", 6)
+ERRORS = _part("errors", "worker", "histogram of the error of reads", HISTOGRAM)
+REGISTERS_AT = _part("registers", "worker", "registers of its CPU, see shm_layout.registers", REGISTERS, True)
+SCRIPT = _part("script", "launcher, worker", "calls to perform, and what they gave", SCRIPT_CALLS * CALL_WORDS, True)
+ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.account", 0, True)
+
+BROKEN, SHOWN, LOW, HIGH, WHERE, BY = range(6)
+"""Words of REGULAR and PAIR."""
+
+RUN, PERFORM, CHECK, SCAN, LEAVE = range(1, 6)
+"""Commands: a random mix, the script, one check at rest (TARGET), true counts of mm TARGET, the end."""
+
+PAUSE = 0
+"""Word of the shared line: the launcher asks all workers to come to rest."""
+ARRIVED = LINE_WORDS
+"""Word of the shared lines: workers at the start barrier."""
+SHARED_WORDS = 2 * LINE_WORDS
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Where the blocks of a number of workers lie behind a layout. Everything in words."""
+
+    shared: int
+    first: int
+    stride: int
+    workers: int
+    words: int
+    """Size of the whole memory."""
+
+    def at(self, worker: int, part: int) -> int:
+        """Index of a part of a worker's block."""
+        return self.first + worker * self.stride + part
+
+
+def place_blocks(layout: Layout, workers: int) -> Blocks:
+    """Put the blocks behind the layout's last word."""
+    account = ACCOUNT + ACCOUNT_WORDS * layout.machine.mms
+    stride = -(-account // LINE_WORDS) * LINE_WORDS
+    first = layout.words + SHARED_WORDS
+    return Blocks(layout.words, first, stride, workers, first + workers * stride)

@@ -1,0 +1,108 @@
+"""What a worker is asked for, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation with its arguments: registers R_ADDRESS, R_END, R_WRITE, R_ARG (`shm_layout.registers`)."""
+
+    operation: str
+    address: int = 0
+    """Virtual page, or the first of a range."""
+    end: int = 0
+    """One past the last page of a range (zap, fork)."""
+    write: bool = False
+    arg: int = 0
+    """mm that is meant + 1 (0: current's), or the frame to start from (swap_out)."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a read of /proc showed, in pages; None for what it does not show, or an mm that nobody uses."""
+
+    resident: int | None
+    shared: int | None
+
+    @property
+    def anon(self) -> int | None:
+        """resident - shared: what the counters say of anonymous pages."""
+        return None if self.resident is None or self.shared is None else self.resident - self.shared
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the page table of an mm says, in pages."""
+
+    resident: int
+    anon: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run that goes on. Counts are since its start."""
+
+    seconds: float
+    ops: Mapping[str, int]
+    true_rss: int
+    """Pages of mm 0, as far as the workers' own notes are in step."""
+    read_rss: int
+    """What the last read of mm 0 showed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run measured."""
+
+    seconds: float
+    """From the workers' start to the last one's rest."""
+    ops: Mapping[str, int]
+    """Operations finished, by name; those of the mix only."""
+    ns: Mapping[str, float | None]
+    """Mean time of one operation in a worker, nanoseconds, waits included; None where none was timed."""
+    faults: Mapping[str, int]
+    """Faults that had an effect, by kind."""
+    reads: int
+    """Reads that were compared with the truth."""
+    worst_error: int
+    """Farthest that a read was from all that was true during it, pages; 0: never. Since the last reset."""
+    median_error: int
+    user: float
+    """CPU time of all workers in user mode, seconds."""
+    system: float
+    at_rest: bool = field(default=True)
+    """False: the workers had to be stopped in the middle of an operation."""
+
+    @property
+    def operations(self) -> int:
+        """All operations finished."""
+        return sum(self.ops.values())
+
+    @property
+    def per_second(self) -> float:
+        """Operations per second of all workers together."""
+        return self.operations / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A worker process: pid, the CPU that it is pinned to, CPU seconds so far, bytes that are its own."""
+
+    worker: int
+    pid: int
+    cpu: int
+    user: float
+    system: float
+    uss: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a check held, and what is to be said about it."""
+
+    name: str
+    ok: bool
+    detail: str

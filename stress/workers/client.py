@@ -1,0 +1,136 @@
+"""The launcher's end of the fork server."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Self
+
+from stress.design import Design
+from stress.errors import MachineError, UsageError
+from stress.program import At, ByArch, Goto
+from stress.workers.server import Code, Compiling, Died, Done, Failed, Load, Requests
+
+SERVE = "from stress.workers.server import main; main()"
+"""Not ``-m``: messages are pickled by the name of their module, and a main program has another."""
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""No threads of numpy's libraries: the server forks."""
+
+
+def _functions(design: Design) -> Iterator[Callable[..., int]]:
+    for program in design.programs.values():
+        for entry in program:
+            if isinstance(entry, ByArch):
+                yield from (*entry.arch_64, *entry.arch_pae)
+            elif not isinstance(entry, At | Goto):
+                yield entry
+    yield from design.checks
+
+
+def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
+    """What the server needs in order to compile these operations of a design."""
+    own = Design(
+        design.name, design.year, "", "", {name: design.programs[name] for name in operations}, checks=design.checks
+    )
+    package = __name__.partition(".")[0]
+    modules = {(f.__module__, inspect.getfile(f)) for f in _functions(own) if f.__module__.partition(".")[0] != package}
+    return Code(pickle.dumps(own), arch, operations, tuple(sorted(modules)))
+
+
+class ForkServer:
+    """A fork server: started when it is made, ended by `close`. Serves any number of pools, one after the other."""
+
+    def __init__(self, on_compile: Callable[[], None] = lambda: None) -> None:
+        """Start the process; it loads numba while the caller goes on. ``on_compile`` is told when it compiles."""
+        self._on_compile = on_compile
+        self._died: dict[int, int] = {}
+        mine, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)},
+            )
+        self._connection = Connection(mine.detach())
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
+    def send(self, request: Requests) -> None:
+        """Send a request without waiting for its answer. Raises `MachineError` when the server is gone."""
+        try:
+            self._connection.send(request)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._gone() from None
+
+    def receive(self) -> Done:
+        """Wait for the answer to the oldest request that has none yet.
+
+        Raises `UsageError` for a design that does not compile, `MachineError` when the server is gone.
+        """
+        while True:
+            try:
+                answer = self._connection.recv()
+            except (EOFError, ConnectionResetError):
+                raise self._gone() from None
+            match answer:
+                case Done():
+                    return answer
+                case Failed():
+                    raise UsageError(f"the design does not run: {answer.message}")
+                case Died():
+                    self._died[answer.pid] = answer.status
+                case Compiling():
+                    self._on_compile()
+
+    def load(self, code: Code) -> None:
+        """Have code compiled or loaded, and wait for it."""
+        self.send(Load(code))
+        self.receive()
+
+    def died(self) -> dict[int, int]:
+        """Workers that have ended so far, by pid, with what waitpid gave. Does not wait.
+
+        Raises `MachineError` when the server is gone.
+        """
+        try:
+            while self._connection.poll():
+                answer = self._connection.recv()
+                assert isinstance(answer, Died), answer
+                self._died[answer.pid] = answer.status
+        except (EOFError, ConnectionResetError):
+            raise self._gone() from None
+        return self._died
+
+    def _gone(self) -> MachineError:
+        status = self._process.wait()
+        return MachineError(f"the fork server (pid {self.pid}) ended with status {status}: see above, or try again")
+
+    def close(self) -> None:
+        """End the server and all its workers, and wait until the server has ended. May be repeated."""
+        if not self._connection.closed:
+            self._connection.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        """Return the server itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+        self.close()

@@ -1,0 +1,30 @@
+"""What can go wrong while workers run, besides a check."""
+
+from __future__ import annotations
+
+import signal
+
+from stress.errors import MachineError
+
+
+class WorkerDied(MachineError):
+    """A worker ended that was not told to. Exit status 3."""
+
+    def __init__(self, worker: int, pid: int, status: int, doing: str) -> None:
+        """``status`` is what waitpid gave, ``doing`` the operation that the worker was in."""
+        self.worker = worker
+        self.pid = pid
+        self.status = status
+        self.doing = doing
+        super().__init__(f"worker {worker} (pid {pid}) {how_it_ended(status)} {doing}: nothing is known of the rest")
+
+
+def how_it_ended(status: int) -> str:
+    """What a status of waitpid means, as the predicate of a sentence."""
+    number = status & 0x7F
+    if number == 0:
+        return f"ended with status {status >> 8}"
+    try:
+        return f"was killed by {signal.Signals(number).name}"
+    except ValueError:
+        return f"was killed by signal {number}"

@@ -1,0 +1,315 @@
+"""The source of a worker's compiled loop: all programs of a design fused into one function.
+
+Per operation a function ``do_<name>(m, b, r)`` performs it with what its registers hold; ``batch`` draws operations
+at random, ``script`` performs a list of calls. Only outcomes that a step can have are written out, and a step that
+waits is tried again in place. Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from string import Template
+from typing import Any
+
+from shm_layout import registers, structs
+from stress import checks
+from stress.compile import compiled_module, module_path, name_steps
+from stress.design import READS, Design
+from stress.kernel.proc import NOT_SHOWN
+from stress.labels import OUT, OUT_UNLOCK, RACED
+from stress.program import Assembled, assemble
+from stress.step import NEXT, WAIT, StepFunction, possible_outcomes
+from stress.workers import batch, block, clock, judge
+from stress.workers.numbers import operation_numbers
+from stress.workers.verdicts import check_functions
+
+MAY_CHANGE: dict[str, tuple[str, str, str]] = {
+    "fault": ("current_mm(m, r)", "1", "0"),
+    "zap": ("current_mm(m, r)", "0", "r[$R_END] - r[$R_ADDRESS]"),
+    "swap_out": ("-1", "0", "1"),
+    "truncate": ("-1", "0", "1"),
+    "access_process_vm": ("-1", "1", "0"),
+    "use_mm": ("-1", "1", "0"),
+    **dict.fromkeys(("fork", "clone", "exit", "exec", "tick", "precise", *READS), ("-1", "0", "0")),
+}
+"""By operation: the mm that it may change while somebody reads, and the pages that it may set and clear there.
+
+An mm that is read is in use by the reader's task, or by every worker's first task (mm 0), so that neither the copy
+that a fork makes nor the end of an mm changes it. What a design's own operation does is not known: anything.
+"""
+ANYTHING = ("-1", "m[$NR_PTES]", "m[$NR_PTES]")
+
+_SPAN = "r[$R_END] = min(b[$END], r[$R_ADDRESS] + random_span(b, x))"
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "fault": ("random_page(b, r, x)",),
+    "zap": ("random_page(b, r, x)", _SPAN),
+    "fork": ("random_page(b, r, x)", _SPAN),
+    "swap_out": ("r[$R_ARG] = draw(x, m[$NR_PAGES])",),
+    "truncate": ("r[$R_ADDRESS] = m[$ANON_END] + draw(x, m[$NR_FILE])",),
+    **dict.fromkeys(
+        ("access_process_vm", "use_mm"), ("random_page(b, r, x)", "r[$R_ARG] = 1 + draw(x << 16, m[$NR_MMS])")
+    ),
+    **dict.fromkeys(READS, ("random_read(b, r, x)",)),
+    **dict.fromkeys(("clone", "exit", "exec", "tick", "precise"), ()),
+}
+"""By operation: the statements that draw what it is given; a design's own gets a range of pages."""
+
+_DO = """
+@njit
+def do_$name(m, b, r):
+    oops_before = r[$R_OOPS]
+    begin(b, r, $number, $mm, $plus, $minus)
+    status = op_$name(m, r)
+    if status < 0:
+        b[$ABORTS] += 1
+        return status
+$after    end(b, r, $number, oops_before)
+    return status
+"""
+_AFTER_FAULT = """\
+    if status == 0:
+        b[$FAULTS + fault_kind(m, r)] += 1
+"""
+_AFTER_READ = """\
+    b[$RESULT] = r[$R_RESIDENT]
+    b[$RESULT + 1] = r[$R_SHARED]
+"""
+_DO_READ = """
+@njit
+def do_$name(m, b, r):
+    oops_before = r[$R_OOPS]
+    own = current_mm(m, r)
+    mm = own if r[$R_ARG] == 0 else r[$R_ARG] - 1
+    judged = b[$JUDGE] != 0 and (mm == own or (mm == 0 and b[$ONLY_OWN] == 0))
+    if judged:
+        before_read(m, b, mm)
+    begin(b, r, $number, -1, 0, 0)
+    status = op_$name(m, r)
+    if status < 0:
+        b[$ABORTS] += 1
+        return status
+    if judged:
+        after_read(m, b, r, mm, $number)
+$after    end(b, r, $number, oops_before)
+    return status
+"""
+_BATCH = """
+@njit
+def batch(array, first):
+    m = words(array, 0)
+    b = words(array, first)
+    r = words(array, first + $REGISTERS_AT)
+    x = b[$SEED]
+    left = b[$COUNT]
+    status = 0
+    if not barrier(m, b):
+        return -1
+    began = ticks()
+    while status >= 0 and not pausing(m, b):
+        x = rand(x)
+        u = draw(x, 1 << 30)
+        if b[$HOP] != 0:
+            hop(m, b, r, x << 7)
+        timed = (x & 63) == 0
+        start = ticks() if timed else 0
+        x = rand(x)
+        op = -1
+$choices        if timed and op >= 0 and status >= 0:
+            b[$TICKS + op] += ticks() - start
+            b[$TIMED + op] += 1
+        left -= 1
+        if left == 0:
+            break
+    b[$ELAPSED_TICKS] = ticks() - began
+    return status
+"""
+_CHOICE = """\
+        $test u < b[$MIX + $index]:
+            op = $index
+$arguments            status = do_$name(m, b, r)
+"""
+_SCRIPT = """
+@njit
+def script(array, first):
+    m = words(array, 0)
+    b = words(array, first)
+    r = words(array, first + $REGISTERS_AT)
+    if not barrier(m, b):
+        return -1
+    for call in range(b[$COUNT]):
+        c = words(b, $SCRIPT + call * $CALL_WORDS)
+        r[$R_ADDRESS] = c[$C_ADDRESS]
+        r[$R_END] = c[$C_END]
+        r[$R_WRITE] = c[$C_WRITE]
+        r[$R_ARG] = c[$C_ARG]
+        r[$R_RESIDENT] = $NOT_SHOWN
+        r[$R_SHARED] = $NOT_SHOWN
+        b[$RESULT] = $NOT_SHOWN
+        b[$RESULT + 1] = $NOT_SHOWN
+        status = -1
+$calls        if status < 0:
+            return status
+        c[$C_RESIDENT] = b[$RESULT]
+        c[$C_SHARED] = b[$RESULT + 1]
+        c[$C_DONE] = 1
+    return 0
+"""
+_CALL = """\
+        $test c[$C_OP] == $number:
+            status = do_$name(m, b, r)
+"""
+_AT_REST = """
+@njit
+def check(array, scratch, which):
+    m = words(array, 0)
+    w = words(scratch, 0)
+$checks    return -1
+
+@njit
+def scan(array, first):
+    m = words(array, 0)
+    b = words(array, first)
+    b[$RESULT] = true_rss(m, b[$TARGET])
+    b[$RESULT + 1] = true_anon_rss(m, b[$TARGET])
+    return 0
+"""
+_CHECK = """\
+    if which == $which:
+        return check_$which($given)
+"""
+
+_HELPERS: tuple[Callable[..., Any], ...] = (
+    batch.barrier,
+    batch.begin,
+    batch.current_mm,
+    batch.draw,
+    batch.end,
+    batch.fault_kind,
+    batch.hop,
+    batch.keep_waiting,
+    batch.pausing,
+    batch.rand,
+    batch.random_page,
+    batch.random_read,
+    batch.random_span,
+    judge.before_read,
+    judge.after_read,
+    checks.true_rss,
+    checks.true_anon_rss,
+)
+
+
+def _symbols() -> dict[str, int]:
+    """What $NAME stands for in generated source: numbers of registers, constants and parts of a block."""
+    found: dict[str, int] = {"NOT_SHOWN": NOT_SHOWN}
+    for module in (structs, registers, block):
+        found |= {k: v for k, v in vars(module).items() if k.isupper() and isinstance(v, int)}
+    return found
+
+
+def _fill(text: str, **more: object) -> str:
+    return Template(Template(text).safe_substitute(more)).substitute(_symbols())
+
+
+def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) -> Iterator[str]:
+    """One program as a function that returns ENDED, WITHOUT_EFFECT or ABORTED."""
+    yield f"\n@njit\ndef op_{name}(m, r):\n    effect = pc = 0\n    while pc >= 0:"
+    for pc, (step, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
+        possible = possible_outcomes(step)
+        yield f"        if pc == {pc}:"
+        yield f"            o = {steps[step]}(m, r)"
+        if WAIT in possible:
+            yield "            spins = 0"
+            yield f"            while o == {WAIT}:"
+            yield "                spins += 1"
+            yield f"                if not keep_waiting(m, r, spins, {pc}):"
+            yield f"                    return {batch.ABORTED}"
+            yield f"                o = {steps[step]}(m, r)"
+            yield f"            if spins >= {batch.SPINS}:"
+            yield f"                r[{registers.R_PC}] = 0"
+        yield f"            pc = {jump[NEXT]}"
+        for outcome in sorted(possible - {NEXT, WAIT}):
+            yield f"            if o == {outcome}:"
+            yield f"                pc = {jump[outcome]}"
+            if outcome in (RACED, OUT, OUT_UNLOCK):
+                yield f"                effect = {batch.WITHOUT_EFFECT}"
+    yield "    return effect"
+
+
+def _at_rest(design: Design) -> tuple[str, dict[str, Callable[..., Any]]]:
+    functions: dict[str, Callable[..., Any]] = {}
+    text = ""
+    for which, (_, function) in enumerate(check_functions(design)):
+        functions[f"check_{which}"] = function
+        given = "m, w" if len(inspect.signature(function).parameters) == 2 else "m"
+        text += _fill(_CHECK, which=which, given=given)
+    return _fill(_AT_REST, checks=text), functions
+
+
+def _constants() -> str:
+    """A hash of where the constants lie: a design of the user's own may have declared more of them."""
+    digest = hashlib.sha256()
+    for s in structs.STRUCTS.values():
+        digest.update(repr((s.name, s.stride, s.count, [(f.name, f.constant) for f in s.fields])).encode())
+    digest.update(repr(sorted((p.name, p.constant) for p in structs.PARAMETERS.values())).encode())
+    return digest.hexdigest()
+
+
+def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]]]:
+    """Generated source for operations of a design on an arch, and the functions that it calls, by name."""
+    numbers = {name: number for name, number in operation_numbers(design).items() if name in operations}
+    programs = {name: assemble(design.programs[name], arch) for name in numbers}
+    steps = name_steps(programs.values())
+    lines = [f"# {design.name}, arch {arch}; constants {_constants()}"]
+    choices = calls = ""
+    for position, (name, number) in enumerate(numbers.items()):
+        lines += _operation(name, programs[name], steps)
+        mm, plus, minus = MAY_CHANGE.get(name, ANYTHING)
+        is_read = name in (*READS, "precise")
+        after = _AFTER_FAULT if name == "fault" else _AFTER_READ if is_read else ""
+        text = _DO_READ if name in READS else _DO
+        lines.append(_fill(text, name=name, number=number, mm=mm, plus=plus, minus=minus, after=after))
+        test = "elif" if position else "if"
+        given = ARGUMENTS.get(name, ARGUMENTS["zap"])
+        arguments = "".join(f"            {statement}\n" for statement in given)
+        choices += _fill(_CHOICE, test=test, index=number - 1, arguments=arguments, name=name)
+        calls += _fill(_CALL, test=test, number=number, name=name)
+    at_rest, functions = _at_rest(design)
+    lines += [_fill(_BATCH, choices=choices), _fill(_SCRIPT, calls=calls), at_rest]
+    functions |= {name: step for step, name in steps.items()}
+    functions |= {helper.__name__: helper for helper in _HELPERS}
+    return "\n".join(lines) + "\n", functions
+
+
+ENTRIES = {
+    "batch": "int64(int64[::1], int64)",
+    "script": "int64(int64[::1], int64)",
+    "check": "int64(int64[::1], int64[::1], int64)",
+    "scan": "int64(int64[::1], int64)",
+}
+"""What a worker calls, with its signature."""
+
+
+def is_compiled(design: Design, arch: str, operations: Sequence[str]) -> bool:
+    """Whether `compile_design` will find its machine code on disk."""
+    path = module_path(_module_name(design, arch), *source(design, arch, operations))
+    return any(path.parent.glob(f"*/{path.stem}.batch-*.nbi"))
+
+
+def _module_name(design: Design, arch: str) -> str:
+    return f"workers_{arch}_{design.name}"
+
+
+def compile_design(design: Design, arch: str, operations: Sequence[str]) -> dict[str, Callable[..., int]]:
+    """The compiled functions of a design, by the names of `ENTRIES`: from the disk, or compiled now.
+
+    ``arch`` is "64" or "pae"; ``operations`` the design's operations that the workers are going to perform.
+    """
+    text, functions = source(design, arch, operations)
+    namespace = compiled_module(_module_name(design, arch), text, functions)
+    namespace["ticks"] = clock.ticks
+    for name, signature in ENTRIES.items():
+        namespace[name].compile(signature)
+    return {name: namespace[name] for name in ENTRIES}

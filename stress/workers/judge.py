@@ -1,0 +1,122 @@
+"""Checks `read_regular` and `read_pair` while workers run, compiled into the generated loop of a worker.
+
+What a read shows must lie between the least and the greatest true value during the read, where an operation
+under way may count or not. Each worker counts the pages that it has set and cleared (`stress.kernel.account`)
+and says how many the operation under way may still change (POT_PLUS, POT_MINUS). All these counts only grow, so
+
+- at least the pages set before the read, without those of operations under way, are counted as set, and at
+  most those set when it is over, with those of operations then under way;
+- likewise for the pages cleared; and for the pages of the file.
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import load
+from shm_layout.registers import R_RESIDENT, R_SHARED
+from shm_layout.words import Words
+from stress.kernel.account import ACCOUNT_WORDS, CLEARED, FILE_CLEARED, FILE_SET, SET
+from stress.kernel.proc import NOT_SHOWN
+from stress.step import helper
+from stress.workers import block
+from stress.workers.batch import ANY_MM
+
+
+@helper
+def before_read(m: Words, b: Words, mm: int) -> None:
+    """Note what is true of an mm before a read: the counts first, then what is under way."""
+    plus = minus = file_plus = file_minus = widen = 0
+    for worker in range(b[block.WORKERS]):
+        theirs = b[block.BLOCKS] + worker * b[block.STRIDE]
+        account = theirs + block.ACCOUNT + ACCOUNT_WORDS * mm
+        set_ = load(m, account + SET)
+        cleared = load(m, account + CLEARED)
+        file_plus += load(m, account + FILE_SET)
+        file_minus += load(m, account + FILE_CLEARED)
+        widen -= set_ + cleared + load(m, theirs + block.FINISHED)
+        where = load(m, theirs + block.POT_MM)
+        if where in (mm, ANY_MM):
+            may_set = load(m, theirs + block.POT_PLUS)
+            may_clear = load(m, theirs + block.POT_MINUS)
+            set_ -= may_set
+            cleared -= may_clear
+            widen += may_set + may_clear
+        plus += set_
+        minus += cleared
+    b[block.PLUS] = plus
+    b[block.MINUS] = minus
+    b[block.FILE_PLUS] = file_plus
+    b[block.FILE_MINUS] = file_minus
+    b[block.WIDEN] = widen
+
+
+@helper
+def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
+    """Judge what the read shows by what is true after it: what is under way first, then the counts."""
+    resident = r[R_RESIDENT]
+    shared = r[R_SHARED]
+    if resident == NOT_SHOWN:
+        return
+    plus = minus = file_plus = file_minus = 0
+    widen = b[block.WIDEN]
+    for worker in range(b[block.WORKERS]):
+        theirs = b[block.BLOCKS] + worker * b[block.STRIDE]
+        account = theirs + block.ACCOUNT + ACCOUNT_WORDS * mm
+        where = load(m, theirs + block.POT_MM)
+        if where in (mm, ANY_MM):
+            may_set = load(m, theirs + block.POT_PLUS)
+            may_clear = load(m, theirs + block.POT_MINUS)
+            plus += may_set
+            minus += may_clear
+            widen += may_set + may_clear
+        set_ = load(m, account + SET)
+        cleared = load(m, account + CLEARED)
+        plus += set_
+        minus += cleared
+        file_plus += load(m, account + FILE_SET)
+        file_minus += load(m, account + FILE_CLEARED)
+        widen += set_ + cleared + load(m, theirs + block.FINISHED)
+    low = b[block.PLUS] - minus
+    high = plus - b[block.MINUS]
+    note_error(b, max(low - resident, resident - high, 0))
+    if mm == 0:
+        b[block.LAST_RESIDENT] = resident
+    bound = b[block.BOUND]
+    if resident < 0 or (bound >= 0 and (resident < low - bound or resident > high + bound)):
+        note_broken(b, block.REGULAR, resident, low, high, mm, number)
+    if shared == NOT_SHOWN:
+        return
+    low = b[block.FILE_PLUS] - file_minus - widen
+    high = file_plus - b[block.FILE_MINUS] + widen
+    if bound >= 0 and (shared < low - bound or shared > high + bound):
+        note_broken(b, block.PAIR, shared, low, high, mm, number)
+
+
+@helper
+def note_broken(b: Words, record: int, shown: int, low: int, high: int, mm: int, number: int) -> None:  # noqa: PLR0917
+    """Count a broken check in REGULAR or PAIR, and keep the first."""
+    b[record + block.BROKEN] += 1
+    if b[record + block.BROKEN] == 1:
+        b[record + block.SHOWN] = shown
+        b[record + block.LOW] = low
+        b[record + block.HIGH] = high
+        b[record + block.WHERE] = mm
+        b[record + block.BY] = number
+
+
+@helper
+def bucket(error: int) -> int:
+    """Bucket of the histogram for an error in pages: exact up to 15, then four to each doubling."""
+    if error < 16:
+        return error
+    octave = 0
+    while (error >> octave) >= 32:
+        octave += 1
+    return min(16 + 4 * octave + ((error >> octave) - 16) // 4, block.HISTOGRAM - 1)
+
+
+@helper
+def note_error(b: Words, error: int) -> None:
+    """Enter the error of a read, 0 for one within the true interval, in the histogram."""
+    b[block.READS] += 1
+    b[block.ERRORS + bucket(error)] += 1
+    b[block.WORST] = max(b[block.WORST], error)

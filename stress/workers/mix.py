@@ -1,0 +1,71 @@
+"""A mix of operations: how often each is drawn, as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stress.design import Design
+from stress.errors import UsageError
+from stress.nearest import did_you_mean
+
+DEFAULT: Mapping[str, float] = {
+    "fault": 60,
+    "zap": 10,
+    "fork": 1,
+    "clone": 5,
+    "exit": 8,
+    "statm": 6,
+    "status": 5,
+    "stat": 5,
+    "tick": 5,
+}
+"""Weights of the operations that a design is stressed with unless told otherwise, as far as it has them.
+
+An exit undoes a fork or a clone and does nothing at the bottom, so there are more of them than of both together.
+"""
+
+DRAWS = 1 << 30
+"""Draws are numbers from 0 to this - 1."""
+
+
+def default_mix(design: Design) -> dict[str, float]:
+    """The default weights of the operations that this design has."""
+    return {name: weight for name, weight in DEFAULT.items() if name in design.programs}
+
+
+def parse_mix(text: str, design: Design) -> dict[str, float]:
+    """A mix such as ``fault=60,zap=10``. Raises `UsageError` when it is none, or chooses nothing."""
+    mix: dict[str, float] = {}
+    for part in text.split(","):
+        name, separator, weight = part.strip().partition("=")
+        if not separator:
+            raise UsageError(f"mix: {part.strip()!r} is no weight; give it as fault=60,zap=10")
+        try:
+            mix[name.strip()] = float(weight)
+        except ValueError:
+            raise UsageError(f"mix: {weight!r} is no number; give it as fault=60,zap=10") from None
+    check_mix(mix, design)
+    return mix
+
+
+def check_mix(mix: Mapping[str, float], design: Design) -> None:
+    """Raise `UsageError` for an operation that the design does not have, or weights that choose nothing."""
+    for name, weight in mix.items():
+        if name not in design.programs:
+            raise UsageError(f"design {design.name} has no operation {name!r}{did_you_mean(name, design.programs)}")
+        if not 0 <= weight < float("inf"):
+            raise UsageError(f"mix: the weight of {name} is {weight:g}; it is 0 or more")
+    if sum(mix.values()) <= 0:
+        raise UsageError("mix: every weight is 0; give one operation a weight above 0")
+
+
+def thresholds(mix: Mapping[str, float], numbers: Mapping[str, int], size: int) -> list[int]:
+    """For each operation's place (number - 1) the draws below which it, or one before it, is chosen."""
+    total = sum(mix.values())
+    below = 0.0
+    result = [0] * size
+    names = {number: name for name, number in numbers.items()}
+    for place in range(size):
+        below += mix.get(names.get(place + 1, ""), 0)
+        result[place] = round(DRAWS * below / total)
+    return result

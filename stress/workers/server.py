@@ -1,0 +1,245 @@
+"""The fork server: one process that loads numba and a design's compiled code, forks the workers and reaps them.
+
+Started by `stress.workers.client` with one argument, the number of a file descriptor: one end of a socket. It
+answers pickled messages, see `Requests`, and says at once when a worker has ended. It ends when the other end of
+the socket is closed, which happens at the latest when the launcher dies; the workers die with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+from stress.design import Design
+
+
+class Code(NamedTuple):
+    """Which compiled code a worker needs. The modules that define the design's steps are imported first."""
+
+    pickled: bytes
+    """The design, pickled."""
+    arch: str
+    operations: tuple[str, ...]
+    modules: tuple[tuple[str, str], ...]
+    """Modules that are not part of this package, each with its file."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Request: have this code ready. Answers: `Compiling` if it is not on disk, then `Done`."""
+
+    code: Code
+
+
+@dataclass(frozen=True)
+class Open:
+    """Request: map a segment and open its semaphores. Answer: `Done`; the semaphores' names may go then."""
+
+    segment: str
+    layout_hash: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Request: start the workers of a segment that is open. Answer: `Done` with their pids."""
+
+    code: Code
+    segment: str
+    blocks: tuple[int, ...]
+    """Index of each worker's block."""
+    frames: int
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Request: end the workers of a segment at once and unmap it. Answer: `Done`."""
+
+    segment: str
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """The code is being compiled, which takes some seconds."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A request was carried out."""
+
+    pids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request was not carried out: what is wrong, in a line, and whether the design is to blame."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker has ended: its pid, and the status that waitpid gave."""
+
+    pid: int
+    status: int
+
+
+Requests = Load | Open | Fork | Forget
+Answers = Compiling | Done | Failed | Died
+
+
+def import_module_from(name: str, file: str) -> None:
+    """Import a module under the name that it has in the launcher, from its file."""
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+class Server:
+    """The state of the process: what is loaded, what is mapped, who lives."""
+
+    def __init__(self, launcher: Connection) -> None:
+        """Serve the launcher at the other end."""
+        self.launcher = launcher
+        self.entries: dict[Code, dict[str, Callable[..., int]]] = {}
+        self.open: dict[str, tuple[Any, list[Any], Any]] = {}
+        self.alive: set[int] = set()
+
+    def load(self, code: Code) -> dict[str, Callable[..., int]]:
+        """The compiled functions of a design."""
+        if code not in self.entries:
+            import pickle
+
+            for name, file in code.modules:
+                import_module_from(name, file)
+            design = pickle.loads(code.pickled)
+            assert isinstance(design, Design)
+            from stress.workers.fuse import compile_design, is_compiled
+
+            if not is_compiled(design, code.arch, code.operations):
+                self.launcher.send(Compiling())
+            self.entries[code] = compile_design(design, code.arch, code.operations)
+        return self.entries[code]
+
+    def attach(self, request: Open) -> None:
+        """Map a segment and open its semaphores."""
+        from shm_layout.segment import Segment
+
+        segment = Segment.attach(request.segment, request.layout_hash)
+        go = [segment.open_semaphore(f"go{worker}") for worker in range(request.workers)]
+        self.open[request.segment] = (segment, go, segment.open_semaphore("done"))
+
+    def fork(self, request: Fork) -> tuple[int, ...]:
+        """Start the workers."""
+        from stress.workers.worker import work
+
+        entries = self.load(request.code)
+        segment, go, done = self.open[request.segment]
+        gc.collect()
+        gc.freeze()
+        pids = []
+        for worker, block in enumerate(request.blocks):
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    self.launcher.close()
+                    work(parent, entries, segment.array, block, go[worker], done, request.frames)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            pids.append(pid)
+            self.alive.add(pid)
+        return tuple(pids)
+
+    def forget(self, request: Forget) -> None:
+        """End what is left of a segment's workers, without a word about it, and unmap it."""
+        for pid in self.alive.intersection(request.pids):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self.alive.discard(pid)
+        segment, _, _ = self.open.pop(request.segment, (None, None, None))
+        if segment is not None:
+            segment.close()
+
+    def answer(self, request: Requests) -> None:
+        """Carry out a request and say so."""
+        pids: tuple[int, ...] = ()
+        try:
+            match request:
+                case Load():
+                    self.load(request.code)
+                case Open():
+                    self.attach(request)
+                case Fork():
+                    pids = self.fork(request)
+                case Forget():
+                    self.forget(request)
+        except Exception as error:
+            self.launcher.send(Failed(one_line(error)))
+        else:
+            self.launcher.send(Done(pids))
+
+    def reap(self) -> None:
+        """Tell of every worker that has ended."""
+        for pid in tuple(self.alive):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                self.alive.discard(pid)
+                self.launcher.send(Died(pid, status))
+
+    def serve(self, wake: int) -> None:
+        """Answer requests until the launcher is gone; ``wake`` is readable when a worker has ended."""
+        while True:
+            ready = wait([self.launcher, wake])
+            if wake in ready:
+                os.read(wake, 4096)
+                self.reap()
+            if self.launcher in ready:
+                self.answer(self.launcher.recv())
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line: numba's begin with where it happened and end with advice on reporting it."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("-", "During:", "File "))]
+    return f"{type(error).__name__}: {' '.join(told[:4])}"
+
+
+def end_all(pids: Iterable[int]) -> None:
+    """Kill what is left."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve at the socket whose number is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's business
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    server = Server(Connection(int(sys.argv[1])))
+    try:
+        server.serve(wake)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        end_all(server.alive)

@@ -1,0 +1,152 @@
+"""The verdict of every check on a pool of workers: what broke while they ran, and what does not hold at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shm_layout.registers import R_OOPS
+from stress.checks import AT_REST, CHECKS, HOLDS
+from stress.design import Design
+from stress.oops import USER
+from stress.workers import block
+from stress.workers.call import Shown, Truth, Verdict
+
+if TYPE_CHECKING:
+    from stress.workers.pool import Pool
+
+
+def check_functions(design: Design) -> list[tuple[str, Callable[..., int]]]:
+    """The checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
+    return [*AT_REST.items(), *(("user", function) for function in design.checks)]
+
+
+def judge(pool: Pool) -> list[Verdict]:
+    """All verdicts, in the order of `stress.checks.CHECKS`.
+
+    Workers that got stuck are not at rest, so what must hold at rest is not looked at then.
+    """
+    found: dict[str, list[str]] = {name: [] for name in CHECKS}
+    said: dict[str, str] = {}
+    for name, trouble in (*_while_running(pool), *_stuck(pool)):
+        found[name].append(trouble)
+    if pool.stuck:
+        wanted = [name for name in _wanted(pool) if found[name] or name in ("progress", "read_regular", "read_pair")]
+    else:
+        wanted = _wanted(pool)
+        for name, trouble in _at_rest(pool):
+            found[name].append(trouble)
+        for name, trouble in _counters(pool, said):
+            found[name].append(trouble)
+    reads = int(pool.column(block.READS).sum())
+    said |= dict.fromkeys(("read_regular", "read_pair"), f"{reads:,} reads compared" if reads else "nothing was read")
+    return [
+        Verdict(name, not found[name], "; ".join(found[name]) if found[name] else said.get(name, "")) for name in wanted
+    ]
+
+
+def _wanted(pool: Pool) -> list[str]:
+    """The checks that say something about this design on this machine."""
+    exact = pool.bound == 0
+    leave_out = set()
+    if not exact and pool.exact_read != "precise":
+        leave_out |= {"rss_exact", "anon_rss_exact"}
+    if exact:
+        leave_out.add("rss_bounded")
+    if not pool.machine.ghost:
+        leave_out.add("data_kept")
+    if not pool.machine.mmu:
+        leave_out.add("mmu_cache")
+    if not pool.design.checks and not any(int(pool.registers(w)[R_OOPS]) & USER for w in range(pool.workers)):
+        leave_out.add("user")
+    return [name for name in CHECKS if name not in leave_out]
+
+
+def operation_name(pool: Pool, number: int) -> str:
+    """Name of an operation by its number."""
+    return next((name for name, n in pool.numbers.items() if n == number), f"operation {number}")
+
+
+def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
+    for name, part in (("read_regular", block.REGULAR), ("read_pair", block.PAIR)):
+        records = pool.column(part, 6)
+        times = int(records[:, block.BROKEN].sum())
+        if times:
+            worker = int(np.flatnonzero(records[:, block.BROKEN])[0])
+            _, shown, low, high, mm, by = (int(v) for v in records[worker])
+            what = "resident" if name == "read_regular" else "shared"
+            yield (
+                name,
+                f"broken {times:,} times; first by worker {worker}: {operation_name(pool, by)} showed {what} {shown} "
+                f"of mm {mm}, true were {low} to {high}",
+            )
+    for check in CHECKS.values():
+        seen = [w for w in range(pool.workers) if int(pool.registers(w)[R_OOPS]) & check.oops]
+        if seen:
+            worker = seen[0]
+            operation = int(pool.column(block.OOPS_OP)[worker, 0])
+            page = int(pool.column(block.OOPS_ADDRESS)[worker, 0])
+            within = f" in {operation_name(pool, operation)} of page {page}" if operation else ""
+            yield check.name, f"a step of {len(seen)} workers saw it; worker {worker} first{within}"
+
+
+def _stuck(pool: Pool) -> Iterator[tuple[str, str]]:
+    if pool.stuck:
+        yield "progress", f"nothing went on: {pool.stuck}"
+
+
+def _at_rest(pool: Pool) -> Iterator[tuple[str, str]]:
+    for which, (name, function) in enumerate(check_functions(pool.design)):
+        place = pool.check(which)
+        if place != HOLDS:
+            yield name, f"at rest: {_place(pool, name, getattr(function, '__name__', 'check'), place)}"
+
+
+def _place(pool: Pool, name: str, function: str, place: int) -> str:
+    """What the number that a check returned stands for."""
+    if name == "page_refs" and place >= pool.machine.frames:
+        return f"swap slot {place - pool.machine.frames}"
+    if name == "data_kept":
+        mm, address = divmod(place, pool.machine.ptes)
+        return f"page {address} of mm {mm}"
+    noun = {"mapcount": "frame", "page_refs": "frame", "mmu_cache": "CPU", "progress": "a lock is held in mm"}
+    return f"{noun.get(name, function)} {place}"
+
+
+def _counters(pool: Pool, said: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """What reads show of every mm at rest, held against its page table."""
+    mms = range(pool.machine.mms)
+    truths = [pool.truth(mm) for mm in mms]
+    if pool.bound == 0 or pool.exact_read == "precise":
+        for mm, truth in zip(mms, truths, strict=True):
+            yield from _exact(pool, mm, pool.read(mm), truth)
+    if pool.bound != 0:
+        yield from _bounded(pool, truths, said)
+
+
+def _named(pool: Pool, mm: int) -> str:
+    return f"mm {mm}" if pool.in_use(mm) else f"mm {mm}, which is free,"
+
+
+def _exact(pool: Pool, mm: int, shown: Shown, truth: Truth) -> Iterator[tuple[str, str]]:
+    if shown.resident != truth.resident:
+        yield "rss_exact", f"{_named(pool, mm)} shows rss {shown.resident}, true is {truth.resident}"
+    if shown.anon is not None and shown.anon != truth.anon:
+        yield "anon_rss_exact", f"{_named(pool, mm)} shows anon_rss {shown.anon}, true is {truth.anon}"
+
+
+def _bounded(pool: Pool, truths: list[Truth], said: dict[str, str]) -> Iterator[tuple[str, str]]:
+    bound = pool.bound
+    worst = 0
+    for mm, truth in enumerate(truths):
+        shown = pool.read(mm, "statm")
+        for name, value, true in (("rss", shown.resident, truth.resident), ("anon_rss", shown.anon, truth.anon)):
+            if value is None:
+                continue
+            worst = max(worst, abs(value - true))
+            if bound is not None and abs(value - true) > bound:
+                yield "rss_bounded", f"{_named(pool, mm)} shows {name} {value}, true is {true}, the bound {bound}"
+    promise = f"the bound is {bound}" if bound is not None else "the design promises no bound"
+    said["rss_bounded"] = f"off by {worst} at most, {promise}"

@@ -1,0 +1,62 @@
+"""A worker process: waits for a command, carries it out by compiled code, says so, and waits again."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stress.workers import block
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+
+
+def die_with(parent: int) -> None:
+    """Have this process killed when ``parent``, which forked it, ends in whatever way."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def work(  # noqa: PLR0917
+    parent: int,
+    entries: dict[str, Callable[..., int]],
+    array: NDArray[np.int64],
+    first: int,
+    go: Any,
+    done: Any,
+    frames: int,
+) -> None:
+    """Serve the block at index ``first`` until the command is to leave.
+
+    ``go`` and ``done`` are posix_ipc semaphores; ``frames`` the number of page frames, for checks at rest.
+    """
+    die_with(parent)
+    scratch = np.empty(0, np.int64)
+    mine = array[first:]
+    while True:
+        go.acquire()
+        command = mine[block.COMMAND]
+        if command == block.RUN:
+            began = time.perf_counter_ns()
+            mine[block.RESULT] = entries["batch"](array, first)
+            mine[block.ELAPSED_NS] = time.perf_counter_ns() - began
+        elif command == block.PERFORM:
+            entries["script"](array, first)
+        elif command == block.SCAN:
+            entries["scan"](array, first)
+        elif command == block.CHECK:
+            if not scratch.size:
+                scratch = np.empty(frames, np.int64)
+            mine[block.RESULT] = entries["check"](array, scratch, mine[block.TARGET])
+        mine[block.ANSWERED] = mine[block.SERIAL]
+        done.release()
+        if command == block.LEAVE:
+            return
