@@ -1,0 +1,83 @@
+"""The exhaustive engine: every interleaving of a small workload, or the shortest way to a broken check.
+
+What other parts of the program use::
+
+    from stress.explore import Bounds, explore
+    from stress.workload import Workload
+
+    workload = Workload.parse("fault 0 w | swap_out frame=1", arch="pae")
+    result = explore(design, workload, bounds=Bounds(states=1_000_000))
+    result.complete, result.states, result.outcomes
+    for violation in result.violations:       # one for each check that breaks, the shortest way
+        violation.check, violation.length, violation.schedule
+
+A run ends in at most the given bounds; `Result.complete` is true only when every state was visited, and
+`Result.bound` says otherwise which bound was reached. Importing this package imports neither numba nor numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from stress.design import Design
+from stress.errors import UsageError
+from stress.explore.result import Bounds, Result, Violation
+from stress.nearest import did_you_mean
+from stress.workload import Workload
+
+__all__ = ["Bounds", "Result", "Violation", "Workload", "explore"]
+
+
+def explore(
+    design: Design,
+    workload: Workload,
+    *,
+    arch: str | None = None,
+    bounds: Bounds | None = None,
+    checks: Iterable[str] | None = None,
+    stop_first: bool = False,
+    finals: bool = False,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> Result:
+    """Explore every interleaving of ``workload`` on ``design``.
+
+    ``arch``: another one than the workload's machine has. ``checks``: names of those to look at, all by default.
+    ``stop_first``: end when the first check breaks. ``finals``: give the set of final states, too. ``progress`` is
+    called now and then with states found, states visited, depth.
+
+    Raises `UsageError` for an operation that the design has not, an unknown check, and a bound that is not positive.
+    """
+    from stress.explore.breadth_first import breadth_first
+    from stress.explore.model import build
+
+    bounds = bounds or Bounds()
+    _check_bounds(bounds)
+    if arch is not None:
+        workload = workload.on(arch=arch)
+    return breadth_first(
+        build(design, workload),
+        bounds,
+        wanted_bits(checks),
+        stop_first=stop_first,
+        finals=finals,
+        progress=progress,
+    )
+
+
+def wanted_bits(checks: Iterable[str] | None) -> int:
+    """The checks of these names as bits, all for None. Raises `UsageError` for a name that is none."""
+    from stress.explore.verdict import NAMES, bit
+
+    bits = 0
+    for check in NAMES if checks is None else checks:
+        if check not in NAMES:
+            raise UsageError(f"no check {check!r}{did_you_mean(check, NAMES)}")
+        bits |= bit(check)
+    return bits
+
+
+def _check_bounds(bounds: Bounds) -> None:
+    for name in ("states", "memory", "seconds"):
+        value = getattr(bounds, name)
+        if value is not None and value <= 0:
+            raise UsageError(f"a bound on {name} of {value}: give one above zero, or leave it out")

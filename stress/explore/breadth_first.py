@@ -1,0 +1,285 @@
+"""Every state that can be reached, nearest first: the strategy that proves, and that finds shortest counterexamples.
+
+Drives the compiled search of `stress.explore.engine`: provides the memory, makes it larger, and watches the bounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from shm_layout.registers import KEPT, R_OP
+from shm_layout.structs import FIRST_WORD
+from stress.errors import MachineError
+from stress.explore import at_rest, engine, intern, transition, truth, verdict
+from stress.explore.engine import BATCH, BLOCK, CHECK_COUNT
+from stress.explore.image import P_OWN_STEPS, P_SPLIT, P_STEPS, R_DONE, STRIDE
+from stress.explore.library import addresses
+from stress.explore.model import Model
+from stress.explore.result import Bounds, Result, Violation
+from stress.explore.verdict import NAMES
+
+Progress = Callable[[int, int, int], None]
+"""Called now and then with states found, states visited, and depth."""
+
+SLICE = 50_000
+"""States visited between two looks at the clock."""
+MOST_STATES = 2**31 - BATCH
+FIRST_TABLE = 1 << 12
+_POINTERS = {"p", "m", "g", "kept_m", "kept_g", "w", "words_"}
+_Words = NDArray[np.int64]
+
+
+@cache
+def compiled() -> dict[str, Any]:
+    """The compiled functions of the engine, by name."""
+    from stress.compile import compiled_module
+    from stress.explore import lowered  # noqa: F401
+
+    functions: dict[str, Callable[..., Any]] = {
+        "expand_": engine.expand,
+        "rehash_": intern.rehash,
+        "reindex_": engine.reindex,
+        "intern_row_": intern.intern_row,
+    }
+    # What these call is compiled into them: the hash that names the module must know it.
+    functions |= {"part1_": truth.widen_read, "part2_": at_rest.judge_rest, "part3_": verdict.oops_bits}
+    functions |= {"part4_": transition.transition}
+    source = []
+    for name in [key.removesuffix("_") for key in functions if not key.startswith("part")]:
+        arguments = list(inspect.signature(functions[f"{name}_"]).parameters)
+        passed = [f"words({a}, 0)" if a in _POINTERS else a for a in arguments]
+        source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({', '.join(passed)})"]
+    return compiled_module("explore", "\n".join(source) + "\n", functions)
+
+
+class Search:
+    """One breadth-first search: its memory, and where it stands."""
+
+    def __init__(self, model: Model, bounds: Bounds, wanted: int, stop_first: bool) -> None:
+        """Prepare the search. ``wanted``: the checks that are looked at, as bits."""
+        self.model = model
+        self.memory = bounds.memory or psutil.virtual_memory().available // 2
+        self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
+        steps, own_steps = addresses(model.design)
+        self.p = np.array([*([0] * 3), *model.p[3:]], np.int64)
+        self.p[P_STEPS], self.p[P_SPLIT], self.p[P_OWN_STEPS] = steps, model.p[P_SPLIT], own_steps
+        self.m = np.array(model.memory, np.int64)
+        self.g = np.array(model.registers, np.int64)
+        self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
+        frames = np.zeros(model.workload.machine.frames, np.int64)
+        self.w = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
+        self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros(1 << 11, np.int64)
+        self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros(1 << 11, np.int64)
+        self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1
+        self.s = np.zeros(engine.S_WORDS, np.int64)
+        self.s[engine.WANTED], self.s[engine.STOP_FIRST] = wanted, stop_first
+        self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
+        self.cpus = len(model.workload.cpus)
+        self.table = np.zeros(FIRST_TABLE, np.int64)
+        self.active: list[int] = []
+        self.column_of = np.full((len(self.m) - FIRST_WORD) // BLOCK, -1, np.int64)
+        self._make_room(0)
+        self._first_state()
+
+    @property
+    def columns(self) -> int:
+        """Numbers that a state is made of."""
+        return len(self.active) + self.cpus
+
+    def _make_room(self, count: int) -> None:
+        """Arrays for states of the present number of columns. Pages that are not touched take no memory."""
+        room = max(min(self.most_states, self.memory // (4 * self.columns + 5)), 1)
+        try:
+            self.states = np.empty(room * self.columns, np.int32)
+            if count == 0:
+                self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
+        except MemoryError:
+            raise MachineError(
+                f"no memory for {self.memory:,} bytes of states: give less with --max-memory"
+            ) from None
+        self.parent, self.via = self.parent[:room], self.via[:room]
+        self.loaded = np.full(self.columns, -1, np.int64)
+        self.batch = np.empty(BATCH * self.columns, np.int32)
+        self.origin = np.empty(BATCH * 3, np.int64)
+
+    def _first_state(self) -> None:
+        for cpu in range(self.cpus):
+            row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
+            number = compiled()["intern_row"](self.rows, self.row_table, self.keys, row, STRIDE, cpu)
+            assert number == cpu  # registers differ by the CPU's number at least
+            self.states[cpu] = number
+        self.s[engine.ROWS] = self.cpus
+        self.parent[0], self.via[0] = -1, -1
+        self.s[engine.FOUND] = self.s[engine.LEVEL_END] = 1
+        compiled()["reindex"](self.states, self.keys, self.columns, 1, self.table)
+
+    def _add_block(self, block: int) -> None:
+        """A block has changed for the first time: all states so far have it as it was in the first one."""
+        count, columns, first = int(self.s[engine.FOUND]), self.columns, FIRST_WORD + block * BLOCK
+        old = self.states[: count * columns].reshape(count, columns)
+        at = len(self.active)
+        self.active.append(block)
+        self.column_of[block] = at
+        words = self.kept_m[first : first + BLOCK]
+        so_far = int(self.s[engine.BLOCKS])
+        number = compiled()["intern_row"](self.blocks, self.block_table, self.keys, words, BLOCK, so_far)
+        self.s[engine.BLOCKS] += number == so_far
+        self._make_room(count)
+        new = self.states[: count * self.columns].reshape(count, self.columns)
+        new[:, :at], new[:, at], new[:, at + 1 :] = old[:, :at], number, old[:, at:]
+        self.table = np.zeros(len(self.table), np.int64)
+        compiled()["reindex"](self.states, self.keys, self.columns, count, self.table)
+
+    def _grow(self, arena: _Words, table: _Words) -> tuple[_Words, _Words]:
+        larger, larger_table = np.zeros(2 * len(arena), np.int64), np.zeros(2 * len(table), np.int64)
+        larger[: len(arena)] = arena
+        compiled()["rehash"](table, larger_table)
+        return larger, larger_table
+
+    def advance(self) -> int:
+        """Visit up to `SLICE` states; returns the status of `stress.explore.engine.expand`."""
+        status = int(
+            compiled()["expand"](
+                self.s,
+                self.p,
+                self.m,
+                self.g,
+                self.kept_m,
+                self.kept_g,
+                self.w,
+                self.states,
+                self.parent,
+                self.via,
+                self.table,
+                self.loaded,
+                np.array(self.active, np.int64),
+                self.column_of,
+                self.blocks,
+                self.block_table,
+                self.rows,
+                self.row_table,
+                self.keys,
+                self.batch,
+                self.origin,
+                self.found,
+                SLICE,
+            )
+        )
+        if status == engine.TABLE_FULL:
+            larger = np.zeros(2 * len(self.table), np.int64)
+            compiled()["rehash"](self.table, larger)
+            self.table = larger
+        elif status == engine.BLOCKS_FULL:
+            self.blocks, self.block_table = self._grow(self.blocks, self.block_table)
+        elif status == engine.ROWS_FULL:
+            self.rows, self.row_table = self._grow(self.rows, self.row_table)
+        elif status == engine.BLOCK_CHANGED:
+            self._add_block(int(self.s[engine.NEW_BLOCK]))
+        return status
+
+    def bytes(self) -> int:
+        """Memory taken by the states and all that belongs to them."""
+        fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
+        return int(self.s[engine.FOUND]) * (4 * self.columns + 5) + sum(a.nbytes for a in fixed)
+
+    def schedule(self, state: int) -> tuple[int, ...]:
+        """The CPUs that move on the way to a state."""
+        way = []
+        while self.parent[state] >= 0:
+            way.append(int(self.via[state]))
+            state = int(self.parent[state])
+        return tuple(reversed(way))
+
+    def violations(self) -> tuple[Violation, ...]:
+        """The checks that were broken, each with the way to it."""
+        out = []
+        for check, (state, cpu, _) in zip(NAMES, self.found.reshape(-1, 3).tolist(), strict=True):
+            if state >= 0:
+                move = (cpu,) if cpu >= 0 else ()
+                out.append(Violation(check, self.schedule(state) + move, cpu < 0))
+        return tuple(out)
+
+    def final_states(self) -> NDArray[np.int64]:
+        """Numbers of the states in which every CPU has performed all its operations."""
+        rows = self.rows.reshape(-1, STRIDE)
+        counts = [len(operations) for operations in self.model.workload.cpus]
+        total, columns = int(self.s[engine.FOUND]), self.columns
+        states = self.states[: total * columns].reshape(total, columns)
+        found = []
+        for begin in range(0, total, SLICE):
+            part = states[begin : begin + SLICE]
+            final = np.ones(len(part), bool)
+            for cpu, count in enumerate(counts):
+                mine = part[:, len(self.active) + cpu]
+                final &= (rows[mine, R_DONE] == count) & (rows[mine, R_OP] == 0)
+            found.append(np.flatnonzero(final) + begin)
+        return np.concatenate(found)
+
+    def contents(self, state: int) -> tuple[tuple[int, ...], ...]:
+        """A state as words: the memory behind the constants, then the registers of each CPU that are kept."""
+        row = self.states[state * self.columns : (state + 1) * self.columns].tolist()
+        memory = np.array(self.model.memory, np.int64)[FIRST_WORD:]
+        for block, number in zip(self.active, row, strict=False):
+            memory[block * BLOCK : (block + 1) * BLOCK] = self.blocks[number * BLOCK : (number + 1) * BLOCK]
+        registers = [tuple(self.rows[n * STRIDE :][:KEPT].tolist()) for n in row[len(self.active) :]]
+        return (tuple(memory.tolist()), *registers)
+
+
+def breadth_first(
+    model: Model,
+    bounds: Bounds,
+    wanted: int,
+    *,
+    stop_first: bool = False,
+    finals: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits.
+
+    ``stop_first``: end when a check was broken and no shorter way can be left. ``finals``: give the final states.
+    """
+    search = Search(model, bounds, wanted, stop_first)
+    compiled()
+    started = time.perf_counter()
+    bound = ""
+    status = engine.AGAIN
+    try:
+        while status not in (engine.DONE, engine.STOPPED):
+            status = search.advance()
+            if progress:
+                progress(int(search.s[engine.FOUND]), int(search.s[engine.CUR]), int(search.s[engine.DEPTH]))
+            if status == engine.STATES_FULL:
+                bound = "states" if search.most_states == bounds.states else "memory"
+            elif search.bytes() > search.memory:
+                bound = "memory"
+            elif bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
+                bound = "seconds"
+            if bound:
+                break
+    except KeyboardInterrupt:
+        bound = "interrupted"
+    seconds = time.perf_counter() - started
+    ends = search.final_states()
+    return Result(
+        design=model.design,
+        workload=model.workload,
+        strategy="breadth-first",
+        complete=status == engine.DONE,
+        bound="" if status == engine.DONE else bound,
+        states=int(search.s[engine.FOUND]),
+        transitions=int(search.s[engine.TRANSITIONS]),
+        depth=int(search.s[engine.DEPTH]),
+        seconds=seconds,
+        outcomes=len(ends),
+        violations=search.violations(),
+        bytes=search.bytes(),
+        finals=frozenset(search.contents(int(n)) for n in ends) if finals else None,
+    )

@@ -1,0 +1,303 @@
+"""Breadth-first search over states, compiled: `expand` takes states from the queue until it must stop.
+
+A state is a row of numbers of 32 bits: one for each block of `BLOCK` words of the memory that ever changes, one for
+the registers of each CPU; each names a row that `stress.explore.intern` keeps. States lie one behind another in the
+order in which they were found, which is the queue. To visit a state its blocks are copied into the memory ``m`` (only
+those that differ from the state before), each CPU takes its transition there, blocks that changed are interned, and
+the memory is put back from its copy. New states are looked up in batches, so that their cache misses overlap.
+"""
+
+# Compiled functions have no objects to keep their arrays in.
+# ruff: noqa: PLR0917
+
+from __future__ import annotations
+
+from typing import Any
+
+from shm_layout.structs import FIRST_WORD
+from stress.explore.at_rest import at_rest, judge_rest
+from stress.explore.calls import prefetch, window
+from stress.explore.image import P_CPUS, P_READS, P_WORDS, STRIDE
+from stress.explore.intern import LOW, MIX, intern_row
+from stress.explore.transition import FINISHED, WAITS, transition
+from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
+from stress.step import helper
+
+BLOCK = 8
+"""Words of a block: a cache line."""
+BATCH = 256
+"""New states that are looked up together."""
+CHECK_COUNT = len(NAMES)
+
+# words of the search's own state ``s``
+CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
+S_WORDS = 16
+
+# why `expand` returned
+AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
+
+
+@helper
+def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number: int) -> None:
+    """Copy a state into the memory and the registers, and into what they are put back from."""
+    states, loaded, active, blocks, rows = a
+    columns = len(loaded)
+    changing = len(active)
+    for column in range(columns):
+        row = states[number * columns + column]
+        if row == loaded[column]:
+            continue
+        loaded[column] = row
+        if column < changing:
+            to = FIRST_WORD + active[column] * BLOCK
+            for i in range(BLOCK):
+                m[to + i] = blocks[row * BLOCK + i]
+                kept_m[to + i] = blocks[row * BLOCK + i]
+        else:
+            to = (column - changing) * STRIDE
+            for i in range(STRIDE):
+                g[to + i] = rows[row * STRIDE + i]
+                kept_g[to + i] = rows[row * STRIDE + i]
+
+
+@helper
+def put_back(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> None:
+    """Undo a transition that is not followed."""
+    for i in range(FIRST_WORD, p[P_WORDS]):
+        m[i] = kept_m[i]
+    for i in range(p[P_CPUS] * STRIDE):
+        g[i] = kept_g[i]
+
+
+@helper
+def note_broken(s: Any, found: Any, bits: int, state: int, cpu: int, length: int) -> None:
+    """Keep the shortest way to break each check: the state, the CPU that moves from it (-1: it is at rest)."""
+    bits &= s[WANTED]
+    for check in range(CHECK_COUNT):
+        if (bits >> check) & 1 and (found[3 * check] < 0 or found[3 * check + 2] > length):
+            found[3 * check] = state
+            found[3 * check + 1] = cpu
+            found[3 * check + 2] = length
+
+
+@helper
+def any_broken(found: Any) -> bool:
+    """Whether a check was broken."""
+    broken = 0
+    for check in range(CHECK_COUNT):
+        broken += found[3 * check] >= 0
+    return broken != 0
+
+
+@helper
+def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any, columns: int) -> None:
+    """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room."""
+    mask = len(table) - 1
+    pending = s[PENDING]
+    for b in range(pending):
+        found = origin[3 * b]
+        entry = table[found & mask]
+        if entry != 0 and ((entry >> 32) & LOW) == found:
+            prefetch(states, ((entry & LOW) - 1) * columns)
+    for b in range(pending):
+        found = origin[3 * b]
+        slot = found & mask
+        while True:
+            entry = table[slot]
+            if entry == 0:
+                n = s[FOUND]
+                if n == len(parent):
+                    s[STATUS] = STATES_FULL
+                    break
+                table[slot] = (found << 32) | (n + 1)
+                for i in range(columns):
+                    states[n * columns + i] = batch[b * columns + i]
+                parent[n] = origin[3 * b + 1]
+                via[n] = origin[3 * b + 2]
+                s[FOUND] = n + 1
+                break
+            if ((entry >> 32) & LOW) == found:
+                row = ((entry & LOW) - 1) * columns
+                different = 0
+                for i in range(columns):
+                    different |= states[row + i] ^ batch[b * columns + i]
+                if different == 0:
+                    break
+            slot = (slot + 1) & mask
+    s[PENDING] = 0
+
+
+@helper
+def spread(total: int) -> int:
+    """32 bits of hash from the sum over the columns of number times key."""
+    return (((total ^ ((total >> 29) & LOW)) * MIX) >> 32) & LOW
+
+
+@helper
+def collect(
+    s: Any, p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, tables: Any, keys: Any, out: Any, cpu: int
+) -> int:
+    """Put the state that a transition led to into the batch, and the memory back; returns its hash, -1: new block."""
+    _, loaded, active, blocks, rows = a
+    block_table, row_table, column_of = tables
+    batch, state_hash = out
+    columns = len(loaded)
+    base = s[PENDING] * columns
+    for i in range(columns):
+        batch[base + i] = loaded[i]
+    for block in range((p[P_WORDS] - FIRST_WORD) // BLOCK):
+        at = FIRST_WORD + block * BLOCK
+        different = 0
+        for i in range(BLOCK):
+            different |= m[at + i] ^ kept_m[at + i]
+        if different != 0:
+            column = column_of[block]
+            if column < 0:
+                s[NEW_BLOCK] = block
+                return -1
+            row = intern_row(blocks, block_table, keys, window(m, at), BLOCK, s[BLOCKS])
+            s[BLOCKS] += row == s[BLOCKS]
+            state_hash += (row - loaded[column]) * keys[column]
+            batch[base + column] = row
+            for i in range(BLOCK):
+                m[at + i] = kept_m[at + i]
+    for other in range(p[P_CPUS]):
+        if other != cpu and p[P_READS] == 0:
+            continue
+        at = other * STRIDE
+        different = 0
+        for i in range(STRIDE):
+            different |= g[at + i] ^ kept_g[at + i]
+        if different != 0:
+            column = len(active) + other
+            row = intern_row(rows, row_table, keys, window(g, at), STRIDE, s[ROWS])
+            s[ROWS] += row == s[ROWS]
+            state_hash += (row - loaded[column]) * keys[column]
+            batch[base + column] = row
+            for i in range(STRIDE):
+                g[at + i] = kept_g[at + i]
+    return spread(state_hash)
+
+
+def expand(
+    s: Any,
+    p: Any,
+    m: Any,
+    g: Any,
+    kept_m: Any,
+    kept_g: Any,
+    w: Any,
+    states: Any,
+    parent: Any,
+    via: Any,
+    table: Any,
+    loaded: Any,
+    active: Any,
+    column_of: Any,
+    blocks: Any,
+    block_table: Any,
+    rows: Any,
+    row_table: Any,
+    keys: Any,
+    batch: Any,
+    origin: Any,
+    found: Any,
+    budget: int,
+) -> int:
+    """Visit up to ``budget`` states; returns why it stopped, which is also word `STATUS` of ``s``.
+
+    ``s``: int64 (S_WORDS,), where the search stands; it goes on from there at the next call. ``p``, ``m``, ``g``,
+    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int32 (room, columns), flat; ``parent`` int32 and ``via`` int8
+    (room,): from which state, by which CPU. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
+    ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int32
+    (BATCH, columns), flat; ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
+    and length of the shortest way to break each check.
+    """
+    columns = len(loaded)
+    cpus = p[P_CPUS]
+    block_room = len(blocks) // BLOCK - cpus * len(column_of)
+    row_room = len(rows) // STRIDE - cpus * cpus
+    a = (states, loaded, active, blocks, rows)
+    tables = (block_table, row_table, column_of)
+    s[STATUS] = AGAIN
+    for _ in range(budget):
+        cur = s[CUR]
+        if s[PENDING] + cpus > BATCH or cur == s[LEVEL_END]:
+            flush(s, table, states, parent, via, batch, origin, columns)
+            if s[STATUS] == STATES_FULL:
+                return STATES_FULL
+        if cur == s[LEVEL_END]:
+            if s[FOUND] == cur:
+                s[STATUS] = DONE
+                return DONE
+            if s[STOP_FIRST] != 0 and any_broken(found):
+                s[STATUS] = STOPPED
+                return STOPPED
+            s[LEVEL_END] = s[FOUND]
+            s[DEPTH] += 1
+        if (s[FOUND] + BATCH) * 3 > len(table) * 2:
+            s[STATUS] = TABLE_FULL
+        elif s[BLOCKS] > block_room:
+            s[STATUS] = BLOCKS_FULL
+        elif s[ROWS] > row_room:
+            s[STATUS] = ROWS_FULL
+        if s[STATUS] != AGAIN:
+            break
+        load_state(s, m, g, kept_m, kept_g, a, cur)
+        base_hash = 0
+        for i in range(columns):
+            base_hash += loaded[i] * keys[i]
+        rest = at_rest(p, g)
+        if rest:
+            note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
+        finished = 0
+        waiting = 0
+        moved = 0
+        for cpu in range(cpus):
+            bits = transition(p, m, g, cpu)
+            if bits == FINISHED:
+                finished += 1
+            elif bits == WAITS:
+                waiting += 1
+                put_back(p, m, g, kept_m, kept_g)
+            else:
+                moved += 1
+                if bits != 0:
+                    note_broken(s, found, bits, cur, cpu, s[DEPTH] + 1)
+                if (bits & ~GOES_ON) != 0:
+                    put_back(p, m, g, kept_m, kept_g)
+                    continue
+                out = (batch, base_hash)
+                hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cpu)
+                if hashed < 0:
+                    put_back(p, m, g, kept_m, kept_g)
+                    flush(s, table, states, parent, via, batch, origin, columns)
+                    if s[STATUS] == AGAIN:
+                        s[STATUS] = BLOCK_CHANGED
+                    return int(s[STATUS])
+                b = s[PENDING]
+                origin[3 * b] = hashed
+                origin[3 * b + 1] = cur
+                origin[3 * b + 2] = cpu
+                s[PENDING] = b + 1
+                prefetch(table, hashed & (len(table) - 1))
+        if moved == 0 and waiting != 0:
+            note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
+        s[TRANSITIONS] += moved
+        s[CUR] = cur + 1
+    flush(s, table, states, parent, via, batch, origin, columns)
+    return int(s[STATUS])
+
+
+def reindex(states: Any, keys: Any, columns: int, count: int, table: Any) -> None:
+    """Enter the first ``count`` states into an empty table."""
+    mask = len(table) - 1
+    for n in range(count):
+        total = 0
+        for i in range(columns):
+            total += states[n * columns + i] * keys[i]
+        found = spread(total)
+        slot = found & mask
+        while table[slot] != 0:
+            slot = (slot + 1) & mask
+        table[slot] = (found << 32) | (n + 1)

@@ -1,0 +1,82 @@
+"""Steps as compiled functions chosen by number: those of the built-in designs once, those of a design on top.
+
+The number of a step depends on the order of the designs' names and programs alone, so that all processes agree and
+find the machine code on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from stress import designs
+from stress.design import Design
+from stress.program import ByArch
+from stress.step import StepFunction, info
+
+
+def steps_of(design: Design) -> list[StepFunction]:
+    """All steps of a design's programs on either arch, in the order of their first use."""
+    found: dict[StepFunction, None] = {}
+    for program in design.programs.values():
+        for entry in program:
+            if isinstance(entry, ByArch):
+                found.update(dict.fromkeys((*entry.arch_64, *entry.arch_pae)))
+            elif callable(entry):
+                found[entry] = None
+    return list(found)
+
+
+@cache
+def library() -> dict[StepFunction, int]:
+    """The number of each step of the built-in designs."""
+    found: dict[StepFunction, None] = {}
+    for name in designs.names():
+        found.update(dict.fromkeys(steps_of(designs.get(name))))
+    return {function: number for number, function in enumerate(found)}
+
+
+def own_functions(design: Design) -> list[Callable[..., int]]:
+    """What a design brings along: the steps that are in no built-in design, and behind them its checks."""
+    return [f for f in steps_of(design) if f not in library()] + list(design.checks)
+
+
+@cache
+def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int) -> tuple[int, Any]:
+    """The address of a compiled function (number, m, r) -> result, and what must be kept so that it stays valid.
+
+    The last ``checks`` functions take ``m`` alone.
+    """
+    from stress.compile import compiled_module
+
+    names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
+    source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
+    source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
+    for i, key in enumerate(names):
+        arguments = "m, r" if i < len(functions) - checks else "m"
+        source += [f"    if number == {i}:", f"        return {key}({arguments})"]
+    source += ["    return 0", ""]
+    space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
+    return int(space["take"].address), space
+
+
+def addresses(design: Design) -> tuple[int, int]:
+    """Addresses of the library and of what the design brings along, 0 when that is nothing."""
+    for function in steps_of(design):
+        info(function)
+    own = tuple(own_functions(design))
+    return (
+        _compiled("library", tuple(library()), 0)[0],
+        _compiled(f"steps_{len(own)}", own, len(design.checks))[0] if own else 0,
+    )
+
+
+def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable[..., int]]]:
+    """The same as plain Python: the library's steps and the design's own, by number."""
+    return list(library()), [f if f in steps_of(design) else _alone(f) for f in own_functions(design)]
+
+
+def _alone(check: Callable[..., int]) -> StepFunction:
+    """A check of ``m`` alone, called as a step is."""
+    return lambda m, r: check(m)

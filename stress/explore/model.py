@@ -1,0 +1,169 @@
+"""A design and a workload made ready: the first state, and the image of programs and operations.
+
+Everything here is plain Python (lists of ints), so that `replay` needs neither numba nor numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shm_layout.layout import Layout
+from shm_layout.placement import PACKED
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_WRITE, REGISTERS
+from stress.boot import boot, boot_registers
+from stress.design import OPERATIONS, READS, Design
+from stress.errors import UsageError
+from stress.explore import image
+from stress.explore.image import OP_ROW, P_CPU, STRIDE
+from stress.explore.library import functions, library, own_functions
+from stress.nearest import did_you_mean
+from stress.program import END, STAY, Assembled, assemble
+from stress.step import StepFunction, info, outcomes
+from stress.workload import Operation, Workload
+
+SETUP_STEPS = 100_000
+"""Steps of one operation of the setup, at most."""
+
+_COVERS = {
+    "fault": image.COVERS_PAGE,
+    "access_process_vm": image.COVERS_PAGE,
+    "use_mm": image.COVERS_PAGE,
+    "zap": image.COVERS_RANGE,
+    "exit": image.COVERS_RANGE,
+    "exec": image.COVERS_RANGE,
+    "fork": image.COVERS_CHILD,
+    "swap_out": image.COVERS_PAGE_OF_ALL,
+    "truncate": image.COVERS_PAGE_OF_ALL,
+    "clone": image.COVERS_NOTHING,
+    "tick": image.COVERS_NOTHING,
+    **dict.fromkeys((*READS, "precise"), image.COVERS_RANGE),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A design and a workload, ready to be explored.
+
+    ``p``: the image (`stress.explore.image`), with the steps as Python functions. ``memory``: the first state, the
+    constants included. ``registers``: of all CPUs, `STRIDE` words each. ``rows``: for each row of the programs the
+    operation and its step. ``steps``: every step of the programs, by its number.
+    """
+
+    design: Design
+    workload: Workload
+    layout: Layout
+    p: list[Any]
+    memory: list[int]
+    registers: list[int]
+    rows: list[tuple[str, StepFunction]]
+
+
+def operation_number(design: Design, name: str) -> int:
+    """What R_OP says of an operation: its place among `OPERATIONS`, then among the design's others, + 1."""
+    names = [*OPERATIONS, *(n for n in design.programs if n not in OPERATIONS)]
+    return names.index(name) + 1
+
+
+def check_operations(design: Design, workload: Workload) -> None:
+    """Raise `UsageError` when the workload has an operation that the design has not."""
+    for operation in workload.operations():
+        if operation.name not in design.programs:
+            hint = did_you_mean(operation.name, design.programs)
+            raise UsageError(f"design {design.name} has no operation {operation.name!r}{hint}")
+
+
+def _set_arguments(design: Design, workload: Workload, r: list[int], operation: Operation) -> None:
+    r[R_OP] = operation_number(design, operation.name)
+    r[R_ADDRESS] = operation.address
+    r[R_END] = operation.end or workload.machine.ptes
+    r[R_WRITE] = int(operation.write)
+    r[R_ARG] = operation.arg
+
+
+def _perform(program: Assembled, m: list[int], r: list[int], what: str) -> None:
+    pc = 0
+    for _ in range(SETUP_STEPS):
+        if pc == END:
+            break
+        to = program.jump[pc][program.steps[pc](m, r)]
+        if to == STAY:
+            raise UsageError(f"operation {what!r} of the setup waits for ever in {info(program.steps[pc]).name}")
+        pc = to
+    else:
+        raise UsageError(f"operation {what!r} of the setup does not end")
+    for i in range(KEPT, len(r)):
+        r[i] = 0
+
+
+def _first_state(design: Design, workload: Workload, layout: Layout) -> tuple[list[int], list[int]]:
+    memory = [0] * layout.words
+    boot(layout, memory)
+    files = []
+    for cpu in range(workload.machine.cpus):
+        r = [0] * REGISTERS
+        boot_registers(layout, r, cpu)
+        files.append(r)
+    for cpu, operation in workload.setup:
+        _set_arguments(design, workload, files[cpu], operation)
+        program = assemble(design.programs[operation.name], workload.machine.arch)
+        _perform(program, memory, files[cpu], str(operation))
+    return memory, [word for r in files for word in (*r, *[0] * (STRIDE - REGISTERS))]
+
+
+def build(design: Design, workload: Workload) -> Model:
+    """Make a design and a workload ready. Raises `UsageError` for an operation that the design has not."""
+    check_operations(design, workload)
+    machine = workload.machine
+    layout = Layout(machine, PACKED)
+    memory, registers = _first_state(design, workload, layout)
+
+    bound = design.bound.pages(machine.cpus, machine.tasks, machine.batch)
+    exact = "precise" if "precise" in design.programs else "statm"
+    names = [n for n in design.programs if any(op.name == n for cpu in workload.cpus for op in cpu)]
+    names += [n for n in dict.fromkeys((exact, "statm")) if n not in names and n in design.programs]
+    own = own_functions(design)
+    numbers: dict[Callable[..., int], int] = {**library()}
+    numbers |= {f: len(library()) + i for i, f in enumerate(own)}
+
+    begins: dict[str, int] = {}
+    rows: list[tuple[str, StepFunction]] = []
+    code: list[int] = []
+    for name in names:
+        program = assemble(design.programs[name], machine.arch)
+        begins[name] = first = len(rows) if program.steps else END
+        for step, jump in zip(program.steps, program.jump, strict=True):
+            rows.append((name, step))
+            code += [numbers[step], int(info(step).private), *(first + to if to >= 0 else to for to in jump)]
+
+    p: list[Any] = [0] * (P_CPU + 2 * machine.cpus)
+    p[image.P_STEPS], p[image.P_OWN_STEPS] = functions(design)
+    p[image.P_SPLIT] = len(library())
+    p[image.P_ROW] = 2 + outcomes()
+    p[image.P_CPUS] = machine.cpus
+    p[image.P_WORDS] = layout.words
+    p[image.P_READS] = int(any(op.name in READS for cpu in workload.cpus for op in cpu))
+    p[image.P_BOUND] = -1 if bound is None else bound
+    p[image.P_EXACT_PC] = begins.get(exact, END) if bound == 0 or exact == "precise" else END
+    p[image.P_BOUNDED_PC] = begins.get("statm", END) if bound else END
+    p[image.P_CHECKS] = len(design.checks)
+    p[image.P_FIRST_CHECK] = len(library()) + len(own) - len(design.checks)
+    p[image.P_CODE] = len(p)
+    p += code
+    p[image.P_OPS] = len(p)
+    count = 0
+    for cpu, operations in enumerate(workload.cpus):
+        p[P_CPU + 2 * cpu : P_CPU + 2 * cpu + 2] = [count, len(operations)]
+        count += len(operations)
+        for op in operations:
+            p += _operation_row(design, workload, op, begins[op.name])
+    p += [0] * OP_ROW  # behind the last operation of the last CPU
+    return Model(design, workload, layout, p, memory, registers, rows)
+
+
+def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:
+    end = op.end or (workload.machine.ptes if op.name == "fork" else 0)
+    covers = _COVERS.get(op.name, image.COVERS_ANY)
+    number = operation_number(design, op.name)
+    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), covers]

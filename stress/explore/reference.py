@@ -1,0 +1,124 @@
+"""The plain explorer: no compilation, no reduction, no compression; the truth that the engine is held against.
+
+Each step, private or not, is a scheduling point; states are tuples in a set. It shares nothing with the engine but
+the steps, the boot and the meaning of a program, and is a thousand times slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_RESIDENT, R_SHARED, R_WRITE, REGISTERS
+from shm_layout.structs import FIRST_WORD
+from stress import checks, oops
+from stress.design import READS, Design
+from stress.explore.model import build, operation_number
+from stress.kernel.proc import NOT_SHOWN
+from stress.program import END, STAY, Assembled, assemble
+from stress.workload import Workload
+
+State = tuple[tuple[int, ...], ...]
+"""The memory behind the constants; for each CPU its registers, then operations done and the step that is next."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """``finals``: as `stress.explore.result.Result.finals`. ``broken``: checks seen broken, but for those of reads."""
+
+    finals: frozenset[State]
+    broken: frozenset[str]
+    states: int
+    deadlock: bool
+
+
+class Reference:
+    """The transition relation of a design and a workload, one step at a time."""
+
+    def __init__(self, design: Design, workload: Workload) -> None:
+        """Assemble the programs and boot the machine."""
+        model = build(design, workload)
+        self.constants = model.memory[:FIRST_WORD]
+        self.columns = [
+            [(assemble(design.programs[op.name], workload.machine.arch), op) for op in cpu] for cpu in workload.cpus
+        ]
+        self.numbers = {name: operation_number(design, name) for name in design.programs}
+        self.pages, self.frames = workload.machine.ptes, workload.machine.frames
+        self.user_checks = design.checks
+        stride = len(model.registers) // len(workload.cpus)
+        files = [model.registers[i * stride : i * stride + REGISTERS] for i in range(len(workload.cpus))]
+        self.first: State = (tuple(model.memory[FIRST_WORD:]), *((*r, 0, 0) for r in files))
+
+    def _begin(self, cpu: int, r: list[int], done: int) -> Assembled:
+        program, op = self.columns[cpu][done]
+        if r[R_OP] == 0:
+            r[R_OP], r[R_ADDRESS], r[R_WRITE], r[R_ARG] = (
+                self.numbers[op.name],
+                op.address,
+                int(op.write),
+                op.arg,
+            )
+            r[R_END] = op.end or (self.pages if op.name == "fork" else 0)
+            if op.name in READS:
+                r[R_RESIDENT] = r[R_SHARED] = NOT_SHOWN
+        return program
+
+    def step(self, state: State, cpu: int) -> tuple[State, list[str]] | None:
+        """Let a CPU take one step: the state behind it and what it breaks, None when it has none or must wait."""
+        *registers, done, pc = state[1 + cpu]
+        if done == len(self.columns[cpu]):
+            return None
+        m, r = self.constants + list(state[0]), list(registers)
+        program = self._begin(cpu, r, done)
+        pc = program.jump[pc][program.steps[pc](m, r)] if program.steps else END
+        if pc == STAY:
+            return None
+        broken = checks.oops_names(r[R_OOPS])
+        r[R_OOPS] &= ~oops.OWNER
+        if pc == END:
+            r[KEPT:] = [0] * (REGISTERS - KEPT)
+            done, pc = done + 1, 0
+        changed = (*r, done, pc)
+        return (tuple(m[FIRST_WORD:]), *state[1 : 1 + cpu], changed, *state[2 + cpu :]), broken
+
+    def at_rest(self, state: State) -> list[str]:
+        """The checks of the memory that break in a state at rest; none when it is not at rest."""
+        if any(r[R_OP] != 0 for r in state[1:]):
+            return []
+        m = self.constants + list(state[0])
+        scratch = [0] * self.frames
+        takes_scratch: dict[str, Callable[..., int]] = {"mapcount": checks.mapcount, "page_refs": checks.page_refs}
+        broken = [name for name, check in takes_scratch.items() if check(m, scratch) != checks.HOLDS]
+        alone = {name: check for name, check in checks.AT_REST.items() if name not in takes_scratch}
+        broken += [name for name, check in alone.items() if check(m) != checks.HOLDS]
+        return broken + ["user" for check in self.user_checks if check(m) != checks.HOLDS]
+
+    def final(self, state: State) -> bool:
+        """Whether every CPU has performed all its operations."""
+        return all(r[-2] == len(column) for r, column in zip(state[1:], self.columns, strict=True))
+
+
+def reference(design: Design, workload: Workload, most_states: int = 1_000_000) -> Truth:
+    """Explore without any reduction. Raises `RuntimeError` beyond ``most_states``."""
+    relation = Reference(design, workload)
+    seen = {relation.first}
+    queue = [relation.first]
+    finals: set[State] = set()
+    broken: set[str] = set()
+    deadlock = False
+    while queue:
+        state = queue.pop()
+        broken.update(relation.at_rest(state))
+        if relation.final(state):
+            finals.add((state[0], *(r[:KEPT] for r in state[1:])))
+            continue
+        moves = [move for cpu in range(len(relation.columns)) if (move := relation.step(state, cpu))]
+        deadlock = deadlock or not moves
+        for after, breaks in moves:
+            broken.update(breaks)
+            if after not in seen and not set(breaks) - {"owner"}:
+                seen.add(after)
+                queue.append(after)
+                if len(seen) > most_states:
+                    raise RuntimeError(f"more than {most_states} states: give the reference something smaller")
+    return Truth(frozenset(finals), frozenset(broken | ({"progress"} if deadlock else set())), len(seen), deadlock)

@@ -1,0 +1,71 @@
+"""What an exploration is bounded by, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from stress.design import Design
+from stress.workload import Workload
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where an exploration ends at the latest; None: no such bound.
+
+    ``states``: states kept. ``memory``: bytes that they may take; None: half of what the machine has free.
+    ``seconds``: time, the compiler's not included.
+    """
+
+    states: int | None = None
+    memory: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A check that does not hold.
+
+    ``schedule``: the CPU that moves at each transition from the first state on. ``at_rest``: the check broke in the
+    state at the end; else in the last transition.
+    """
+
+    check: str
+    schedule: tuple[int, ...]
+    at_rest: bool
+
+    @property
+    def length(self) -> int:
+        """Number of transitions."""
+        return len(self.schedule)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an exploration found.
+
+    ``complete``: every state that can be reached was visited. ``bound``: the bound that was reached, "" for none.
+    ``transitions``: steps taken. ``depth``: length of the longest of the shortest ways. ``outcomes``: number of
+    distinct final states. ``violations``: one for each check that breaks, with the shortest way to it if the strategy
+    is breadth-first. ``bytes``: memory taken for the states and all that belongs to them. ``finals``: the final
+    states, (memory behind the constants, registers that are kept), where they were asked for.
+    """
+
+    design: Design
+    workload: Workload
+    strategy: str
+    complete: bool
+    bound: str
+    states: int
+    transitions: int
+    depth: int
+    seconds: float
+    outcomes: int
+    violations: tuple[Violation, ...]
+    bytes: int = 0
+    notes: tuple[str, ...] = ()
+    finals: frozenset[tuple[Any, ...]] | None = field(default=None, repr=False)
+
+    def violation(self, check: str) -> Violation | None:
+        """The violation of one check, None when it holds."""
+        return next((v for v in self.violations if v.check == check), None)

@@ -1,0 +1,124 @@
+"""One transition: a CPU takes one step that others can see, and the private ones around it.
+
+Plain Python that is compiled with the engine, and that `replay` runs as it is. ``p`` is the image of design and
+workload (`stress.explore.image`), ``m`` the memory, ``g`` the registers of all CPUs, `STRIDE` words each.
+"""
+
+from __future__ import annotations
+
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_PC, R_WRITE
+from shm_layout.words import Words
+from stress.explore.calls import call_step, window
+from stress.explore.image import (
+    CODE_JUMP,
+    CODE_PRIVATE,
+    CODE_STEP,
+    OP_ADDRESS,
+    OP_ARG,
+    OP_END,
+    OP_NUMBER,
+    OP_PC,
+    OP_READ,
+    OP_WRITE,
+    P_CODE,
+    P_CPU,
+    P_CPUS,
+    P_OWN_STEPS,
+    P_READS,
+    P_ROW,
+    P_SPLIT,
+    P_STEPS,
+    R_DONE,
+    STRIDE,
+)
+from stress.explore.truth import begin_read, judge_read, operation_row, widen_read
+from stress.explore.verdict import PROGRESS, oops_bits
+from stress.step import WAIT, helper
+
+FINISHED = -1
+"""The CPU has performed all its operations."""
+WAITS = -2
+"""Its next step is not enabled."""
+PRIVATE_STEPS = 10_000
+"""Private steps in a row, at most: more are a loop that never ends."""
+NEVER_ENDS = -4
+"""In the place of a row: a loop of private steps. Unlike `END`, `STAY` and `NOWHERE` of `stress.program`."""
+
+
+@helper
+def take(p: Words, number: int, m: Words, r: Words) -> int:
+    """Take a step by its number; returns its outcome."""
+    if number < p[P_SPLIT]:
+        return call_step(p[P_STEPS], number, m, r)
+    return call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, r)
+
+
+@helper
+def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
+    """Take steps from row ``pc`` on as long as they are private; returns the row of the first that is not, or `END`."""
+    for _ in range(PRIVATE_STEPS):
+        if pc < 0:
+            return pc
+        row = p[P_CODE] + pc * p[P_ROW]
+        if p[row + CODE_PRIVATE] == 0:
+            return pc
+        pc = p[row + CODE_JUMP + take(p, p[row + CODE_STEP], m, r)]
+    return NEVER_ENDS
+
+
+@helper
+def begin_operation(p: Words, m: Words, g: Words, cpu: int) -> None:
+    """Put the arguments of a CPU's next operation into its registers."""
+    r = window(g, cpu * STRIDE)
+    row = operation_row(p, r, cpu)
+    r[R_OP] = p[row + OP_NUMBER]
+    r[R_PC] = p[row + OP_PC]
+    r[R_ADDRESS] = p[row + OP_ADDRESS]
+    r[R_END] = p[row + OP_END]
+    r[R_WRITE] = p[row + OP_WRITE]
+    r[R_ARG] = p[row + OP_ARG]
+    if p[row + OP_READ] != 0:
+        begin_read(p, m, g, cpu)
+
+
+@helper
+def end_operation(p: Words, r: Words, cpu: int) -> int:
+    """The operation is done: its registers are cleared. Returns the checks that a read breaks."""
+    broken = 0
+    if p[operation_row(p, r, cpu) + OP_READ] != 0:
+        broken = judge_read(p, r)
+    for i in range(KEPT, R_DONE):
+        r[i] = 0
+    r[R_DONE] = r[R_DONE] + 1
+    return broken
+
+
+@helper
+def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
+    """Let a CPU take one step: `FINISHED`, `WAITS`, or the checks that break, as bits (`stress.explore.verdict`).
+
+    A step that waits has changed nothing in ``m``; its registers must be put back by the caller.
+    """
+    r = window(g, cpu * STRIDE)
+    if r[R_OP] == 0:
+        if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
+            return FINISHED
+        begin_operation(p, m, g, cpu)
+    pc = private_steps(p, m, r, r[R_PC])
+    if pc >= 0:
+        row = p[P_CODE] + pc * p[P_ROW]
+        outcome = take(p, p[row + CODE_STEP], m, r)
+        if outcome == WAIT:
+            return WAITS
+        pc = private_steps(p, m, r, p[row + CODE_JUMP + outcome])
+    broken = oops_bits(r)
+    if pc >= 0:
+        r[R_PC] = pc
+    elif pc == NEVER_ENDS:
+        broken |= PROGRESS
+    else:
+        broken |= end_operation(p, r, cpu)
+    if p[P_READS] != 0:
+        for other in range(p[P_CPUS]):
+            widen_read(p, m, g, other)
+    return broken

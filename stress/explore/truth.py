@@ -1,0 +1,152 @@
+"""What a read may show: between the least and the greatest true value while it is under way.
+
+The true value is the number of ptes of the mm that count. A pte that an operation of another CPU under way is at may
+count or not: it is left out of the least value and is part of the greatest. The reader's registers R_RSS_LOW to
+R_FILE_HIGH keep both, from the state in which the read begins until what it shows as resident is known.
+"""
+
+# Compiled functions have no objects to keep their arrays in.
+# ruff: noqa: PLR0917
+
+from __future__ import annotations
+
+from shm_layout.atomic import read_once
+from shm_layout.registers import (
+    R_ADDRESS,
+    R_ARG,
+    R_CHILD,
+    R_CURRENT,
+    R_FILE_HIGH,
+    R_FILE_LOW,
+    R_MM,
+    R_OP,
+    R_RESIDENT,
+    R_RSS_HIGH,
+    R_RSS_LOW,
+    R_SHARED,
+)
+from shm_layout.structs import MM_STRIDE, MM_USERS, NR_MMS, NR_PTES, TASK_MM, TASK_STRIDE, at
+from shm_layout.words import Words
+from stress.explore.calls import window
+from stress.explore.image import (
+    COVERS_ANY,
+    COVERS_CHILD,
+    COVERS_NOTHING,
+    COVERS_PAGE,
+    COVERS_PAGE_OF_ALL,
+    COVERS_RANGE,
+    OP_ADDRESS,
+    OP_COVERS,
+    OP_END,
+    OP_READ,
+    OP_ROW,
+    P_BOUND,
+    P_CPU,
+    P_CPUS,
+    P_OPS,
+    R_DONE,
+    STRIDE,
+)
+from stress.explore.verdict import READ_PAIR, READ_REGULAR
+from stress.kernel.mm_types import MM_EXITING
+from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
+from stress.kernel.proc import NOT_SHOWN
+from stress.step import helper
+
+_FAR = 1 << 40
+"""Beyond every count."""
+
+
+@helper
+def operation_row(p: Words, r: Words, cpu: int) -> int:
+    """Index in ``p`` of the row of the operation that a CPU is in, or performs next."""
+    return p[P_OPS] + OP_ROW * (p[P_CPU + 2 * cpu] + r[R_DONE])
+
+
+@helper
+def covers(p: Words, m: Words, g: Words, cpu: int, mm: int, address: int) -> bool:
+    """Whether the operation that a CPU is in may be about to count or uncount this pte."""
+    r = window(g, cpu * STRIDE)
+    if r[R_OP] == 0:
+        return False
+    row = operation_row(p, r, cpu)
+    kind = p[row + OP_COVERS]
+    within = p[row + OP_ADDRESS] <= address < p[row + OP_END]
+    if kind == COVERS_PAGE and r[R_MM] == mm and r[R_ADDRESS] == address:
+        return True
+    if kind == COVERS_RANGE and r[R_MM] == mm and within:
+        return True
+    if kind == COVERS_CHILD and r[R_CHILD] == mm and within:
+        return True
+    if kind == COVERS_PAGE_OF_ALL and r[R_ADDRESS] == address:
+        return True
+    if kind == COVERS_ANY and (within or r[R_ADDRESS] == address):
+        return True
+    # exit_mmap: its last user is at all of its ptes.
+    return kind != COVERS_NOTHING and r[R_MM] == mm and m[at(m, MM_USERS, MM_STRIDE, mm)] == MM_EXITING
+
+
+@helper
+def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
+    """Take the present state into the interval of the read that a CPU is in, if it is in one."""
+    r = window(g, cpu * STRIDE)
+    if r[R_OP] == 0 or p[operation_row(p, r, cpu) + OP_READ] == 0 or r[R_RESIDENT] != NOT_SHOWN:
+        return
+    mm = r[R_ARG] - 1
+    if mm < 0:
+        mm = m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
+    if mm >= m[NR_MMS]:
+        return
+    low = 0
+    file_low = 0
+    maybe = 0
+    for address in range(m[NR_PTES]):
+        covered = False
+        for other in range(p[P_CPUS]):
+            if other != cpu and covers(p, m, g, other, mm, address):
+                covered = True
+        if covered:
+            maybe += 1
+        else:
+            entry = read_once(m, pte_at(m, mm, address))
+            counted = pte_counted(m, entry)
+            low += counted
+            file_low += counted - pte_anon(m, entry)
+    r[R_RSS_LOW] = min(r[R_RSS_LOW], low)
+    r[R_RSS_HIGH] = max(r[R_RSS_HIGH], low + maybe)
+    r[R_FILE_LOW] = min(r[R_FILE_LOW], file_low)
+    r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_low + maybe)
+
+
+@helper
+def begin_read(p: Words, m: Words, g: Words, cpu: int) -> None:
+    """A read begins: nothing shown, and the interval is the present state."""
+    r = window(g, cpu * STRIDE)
+    r[R_RESIDENT] = NOT_SHOWN
+    r[R_SHARED] = NOT_SHOWN
+    r[R_RSS_LOW] = _FAR
+    r[R_RSS_HIGH] = -_FAR
+    r[R_FILE_LOW] = _FAR
+    r[R_FILE_HIGH] = -_FAR
+    widen_read(p, m, g, cpu)
+
+
+@helper
+def judge_read(p: Words, r: Words) -> int:
+    """The checks that what a read shows breaks: outside of its interval, widened by the design's bound, or negative.
+
+    What is shown as shared is the difference of two counters, each of which may be off by the bound.
+    """
+    broken = 0
+    bound = p[P_BOUND]
+    shown = r[R_RESIDENT]
+    if shown != NOT_SHOWN and (
+        shown < 0 or (bound >= 0 and (shown < r[R_RSS_LOW] - bound or shown > r[R_RSS_HIGH] + bound))
+    ):
+        broken |= READ_REGULAR
+    shown = r[R_SHARED]
+    if shown != NOT_SHOWN and (
+        shown < 0 or (bound >= 0 and (shown < r[R_FILE_LOW] - 2 * bound or shown > r[R_FILE_HIGH] + 2 * bound))
+    ):
+        broken |= READ_PAIR
+    return broken

@@ -1,0 +1,58 @@
+"""What a transition or a state at rest breaks, as bits: one for each of `stress.checks.CHECKS`, in its order."""
+
+from __future__ import annotations
+
+from shm_layout.registers import R_OOPS
+from shm_layout.words import Words
+from stress import oops
+from stress.checks import CHECKS
+from stress.step import helper
+
+NAMES = tuple(CHECKS)
+
+
+def bit(check: str) -> int:
+    """The bit of a check. Raises `ValueError` for a name that is none."""
+    return 1 << NAMES.index(check)
+
+
+def names(bits: int) -> list[str]:
+    """The checks that these bits stand for."""
+    return [name for i, name in enumerate(NAMES) if bits >> i & 1]
+
+
+RSS_EXACT = bit("rss_exact")
+ANON_RSS_EXACT = bit("anon_rss_exact")
+RSS_BOUNDED = bit("rss_bounded")
+READ_REGULAR = bit("read_regular")
+READ_PAIR = bit("read_pair")
+MAPCOUNT = bit("mapcount")
+PAGE_REFS = bit("page_refs")
+PFN_VALID = bit("pfn_valid")
+DATA_KEPT = bit("data_kept")
+MMU_CACHE = bit("mmu_cache")
+OWNER = bit("owner")
+PROGRESS = bit("progress")
+USER = bit("user")
+
+GOES_ON = READ_REGULAR | READ_PAIR | OWNER
+"""Behind these the path goes on: a wrong figure harms nobody. At the others the kernel stops, or would."""
+
+
+@helper
+def oops_bits(r: Words) -> int:
+    """The checks that the steps of a CPU saw broken. The count on a wrong task is forgotten once it is told."""
+    seen = r[R_OOPS]
+    bits = 0
+    if seen & oops.MAPCOUNT:
+        bits |= MAPCOUNT
+    if seen & (oops.PAGE_REFS | oops.SWAP_REFS):
+        bits |= PAGE_REFS
+    if seen & oops.PFN_VALID:
+        bits |= PFN_VALID
+    if seen & oops.USER:
+        bits |= USER
+    if seen & oops.OWNER:
+        bits |= OWNER
+        r[R_OOPS] = seen & ~oops.OWNER
+    return bits
