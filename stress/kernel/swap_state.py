@@ -8,7 +8,7 @@ what the kernel's page lock does, so that vmscan and a fault at work on the page
 
 from __future__ import annotations
 
-from shm_layout.atomic import cpu_relax, fetch_add, load, read_once, sched_yield, store, write_once
+from shm_layout.atomic import cpu_relax, fetch_add, fetch_and, load, read_once, sched_yield, store, write_once
 from shm_layout.structs import (
     NR_SWAP,
     PAGE_CONTENT,
@@ -173,10 +173,9 @@ def read_swap_page(m: Words, r: Words, slot: int) -> int:
 
 @helper
 def swap_writepage(m: Words, slot: int, frame: int) -> None:
-    """Write the page out: the slot has its content now. Locked."""
-    write_once(
-        m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
-    )
+    """Write the page out if it is dirty: its content was noted when it got the slot. Locked."""
     flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
     if (load(m, flags) & PG_DIRTY) != 0:
-        fetch_add(m, flags, -PG_DIRTY)
+        fetch_and(m, flags, ~PG_DIRTY)
+        content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+        write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), content)
