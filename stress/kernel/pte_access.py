@@ -100,8 +100,11 @@ def set_pte(m: Words, r: Words) -> int:
 
 @step
 def set_pte_high(m: Words, r: Words) -> int:
-    """set_pte on PAE, first store: the high half."""
-    write_half(m, this_pte(m, r), 1, high_half(r[R_NEW]))
+    """set_pte on PAE, first store: the high half. A present entry names another frame until the second store."""
+    pte = this_pte(m, r)
+    low = read_half(m, pte, 0)
+    note(m, r, r[R_MM], (read_half(m, pte, 1) << 32) | low, (high_half(r[R_NEW]) << 32) | low)
+    write_half(m, pte, 1, high_half(r[R_NEW]))
     return NEXT
 
 
