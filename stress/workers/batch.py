@@ -6,14 +6,16 @@ registers. Importing this module imports numba.
 
 from __future__ import annotations
 
-from shm_layout.atomic import cpu_relax, fetch_add, load, read_once, sched_yield, store
+from shm_layout.atomic import cmpxchg, cpu_relax, fetch_add, load, read_once, sched_yield, store, write_once
 from shm_layout.registers import (
     KEPT,
     R_ADDRESS,
     R_ARG,
     R_CPU,
     R_CURRENT,
+    R_END,
     R_ENTRY,
+    R_MM,
     R_OOPS,
     R_OP,
     R_PC,
@@ -140,7 +142,24 @@ def fault_kind(m: Words, r: Words) -> int:
 
 
 @helper
-def end(b: Words, r: Words, number: int, oops_before: int) -> None:
+def first_broken(m: Words, b: Words) -> None:
+    """A check is seen broken: what all workers are doing is noted, the first time that any worker sees one."""
+    if cmpxchg(m, b[block.SHARED] + block.SEEN, 0, 1) != 0:
+        return
+    for worker in range(b[block.WORKERS]):
+        theirs = b[block.BLOCKS] + worker * b[block.STRIDE]
+        registers = theirs + block.REGISTERS_AT
+        note = theirs + block.UNDER_WAY
+        write_once(m, note, read_once(m, registers + R_OP))
+        write_once(m, note + 1, read_once(m, registers + R_ADDRESS))
+        write_once(m, note + 2, read_once(m, registers + R_END))
+        write_once(m, note + 3, read_once(m, registers + R_WRITE))
+        write_once(m, note + 4, read_once(m, registers + R_ARG))
+        write_once(m, note + 5, read_once(m, registers + R_MM))
+
+
+@helper
+def end(m: Words, b: Words, r: Words, number: int, oops_before: int) -> None:
     """An operation has ended: it is counted, what it broke first is noted, its registers are cleared."""
     store(b, block.POT_PLUS, 0)
     store(b, block.POT_MINUS, 0)
@@ -149,6 +168,7 @@ def end(b: Words, r: Words, number: int, oops_before: int) -> None:
     if r[R_OOPS] != oops_before and b[block.OOPS_OP] == 0:
         b[block.OOPS_OP] = number
         b[block.OOPS_ADDRESS] = r[R_ADDRESS]
+        first_broken(m, b)
     for i in range(KEPT, REGISTERS):
         r[i] = 0
 

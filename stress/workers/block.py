@@ -97,6 +97,9 @@ WORST = _part("worst", "worker", "greatest error of a read, pages")
 REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation + 1", 6)
 PAIR = _part("pair", "worker", "read_pair: likewise", 6)
 ERRORS = _part("errors", "worker", "histogram of the error of reads", HISTOGRAM)
+UNDER_WAY = _part(
+    "under_way", "worker that saw it", "at the first broken check: operation, address, end, write, arg, mm", 6
+)
 REGISTERS_AT = _part("registers", "worker", "registers of its CPU, see shm_layout.registers", REGISTERS, True)
 SCRIPT = _part("script", "launcher, worker", "calls to perform, and what they gave", SCRIPT_CALLS * CALL_WORDS, True)
 ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.account", 0, True)
@@ -111,7 +114,9 @@ PAUSE = 0
 """Word of the shared line: the launcher asks all workers to come to rest."""
 ARRIVED = LINE_WORDS
 """Word of the shared lines: workers at the start barrier."""
-SHARED_WORDS = 2 * LINE_WORDS
+SEEN = 2 * LINE_WORDS
+"""Word of the shared lines: 1 once a worker saw a check broken and noted what was under way."""
+SHARED_WORDS = 3 * LINE_WORDS
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def do_$name(m, b, r):
     if status < 0:
         b[$ABORTS] += 1
         return status
-$after    end(b, r, $number, oops_before)
+$after    end(m, b, r, $number, oops_before)
     return status
 """
 _AFTER_FAULT = """\
@@ -92,7 +92,7 @@ def do_$name(m, b, r):
         return status
     if judged:
         after_read(m, b, r, mm, $number)
-$after    end(b, r, $number, oops_before)
+$after    end(m, b, r, $number, oops_before)
     return status
 """
 _BATCH = """

@@ -18,7 +18,7 @@ from stress.kernel.account import ACCOUNT_WORDS, CLEARED, FILE_CLEARED, FILE_SET
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 from stress.workers import block
-from stress.workers.batch import ANY_MM
+from stress.workers.batch import ANY_MM, first_broken
 
 
 @helper
@@ -82,17 +82,17 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
         b[block.LAST_RESIDENT] = resident
     bound = b[block.BOUND]
     if resident < 0 or (bound >= 0 and (resident < low - bound or resident > high + bound)):
-        note_broken(b, block.REGULAR, resident, low, high, mm, number)
+        note_broken(m, b, block.REGULAR, resident, low, high, mm, number)
     if shared == NOT_SHOWN:
         return
     low = b[block.FILE_PLUS] - file_minus - widen
     high = file_plus - b[block.FILE_MINUS] + widen
     if bound >= 0 and (shared < low - bound or shared > high + bound):
-        note_broken(b, block.PAIR, shared, low, high, mm, number)
+        note_broken(m, b, block.PAIR, shared, low, high, mm, number)
 
 
 @helper
-def note_broken(b: Words, record: int, shown: int, low: int, high: int, mm: int, number: int) -> None:  # noqa: PLR0917
+def note_broken(m: Words, b: Words, record: int, shown: int, low: int, high: int, mm: int, number: int) -> None:  # noqa: PLR0917
     """Count a broken check in REGULAR or PAIR, and keep the first."""
     b[record + block.BROKEN] += 1
     if b[record + block.BROKEN] == 1:
@@ -101,6 +101,7 @@ def note_broken(b: Words, record: int, shown: int, low: int, high: int, mm: int,
         b[record + block.HIGH] = high
         b[record + block.WHERE] = mm
         b[record + block.BY] = number
+        first_broken(m, b)
 
 
 @helper

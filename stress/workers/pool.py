@@ -253,6 +253,19 @@ class Pool:
             where += f", waiting in {getattr(step, '__name__', 'a step')}"
         return where
 
+    def under_way(self) -> list[dict[str, int | str]]:
+        """What each worker was doing when one of them first saw a check broken; empty when none did."""
+        if not self.memory[self.blocks.shared + block.SEEN]:
+            return []
+        names = {number: name for name, number in self.numbers.items()}
+        found: list[dict[str, int | str]] = []
+        for worker, row in enumerate(self.column(block.UNDER_WAY, 6)):
+            number, address, end, write, arg, mm = (int(v) for v in row)
+            if number:
+                call = {"address": address, "end": end, "write": write, "arg": arg, "mm": mm}
+                found.append({"worker": worker, "operation": names[number], **call})
+        return found
+
     def _who_waits(self, workers: Sequence[int]) -> str:
         left = [w for w in workers if self._blocks[w, block.ANSWERED] != self._serial]
         return "; ".join(f"worker {worker} {self.doing(worker)}" for worker in left)

@@ -1,0 +1,172 @@
+"""The command `pte-stress run`."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from stress.errors import UsageError
+from stress.nearest import did_you_mean
+from stress.options import format_option, json_option, seed_option
+
+if TYPE_CHECKING:
+    from stress.workers.pool import Pool
+
+MOST_WORKERS = 1024
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 < value < math.inf:
+        raise UsageError(f"--seconds {value:g}: give a time above 0")
+    return value
+
+
+def _placement(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from shm_layout.placement import PLACEMENTS
+
+    if value not in PLACEMENTS:
+        raise UsageError(f"no placement {value!r}{did_you_mean(value, PLACEMENTS)}")
+    return value
+
+
+@click.command()
+@click.option(
+    "--design",
+    default="v12_sound",
+    show_default=True,
+    metavar="NAME",
+    help="Design to stress: its name, or your own as my_design.py:MINE.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Worker processes.",
+)
+@click.option("--seconds", type=float, default=5.0, show_default=True, callback=_seconds, help="How long to run.")
+@click.option(
+    "--operations", type=click.IntRange(1), metavar="N", help="End after so many operations, if that comes first."
+)
+@click.option(
+    "--pages", type=click.IntRange(1), default=256, show_default=True, help="Anonymous pages of each address space."
+)
+@click.option(
+    "--file-pages",
+    type=click.IntRange(0),
+    default=32,
+    show_default=True,
+    help="Pages of a file that is mapped too, half of them privately.",
+)
+@click.option(
+    "--mix",
+    metavar="fault=60,zap=10,...",
+    help="Weights of the operations  [default: fault, zap, fork, clone, exit and /proc reads]",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(["64", "pae"]),
+    default="64",
+    show_default=True,
+    help="pae: a pte is two halves of 32 bits.",
+)
+@click.option("--below-4g", is_flag=True, help="Put all page frames below 4 GiB.")
+@click.option(
+    "--placement",
+    default="posted",
+    show_default=True,
+    metavar="NAME",
+    callback=_placement,
+    help="Which fields share a cache line: posted, packed, separate, padded.",
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Where to write a failure: design, seed, mix and what was under way (JSON).",
+)
+@seed_option
+@json_option
+@format_option
+@click.pass_context
+def run(context: click.Context, /, **options: Any) -> None:
+    """Stress a design with worker processes on shared memory; check it.
+
+    Every worker performs random operations at full speed. Reads of /proc are compared with the truth while they run;
+    at the end, at rest, all other checks are made. Exit status 1 when a check is broken.
+    """
+    from stress.resolve import resolve_design
+    from stress.workers.mix import default_mix, parse_mix
+    from stress.workers.pool import Pool
+    from stress.workers.progress import say
+    from stress.workers.sizes import machine_for
+
+    design = resolve_design(options["design"])
+    mix = default_mix(design) if options["mix"] is None else parse_mix(options["mix"], design)
+    from shm_layout.placement import PLACEMENTS
+
+    machine = machine_for(
+        mix,
+        workers=options["workers"],
+        pages=options["pages"],
+        file_pages=options["file_pages"],
+        arch=options["arch"],
+        above_4g=not options["below_4g"],
+    )
+    signal.signal(signal.SIGTERM, _terminated)
+    with Pool(
+        design,
+        machine,
+        options["workers"],
+        placement=PLACEMENTS[options["placement"]],
+        operations=[name for name, weight in mix.items() if weight],
+        on_compile=lambda: say(f"compiling {design.name} for arch {machine.arch}, once ..."),
+    ) as pool:
+        context.exit(_run(pool, mix, options))
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
+    """Run, print, and return the exit status."""
+    from stress.workers import report
+    from stress.workers.progress import live_progress
+
+    seed, style, as_json = options["seed"], options["table_format"], options["as_json"]
+    if not as_json:
+        click.echo(report.head(pool, seed))
+    interrupted = False
+    pool.start(mix, seed=seed, operations=options["operations"] or 0)
+    try:
+        with live_progress() as show:
+            while pool.progress().seconds < options["seconds"] and pool.running():
+                pool.wait(min(0.25, options["seconds"] - pool.progress().seconds))
+                show(pool.progress())
+    except KeyboardInterrupt:
+        interrupted = True
+    result = pool.finish()
+    verdicts = pool.verdicts()
+    ok = all(v.ok for v in verdicts)
+    read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
+    if not ok and options["save"]:
+        text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
+        options["save"].write_text(text + "\n")
+    if as_json:
+        click.echo(json.dumps(report.as_json(pool, seed, result, verdicts, read, true)))
+    else:
+        click.echo(report.operations_table(result, style))
+        click.echo(report.faults_line(result))
+        click.echo(report.usage_line(pool.usage(), pool.memory.nbytes))
+        click.echo()
+        click.echo(report.verdicts_table(verdicts, style))
+    if interrupted:
+        raise KeyboardInterrupt
+    return 0 if ok else 1

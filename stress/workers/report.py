@@ -1,0 +1,97 @@
+"""What `pte-stress run` prints and saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tabulate import tabulate
+
+from stress.workers.call import Result, Shown, Truth, Usage, Verdict
+from stress.workers.pool import Pool
+
+FAILURE_FORMAT = "pte-stress run failure 1"
+"""First entry of a saved failure: what it is, and the version of its format."""
+
+
+def head(pool: Pool, seed: int) -> str:
+    """The first line: what is run on what."""
+    machine = pool.machine
+    files = machine.private_file + machine.shared_file
+    pages = f"{machine.anon:,} pages" + (f", {files:,} of a file" if files else "")
+    where = ", frames above 4 GiB" if machine.arch == "pae" and machine.above_4g else ""
+    return (
+        f"design {pool.design.name}, arch {machine.arch}{where}, placement {pool.layout.placement.name}, "
+        f"{pool.workers} workers, {pages}, seed {seed}"
+    )
+
+
+def operations_table(result: Result, style: str) -> str:
+    """Operations by kind: how many, how many a second, how long one took in its worker."""
+    rows = [(name, n, n / result.seconds, result.ns[name]) for name, n in result.ops.items()]
+    rows.append(("all", result.operations, result.per_second, None))
+    headers = ("operation", "count", "per second", "ns each")
+    return str(tabulate(rows, headers=headers, tablefmt=style, intfmt=",", floatfmt=",.0f"))
+
+
+def faults_line(result: Result) -> str:
+    """Faults by kind, in one line."""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in result.faults.items())
+    return f"faults that had an effect: {kinds or 'none'}"
+
+
+def verdicts_table(verdicts: Sequence[Verdict], style: str) -> str:
+    """The checks."""
+    rows = [(v.name, "holds" if v.ok else "BROKEN", v.detail) for v in verdicts]
+    return str(tabulate(rows, headers=("check", "verdict", "detail"), tablefmt=style))
+
+
+def usage_line(usage: Sequence[Usage], segment_bytes: int) -> str:
+    """What the worker processes took, as psutil says."""
+    user, system = sum(u.user for u in usage), sum(u.system for u in usage)
+    own = max(u.uss for u in usage) / (1 << 20)
+    pids = ", ".join(str(u.pid) for u in usage[:8]) + (", ..." if len(usage) > 8 else "")
+    return (
+        f"{len(usage)} worker processes (pids {pids}): {user:.1f} s user, {system:.1f} s system, "
+        f"{own:.0f} MiB of its own each; segment {segment_bytes / (1 << 20):,.1f} MiB"
+    )
+
+
+def as_json(  # noqa: PLR0917
+    pool: Pool, seed: int, result: Result, verdicts: Sequence[Verdict], read: Shown | None, true: Truth | None
+) -> dict[str, Any]:
+    """The object that --json prints. Counts of mm 0; null where the machine did not come to rest."""
+    return {
+        "design": pool.design.name,
+        "arch": pool.machine.arch,
+        "workers": pool.workers,
+        "seconds": result.seconds,
+        "seed": seed,
+        "ops": dict(result.ops),
+        "ops_per_second": result.per_second,
+        "rss": {"read": read and read.resident, "true": true and true.resident},
+        "anon_rss": {"read": read and read.anon, "true": true and true.anon},
+        "checks": [asdict(v) for v in verdicts],
+        "ok": all(v.ok for v in verdicts),
+    }
+
+
+def failure(pool: Pool, named: str, seed: int, mix: Mapping[str, float], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What --save writes of a failed run: what it takes to look for a small counterexample.
+
+    ``named`` is the design as the user named it. ``under_way`` are the operations at the moment when a worker first
+    saw a check broken; it is empty for what only shows at rest.
+    """
+    return {
+        "format": FAILURE_FORMAT,
+        "design": named,
+        "arch": pool.machine.arch,
+        "machine": asdict(pool.machine),
+        "placement": pool.layout.placement.name,
+        "workers": pool.workers,
+        "seed": seed,
+        "mix": dict(mix),
+        "checks": [asdict(v) for v in verdicts if not v.ok],
+        "under_way": pool.under_way(),
+    }
