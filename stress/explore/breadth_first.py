@@ -33,7 +33,7 @@ SLICE = 50_000
 """States visited between two looks at the clock."""
 MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
-_POINTERS = {"p", "m", "g", "kept_m", "kept_g", "w", "words_"}
+_NUMBERS = {"mask", "size", "width", "count", "columns"}
 _Words = NDArray[np.int64]
 
 
@@ -55,8 +55,9 @@ def compiled() -> dict[str, Any]:
     source = []
     for name in [key.removesuffix("_") for key in functions if not key.startswith("part")]:
         arguments = list(inspect.signature(functions[f"{name}_"]).parameters)
-        passed = [f"words({a}, 0)" if a in _POINTERS else a for a in arguments]
+        passed = [a if a in _NUMBERS else f"pointer({a})" for a in arguments]
         source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({', '.join(passed)})"]
+    source.insert(0, "from stress.explore.calls import pointer")
     return compiled_module("explore", "\n".join(source) + "\n", functions)
 
 
@@ -113,13 +114,13 @@ class Search:
     def _first_state(self) -> None:
         for cpu in range(self.cpus):
             row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
-            number = compiled()["intern_row"](self.rows, self.row_table, self.keys, row, STRIDE, cpu)
+            number = compiled()["intern_row"](self.rows, self.row_table, len(self.row_table) - 1, self.keys, row, STRIDE, cpu)
             assert number == cpu  # registers differ by the CPU's number at least
             self.states[cpu] = number
         self.s[engine.ROWS] = self.cpus
         self.parent[0], self.via[0] = -1, -1
         self.s[engine.FOUND] = self.s[engine.LEVEL_END] = 1
-        compiled()["reindex"](self.states, self.keys, self.columns, 1, self.table)
+        compiled()["reindex"](self.states, self.keys, self.columns, 1, self.table, len(self.table) - 1)
 
     def _add_block(self, block: int) -> None:
         """A block has changed for the first time: all states so far have it as it was in the first one."""
@@ -130,22 +131,29 @@ class Search:
         self.column_of[block] = at
         words = self.kept_m[first : first + BLOCK]
         so_far = int(self.s[engine.BLOCKS])
-        number = compiled()["intern_row"](self.blocks, self.block_table, self.keys, words, BLOCK, so_far)
+        number = compiled()["intern_row"](self.blocks, self.block_table, len(self.block_table) - 1, self.keys, words, BLOCK, so_far)
         self.s[engine.BLOCKS] += number == so_far
         self._make_room(count)
         new = self.states[: count * self.columns].reshape(count, self.columns)
         new[:, :at], new[:, at], new[:, at + 1 :] = old[:, :at], number, old[:, at:]
         self.table = np.zeros(len(self.table), np.int64)
-        compiled()["reindex"](self.states, self.keys, self.columns, count, self.table)
+        compiled()["reindex"](self.states, self.keys, self.columns, count, self.table, len(self.table) - 1)
 
     def _grow(self, arena: _Words, table: _Words) -> tuple[_Words, _Words]:
         larger, larger_table = np.zeros(2 * len(arena), np.int64), np.zeros(2 * len(table), np.int64)
         larger[: len(arena)] = arena
-        compiled()["rehash"](table, larger_table)
+        compiled()["rehash"](table, len(table), larger_table, len(larger_table) - 1)
         return larger, larger_table
 
     def advance(self) -> int:
         """Visit up to `SLICE` states; returns the status of `stress.explore.engine.expand`."""
+        s = self.s
+        s[engine.COLUMNS], s[engine.ACTIVE], s[engine.ROOM] = self.columns, len(self.active), len(self.parent)
+        s[engine.TABLE_SIZE], s[engine.BUDGET] = len(self.table), SLICE
+        # What one state can add at most must fit.
+        s[engine.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
+        s[engine.ROW_ROOM] = len(self.rows) // STRIDE - self.cpus * self.cpus
+        s[engine.BLOCK_MASK], s[engine.ROW_MASK] = len(self.block_table) - 1, len(self.row_table) - 1
         status = int(
             compiled()["expand"](
                 self.s,
@@ -170,12 +178,11 @@ class Search:
                 self.batch,
                 self.origin,
                 self.found,
-                SLICE,
             )
         )
         if status == engine.TABLE_FULL:
             larger = np.zeros(2 * len(self.table), np.int64)
-            compiled()["rehash"](self.table, larger)
+            compiled()["rehash"](self.table, len(self.table), larger, len(larger) - 1)
             self.table = larger
         elif status == engine.BLOCKS_FULL:
             self.blocks, self.block_table = self._grow(self.blocks, self.block_table)

@@ -42,5 +42,10 @@ def call_step(steps: Any, number: int, m: Words, r: Words) -> int:
     return functions[number](m, r)
 
 
-def prefetch(array: Any, index: int) -> None:
-    """Tell the processor that the element ``index`` of an array will be read soon."""
+def prefetch(pointer: Any, index: int) -> None:
+    """Tell the processor that the element ``index`` will be read soon."""
+
+
+def pointer(array: Any) -> Any:
+    """An array without its length. In compiled code arrays are counted by Numba at every call, pointers are not."""
+    return array

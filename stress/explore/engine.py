@@ -31,7 +31,8 @@ CHECK_COUNT = len(NAMES)
 
 # words of the search's own state ``s``
 CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
-S_WORDS = 16
+COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET = range(12, 21)
+S_WORDS = 24
 
 # why `expand` returned
 AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
@@ -41,8 +42,8 @@ AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STO
 def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number: int) -> None:
     """Copy a state into the memory and the registers, and into what they are put back from."""
     states, loaded, active, blocks, rows = a
-    columns = len(loaded)
-    changing = len(active)
+    columns = s[COLUMNS]
+    changing = s[ACTIVE]
     for column in range(columns):
         row = states[number * columns + column]
         if row == loaded[column]:
@@ -90,9 +91,10 @@ def any_broken(found: Any) -> bool:
 
 
 @helper
-def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any, columns: int) -> None:
+def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any) -> None:
     """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room."""
-    mask = len(table) - 1
+    mask = s[TABLE_SIZE] - 1
+    columns = s[COLUMNS]
     pending = s[PENDING]
     for b in range(pending):
         found = origin[3 * b]
@@ -106,7 +108,7 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
             entry = table[slot]
             if entry == 0:
                 n = s[FOUND]
-                if n == len(parent):
+                if n == s[ROOM]:
                     s[STATUS] = STATES_FULL
                     break
                 table[slot] = (found << 32) | (n + 1)
@@ -141,7 +143,7 @@ def collect(
     _, loaded, active, blocks, rows = a
     block_table, row_table, column_of = tables
     batch, state_hash = out
-    columns = len(loaded)
+    columns = s[COLUMNS]
     base = s[PENDING] * columns
     for i in range(columns):
         batch[base + i] = loaded[i]
@@ -155,7 +157,7 @@ def collect(
             if column < 0:
                 s[NEW_BLOCK] = block
                 return -1
-            row = intern_row(blocks, block_table, keys, window(m, at), BLOCK, s[BLOCKS])
+            row = intern_row(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), BLOCK, s[BLOCKS])
             s[BLOCKS] += row == s[BLOCKS]
             state_hash += (row - loaded[column]) * keys[column]
             batch[base + column] = row
@@ -169,8 +171,8 @@ def collect(
         for i in range(STRIDE):
             different |= g[at + i] ^ kept_g[at + i]
         if different != 0:
-            column = len(active) + other
-            row = intern_row(rows, row_table, keys, window(g, at), STRIDE, s[ROWS])
+            column = s[ACTIVE] + other
+            row = intern_row(rows, row_table, s[ROW_MASK], keys, window(g, at), STRIDE, s[ROWS])
             s[ROWS] += row == s[ROWS]
             state_hash += (row - loaded[column]) * keys[column]
             batch[base + column] = row
@@ -202,28 +204,26 @@ def expand(
     batch: Any,
     origin: Any,
     found: Any,
-    budget: int,
 ) -> int:
-    """Visit up to ``budget`` states; returns why it stopped, which is also word `STATUS` of ``s``.
+    """Visit up to ``s[BUDGET]`` states; returns why it stopped, which is also word `STATUS` of ``s``.
 
     ``s``: int64 (S_WORDS,), where the search stands; it goes on from there at the next call. ``p``, ``m``, ``g``,
-    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int32 (room, columns), flat; ``parent`` int32 and ``via`` int8
+    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int32 (room, columns); ``parent`` int32 and ``via`` int8
     (room,): from which state, by which CPU. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
     ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int32
-    (BATCH, columns), flat; ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
-    and length of the shortest way to break each check.
+    (BATCH, columns); ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
+    and length of the shortest way to break each check. All are passed as pointers to the first element; the sizes are
+    words of ``s``.
     """
-    columns = len(loaded)
+    columns = s[COLUMNS]
     cpus = p[P_CPUS]
-    block_room = len(blocks) // BLOCK - cpus * len(column_of)
-    row_room = len(rows) // STRIDE - cpus * cpus
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of)
     s[STATUS] = AGAIN
-    for _ in range(budget):
+    for _ in range(s[BUDGET]):
         cur = s[CUR]
         if s[PENDING] + cpus > BATCH or cur == s[LEVEL_END]:
-            flush(s, table, states, parent, via, batch, origin, columns)
+            flush(s, table, states, parent, via, batch, origin)
             if s[STATUS] == STATES_FULL:
                 return STATES_FULL
         if cur == s[LEVEL_END]:
@@ -235,11 +235,11 @@ def expand(
                 return STOPPED
             s[LEVEL_END] = s[FOUND]
             s[DEPTH] += 1
-        if (s[FOUND] + BATCH) * 3 > len(table) * 2:
+        if (s[FOUND] + BATCH) * 3 > s[TABLE_SIZE] * 2:
             s[STATUS] = TABLE_FULL
-        elif s[BLOCKS] > block_room:
+        elif s[BLOCKS] > s[BLOCK_ROOM]:
             s[STATUS] = BLOCKS_FULL
-        elif s[ROWS] > row_room:
+        elif s[ROWS] > s[ROW_ROOM]:
             s[STATUS] = ROWS_FULL
         if s[STATUS] != AGAIN:
             break
@@ -271,7 +271,7 @@ def expand(
                 hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cpu)
                 if hashed < 0:
                     put_back(p, m, g, kept_m, kept_g)
-                    flush(s, table, states, parent, via, batch, origin, columns)
+                    flush(s, table, states, parent, via, batch, origin)
                     if s[STATUS] == AGAIN:
                         s[STATUS] = BLOCK_CHANGED
                     return int(s[STATUS])
@@ -280,18 +280,17 @@ def expand(
                 origin[3 * b + 1] = cur
                 origin[3 * b + 2] = cpu
                 s[PENDING] = b + 1
-                prefetch(table, hashed & (len(table) - 1))
+                prefetch(table, hashed & (s[TABLE_SIZE] - 1))
         if moved == 0 and waiting != 0:
             note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
         s[TRANSITIONS] += moved
         s[CUR] = cur + 1
-    flush(s, table, states, parent, via, batch, origin, columns)
+    flush(s, table, states, parent, via, batch, origin)
     return int(s[STATUS])
 
 
-def reindex(states: Any, keys: Any, columns: int, count: int, table: Any) -> None:
+def reindex(states: Any, keys: Any, columns: int, count: int, table: Any, mask: int) -> None:
     """Enter the first ``count`` states into an empty table."""
-    mask = len(table) - 1
     for n in range(count):
         total = 0
         for i in range(columns):

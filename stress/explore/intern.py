@@ -2,7 +2,7 @@
 
 An arena is an array of rows of equal width. Its table holds for each row the upper 32 bits of the row's hash and,
 below them, the row's number + 1; it has a power of two of entries, is never more than half full, and is probed
-linearly. Nothing here is ever removed.
+linearly; ``mask`` is the number of its entries - 1. Nothing here is ever removed.
 """
 
 # Compiled functions have no objects to keep their arrays in.
@@ -21,44 +21,42 @@ MIX = -7046029254386353131
 
 
 @helper
-def row_hash(keys: Any, words_: Words, width: int) -> int:
+def row_hash(keys: Any, words: Words, width: int) -> int:
     """32 bits that depend on all words of a row: NH of UMAC (Black et al., CRYPTO 1999), which vectorizes."""
     total = 0
     for i in range(width):
-        x = words_[i] + keys[i]
+        x = words[i] + keys[i]
         total += (x & LOW) * ((x >> 32) & LOW)
     total ^= (total >> 32) & LOW
     return ((total * MIX) >> 32) & LOW
 
 
 @helper
-def intern_row(arena: Any, table: Any, keys: Any, words_: Words, width: int, count: int) -> int:
+def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words, width: int, count: int) -> int:
     """The number of the row with these words; ``count``, the number of rows so far, when it has just been added."""
-    mask = len(table) - 1
-    found = row_hash(keys, words_, width)
+    found = row_hash(keys, words, width)
     slot = found & mask
     while True:
         entry = table[slot]
         if entry == 0:
             table[slot] = (found << 32) | (count + 1)
             for i in range(width):
-                arena[count * width + i] = words_[i]
+                arena[count * width + i] = words[i]
             return count
         if ((entry >> 32) & LOW) == found:
             row = (entry & LOW) - 1
             different = 0
             for i in range(width):
-                different |= arena[row * width + i] ^ words_[i]
+                different |= arena[row * width + i] ^ words[i]
             if different == 0:
                 return int(row)
         slot = (slot + 1) & mask
 
 
 @helper
-def rehash(old: Any, new: Any) -> None:
-    """Enter what a table holds into an empty larger one. Numbers of slots are lower bits of the hash."""
-    mask = len(new) - 1
-    for i in range(len(old)):
+def rehash(old: Any, size: int, new: Any, mask: int) -> None:
+    """Enter what a table of ``size`` entries holds into an empty larger one. Slots are the lower bits of the hash."""
+    for i in range(size):
         entry = old[i]
         if entry != 0:
             slot = (entry >> 32) & mask

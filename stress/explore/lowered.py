@@ -47,17 +47,26 @@ def _lower_call_step(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -
 
 @_type_callable(calls.prefetch)  # type: ignore[untyped-decorator]
 def _type_prefetch(context: Any) -> Any:
-    return lambda array, index: types.none
+    return lambda pointer, index: types.none
 
 
-@_lower_builtin(calls.prefetch, types.Array, types.Integer)  # type: ignore[untyped-decorator]
+@_lower_builtin(calls.prefetch, types.CPointer, types.Integer)  # type: ignore[untyped-decorator]
 def _lower_prefetch(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    position = context.data_model_manager[sig.args[0]].get_field_position("data")
     index = context.cast(builder, args[1], sig.args[1], types.intp)
-    pointer = builder.gep(builder.extract_value(args[0], position), [index], inbounds=True)
-    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    byte = builder.bitcast(builder.gep(args[0], [index], inbounds=True), ir.IntType(8).as_pointer())
     signature = ir.FunctionType(ir.VoidType(), [byte.type, _I32, _I32, _I32])
     name = "llvm.prefetch" if str(byte.type) == "ptr" else "llvm.prefetch.p0i8"
     function = _get_or_insert_function(builder.module, signature, name)
     builder.call(function, [byte, _I32(0), _I32(3), _I32(1)])
     return context.get_dummy_value()
+
+
+@_type_callable(calls.pointer)  # type: ignore[untyped-decorator]
+def _type_pointer(context: Any) -> Any:
+    return lambda array: _pointer_to(array.dtype) if isinstance(array, types.Array) else array
+
+
+@_lower_builtin(calls.pointer, types.Array)  # type: ignore[untyped-decorator]
+def _lower_pointer(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    position = context.data_model_manager[sig.args[0]].get_field_position("data")
+    return builder.extract_value(args[0], position)

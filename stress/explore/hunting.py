@@ -1,0 +1,188 @@
+"""Hunting: Hypothesis draws workloads, the explorer tries all their interleavings, Hypothesis makes them smaller.
+
+Two violations are the same when the same check breaks in workloads of the same kinds of operations. What was
+found is kept in Hypothesis's example database, below the user's cache folder, and is tried first the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+from hypothesis.errors import HypothesisWarning
+from hypothesis.strategies import SearchStrategy
+
+from stress.design import Design
+from stress.explore import Bounds, Result, Violation, explore
+from stress.workload import Workload
+
+EXAMPLES = 400
+"""Workloads drawn in one round."""
+STATES = 300_000
+"""States of one workload: a larger one is given up, the hunt is for small ones."""
+SECONDS = 10.0
+"""Time for one workload, at most."""
+
+Signature = tuple[str, tuple[str, ...]]
+"""A check and the kinds of operations, those of the setup too, in alphabetical order."""
+
+
+class TimeUp(BaseException):
+    """The hunt's time is over, or the one find that was asked for is made."""
+
+
+class Broken(Exception):
+    """A violation; Hypothesis tells violations apart by the class, so there is one for each signature."""
+
+
+@cache
+def _class_of(signature: Signature) -> type[Broken]:
+    return type("Broken_" + "_".join((signature[0], *signature[1])), (Broken,), {})
+
+
+@dataclass(frozen=True)
+class Find:
+    """A violation with the smallest workload that shows it, as far as it was made smaller."""
+
+    signature: Signature
+    workload: Workload
+    violation: Violation
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """What is made smaller: operations, CPUs, length of the schedule."""
+        return (
+            len(list(self.workload.operations())),
+            len(self.workload.cpus),
+            self.violation.length,
+        )
+
+
+def signature_of(workload: Workload, violation: Violation) -> Signature:
+    """What tells this violation from others."""
+    return violation.check, tuple(sorted({op.name for op in workload.operations()}))
+
+
+class Hunt:
+    """A hunt for workloads that break a design.
+
+    ``finds``: the smallest workload found for each signature. ``workloads``: how many were explored. ``given_up``: how
+    many of them were too large to be explored completely.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        workloads: SearchStrategy[Workload],
+        *,
+        seconds: float,
+        seed_: int,
+        first: bool = False,
+        checks: Sequence[str] | None = None,
+        progress: Callable[[Hunt], None] | None = None,
+        database: ExampleDatabase | None = None,
+    ) -> None:
+        """Prepare a hunt of ``seconds``; ``first``: end at the first find, when it has been made smaller."""
+        self.design = design
+        self.strategy = workloads
+        self.seconds = seconds
+        self.first = first
+        self.checks = checks
+        self.finds: dict[Signature, Find] = {}
+        self.workloads = 0
+        self.given_up = 0
+        self.interrupted = False
+        self._seed = seed_
+        self._progress = progress
+        self._database = database or example_database(design)
+        self._results: dict[str, Result] = {}
+        self._known: set[Signature] = set()
+        self._deadline = 0.0
+
+    def run(self) -> None:
+        """Hunt until the time is up, the first find, or Ctrl-C."""
+        self._deadline = time.monotonic() + self.seconds
+        try:
+            while True:
+                self._round()
+                self._known |= self.finds.keys()
+                if self.first and self.finds:
+                    break
+        except TimeUp:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _round(self) -> None:
+        def look(workload: Workload) -> None:
+            self.look(workload)
+
+        # The name under which Hypothesis keeps what it found.
+        look.__qualname__ = f"hunt_{self.design.name}"
+        self._seed += 1
+        test = seed(self._seed)(
+            settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                database=self._database,
+                phases=[Phase.reuse, Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+                report_multiple_bugs=True,
+            )(given(self.strategy)(look))
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)
+            try:
+                test()
+            except* Broken:
+                pass
+
+    def look(self, workload: Workload) -> None:
+        """Explore one workload; raises an exception of the violation's own class for what is not known yet."""
+        if time.monotonic() > self._deadline:
+            raise TimeUp
+        result = self._explore(workload)
+        for violation in result.violations:
+            signature = signature_of(workload, violation)
+            find = Find(signature, workload, violation)
+            best = self.finds.get(signature)
+            if best is None or find.size < best.size:
+                self.finds[signature] = find
+            if signature not in self._known:
+                raise _class_of(signature)
+
+    def _explore(self, workload: Workload) -> Result:
+        key = repr(workload)
+        if key not in self._results:
+            if len(self._results) > 20_000:
+                self._results.clear()
+            bounds = Bounds(states=STATES, seconds=SECONDS)
+            self._results[key] = result = explore(self.design, workload, bounds=bounds, checks=self.checks)
+            self.workloads += 1
+            self.given_up += not result.complete
+            if self._progress is not None:
+                self._progress(self)
+        return self._results[key]
+
+    def distinct(self) -> list[Find]:
+        """The finds that no smaller one explains: same check, and operations that contain the smaller one's."""
+        smallest = sorted(self.finds.values(), key=lambda f: f.size)
+        kept: list[Find] = []
+        for find in smallest:
+            check, kinds = find.signature
+            if not any(k.signature[0] == check and set(k.signature[1]) <= set(kinds) for k in kept):
+                kept.append(find)
+        return kept
+
+
+def example_database(design: Design) -> ExampleDatabase:
+    """Where the finds of a design are kept between hunts: below XDG_CACHE_HOME or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return DirectoryBasedExampleDatabase(Path(base) / "pte-stress" / "hunts" / design.name)
