@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stress.step import DONE, WAIT, StepFunction, info, label_info, outcomes, possible_outcomes
 
@@ -171,6 +172,11 @@ def assemble(program: Program, arch: str) -> Assembled:
 
     Raises `ValueError` for a jump whose label is not there, from a goto or from a step's outcome.
     """
+    return _assemble(program, arch, outcomes())
+
+
+@lru_cache(maxsize=1024)
+def _assemble(program: Program, arch: str, outcomes_: int) -> Assembled:
     flat: list[StepFunction | At | Goto] = []
     for entry in program:
         if isinstance(entry, ByArch):
@@ -210,11 +216,11 @@ def assemble(program: Program, arch: str) -> Assembled:
         if isinstance(item, (At, Goto)):
             continue
         possible = possible_outcomes(item)
-        row = [NOWHERE] * outcomes()
+        row = [NOWHERE] * outcomes_
         row[0] = follow(place + 1)
         row[DONE] = END
         row[WAIT] = STAY
-        for outcome in range(3, outcomes()):
+        for outcome in range(3, outcomes_):
             to = target(place, outcome) if outcome in possible else None
             if to is None and outcome in possible:
                 raise ValueError(f"{info(item).name} may go to {label_info(outcome).name}: no such label there")

@@ -1,8 +1,9 @@
 """What a read may show: between the least and the greatest true value while it is under way.
 
 The true value is the number of ptes of the mm that count. A pte that an operation of another CPU under way is at may
-count or not: it is left out of the least value and is part of the greatest. The reader's registers R_RSS_LOW to
-R_FILE_HIGH keep both, from the state in which the read begins until what it shows as resident is known.
+count or not: it is left out of the least value and is part of the greatest. An operation under way may have changed
+one of two counters and not the other, so what is shown as their difference may be off by one more for each. The
+reader's registers R_RSS_LOW to R_FILE_HIGH keep both ends, from the state in which the read begins until what it shows as resident is known.
 """
 
 # Compiled functions have no objects to keep their arrays in.
@@ -114,8 +115,12 @@ def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
             file_low += counted - pte_anon(m, entry)
     r[R_RSS_LOW] = min(r[R_RSS_LOW], low)
     r[R_RSS_HIGH] = max(r[R_RSS_HIGH], low + maybe)
-    r[R_FILE_LOW] = min(r[R_FILE_LOW], file_low)
-    r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_low + maybe)
+    under_way = 0
+    for other in range(p[P_CPUS]):
+        if other != cpu and g[other * STRIDE + R_OP] != 0:
+            under_way += 1
+    r[R_FILE_LOW] = min(r[R_FILE_LOW], file_low - under_way)
+    r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_low + maybe + under_way)
 
 
 @helper
