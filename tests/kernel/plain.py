@@ -224,23 +224,27 @@ class Model:
         if page.frame in self.pages and self.pages[page.frame] is page:
             self.drop_unused(page)
 
-    def perform(self, name, cpu, address, end, write, arg):
-        """One operation, as `stress.plain.PlainMachine.perform` takes it."""
-        current = self.stacks[cpu][-1]
-        target = arg - 1 if arg else current
+    def target(self, cpu, op):
+        """The mm that an operation with an mm is given; the current task's own where it is given none."""
+        return op.arg - 1 if op.arg else self.stacks[cpu][-1]
+
+    def perform(self, cpu, op):
+        """One operation, a `stress.workload.Operation`."""
+        name = op.name
+        current, target = self.stacks[cpu][-1], self.target(cpu, op)
         if name == "fault":
-            self.fault(current, address, write)
+            self.fault(current, op.address, op.write)
         elif name == "zap":
-            self.zap(current, address, end)
+            self.zap(current, op.address, op.end)
         elif name == "fork":
-            self.fork(cpu, address, end)
+            self.fork(cpu, op.address, op.end)
         elif name in ("clone", "exit", "exec"):
             getattr(self, name)(cpu)
         elif name == "swap_out":
-            self.swap_out(arg)
+            self.swap_out(op.arg)
         elif name == "truncate":
-            self.truncate(address)
-        elif name == "access_process_vm" and target in self.tables:
-            self.fault(target, address, write)
-        elif name == "use_mm" and not self.stack_full(cpu) and target in self.tables:
-            self.fault(target, address, write)
+            self.truncate(op.address)
+        elif target in self.tables and (
+            name == "access_process_vm" or (name == "use_mm" and not self.stack_full(cpu))
+        ):
+            self.fault(target, op.address, op.write)

@@ -13,10 +13,12 @@ from stress.checks import AT_REST, HOLDS
 from stress.kernel import filemap, fork, memory, page_alloc, rmap, spinlock, tlb, vmscan
 from stress.kernel.mm_types import MM_EXITING, MM_FREE
 from stress.kernel.pgtable import ZERO_PAGE, pte_anon, pte_at, pte_page, pte_present
+from stress.kernel.proc import NOT_SHOWN
 from stress.kernel.rss.mm import dec_mm_anon_rss
 from stress.labels import DO_ANONYMOUS_PAGE
 from stress.oops import OWNER
 from stress.plain import PlainMachine
+from stress.workload import Operation
 
 SOUND = ("page_table_lock", "v12_sound")
 ARCHES = ("64", "pae")
@@ -45,9 +47,10 @@ def small_machine(arch="64"):
     )
 
 
-def operation_of(machine, kind, cpu, page, length, write, number):
-    """An operation with arguments that its kind can have, from numbers of any size."""
-    address = page % machine.ptes
+def operation_of(machine, draw):
+    """A CPU and an operation with arguments that its kind can have; ``draw(n)`` is a number from 0 to n - 1."""
+    kind, cpu, length, number = KINDS[draw(len(KINDS))], draw(machine.cpus), draw(3), draw(24)
+    address = draw(machine.ptes)
     end = min(address + 1 + length, machine.ptes)
     arg = number % (machine.mms + 1)
     if kind == "fork":
@@ -55,36 +58,17 @@ def operation_of(machine, kind, cpu, page, length, write, number):
     elif kind == "swap_out":
         arg = number % machine.frames
     elif kind == "truncate":
-        address = machine.anon + page % (machine.ptes - machine.anon)
-    return kind, cpu, address, end, write, arg
+        address = machine.anon + address % (machine.ptes - machine.anon)
+    return cpu, Operation(kind, address, end, draw(2) == 1, arg)
 
 
 MACHINE = small_machine()
-OPERATIONS = st.builds(
-    lambda *given: operation_of(MACHINE, *given),
-    st.sampled_from(KINDS),
-    st.integers(0, MACHINE.cpus - 1),
-    st.integers(0, MACHINE.ptes - 1),
-    st.integers(0, 2),
-    st.booleans(),
-    st.integers(0, 23),
-)
+OPERATIONS = st.composite(lambda draw: operation_of(MACHINE, lambda n: draw(st.integers(0, n - 1))))()
 
 
 def random_operations(seed, count):
     rng = random.Random(seed)
-    return [
-        operation_of(
-            MACHINE,
-            rng.choice(KINDS),
-            rng.randrange(MACHINE.cpus),
-            rng.randrange(24),
-            rng.randrange(3),
-            rng.random() < 0.6,
-            rng.randrange(24),
-        )
-        for _ in range(count)
-    ]
+    return [operation_of(MACHINE, rng.randrange) for _ in range(count)]
 
 
 class Pair:
@@ -96,14 +80,17 @@ class Pair:
         self.model = Model(self.machine)
         self.scratch = [0] * self.machine.frames
 
-    def perform(self, kind, cpu, address, end, write, arg):
-        shown = self.plain.perform(kind, cpu, address=address, end=end, write=write, arg=arg)
-        target = arg - 1 if arg else self.model.stacks[cpu][-1]
-        self.model.perform(kind, cpu, address, end, write, arg)
-        if kind in READS and target in self.model.tables:
-            expected = self.model.shown(target)
-            assert (shown if kind == "statm" else shown[:1]) == expected[: 2 if kind == "statm" else 1]
-        self.check()
+    def perform(self, operations):
+        for cpu, op in operations:
+            shown = self.plain.perform(
+                op.name, cpu, address=op.address, end=op.end, write=op.write, arg=op.arg
+            )
+            target = self.model.target(cpu, op)
+            self.model.perform(cpu, op)
+            if op.name in READS and target in self.model.tables:
+                resident, shared = self.model.shown(target)
+                assert shown == (resident, shared if op.name == "statm" else NOT_SHOWN)
+            self.check()
 
     def check(self):
         assert self.plain.oops() == 0
@@ -142,16 +129,14 @@ class Pair:
 @given(operations=st.lists(OPERATIONS, max_size=40))
 def test_operations_do_what_they_mean(name, arch, operations):
     pair = Pair(designs.get(name), arch)
-    for operation in operations:
-        pair.perform(*operation)
+    pair.perform(operations)
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_everything_runs_out(name):
     """The machine is small enough for every way in which an operation can be refused."""
     pair = Pair(designs.get(name), "64")
-    for operation in random_operations(1, 1500):
-        pair.perform(*operation)
+    pair.perform(random_operations(1, 1500))
     assert pair.model.refused == {"frame", "slot", "mm", "task"}
 
 
@@ -179,8 +164,7 @@ BROKEN = {
 def test_a_broken_design_is_seen(fault):
     pair = Pair(designs.get("page_table_lock").edit(name="broken", **BROKEN[fault]), "64")
     with pytest.raises((AssertionError, RuntimeError)):
-        for operation in random_operations(2, 1500):
-            pair.perform(*operation)
+        pair.perform(random_operations(2, 1500))
 
 
 # V12 as posted: faults that need no concurrency

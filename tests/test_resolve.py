@@ -1,0 +1,129 @@
+"""From a name to a design: those that come with the program, and the user's own files."""
+
+import pickle
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from stress import designs
+from stress.errors import UsageError
+from stress.resolve import import_file, resolve_design
+
+MINE = """
+    from stress.designs.v12 import DESIGN as V12
+    from stress.kernel.tlb import update_mmu_cache
+    from stress.step import NEXT, step
+
+    @step
+    def my_step(m, r):
+        return NEXT
+
+    MINE = V12.edit("mine", "just so", name="mine", fault=lambda p: p.replace(update_mmu_cache, my_step))
+    OTHER = V12
+    NUMBER = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a design file and give its path."""
+
+    def write(text, name="my_design.py"):
+        path = tmp_path / name
+        path.write_text(dedent(text))
+        return path
+
+    return write
+
+
+def message(name):
+    with pytest.raises(UsageError) as raised:
+        resolve_design(str(name))
+    text = str(raised.value)
+    assert "\n" not in text
+    assert raised.value.exit_status == 2
+    return text
+
+
+@pytest.mark.parametrize("name", designs.names())
+def test_every_design_that_is_listed_is_there(name):
+    design = resolve_design(name)
+    assert design.name == name
+    assert design.year >= 2004
+    assert all((design.source, design.summary, design.programs))
+
+
+def test_parts_of_designs_are_no_designs():
+    for name in designs.PARTS:
+        assert name not in designs.names()
+        assert name in message(name)
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    assert "did you mean" in message("page_table_lok").lower()
+    assert "page_table_lock" in message("page_table_lok")
+    assert "my_design.py:MINE" in message("nothing_like_any")
+
+
+def test_a_design_of_the_users_own(file):
+    path = file(MINE)
+    mine = resolve_design(f"{path}:MINE")
+    assert (mine.name, mine.base, mine.edits[0].name) == ("mine", "v12", "mine")
+    assert "my_step" in mine.programs["fault"].names()
+    assert resolve_design(f"{path}:MINE") is mine  # imported once
+    assert pickle.loads(pickle.dumps(mine)) == mine
+
+
+def test_a_file_may_be_named_relative_to_where_we_are(file, monkeypatch):
+    path = file(MINE, "relative.py")
+    monkeypatch.chdir(path.parent)
+    assert resolve_design("relative.py:MINE").name == "mine"
+
+
+def test_what_the_user_must_say(file):
+    path = file(MINE, "many.py")
+    assert f"{path}:MINE" in message(path)
+    assert "no design NONE; it defines" in message(f"{path}:NONE")
+    assert "MINE" in message(f"{path}:NONE")
+    assert "no design NUMBER" in message(f"{path}:NUMBER")
+    assert "it defines none" in message(f"{file('x = 1', 'empty.py')}:MINE")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert "no design file" in message(f"{tmp_path}/gone.py:MINE")
+    assert "no design file" in message(f"{tmp_path}:MINE")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = 1\ndef broken(:\n", "line 2, does not import: SyntaxError"),
+        ("x = 1\n\nraise ValueError('two\\nlines')\n", "line 3, does not import: ValueError: two lines"),
+        ("import nothing_of_that_name\n", "line 1, does not import: ModuleNotFoundError"),
+        ("raise SystemExit\n", "line 1, does not import: SystemExit: no message"),
+        (
+            "from stress.designs.v12 import DESIGN\nDESIGN.edit(fault=lambda p: p.drop(len))\n",
+            "line 2, does not import: TypeError: len is no step",
+        ),
+    ],
+)
+def test_a_file_that_does_not_import(file, text, expected):
+    path = file(text, "broken.py")
+    assert f"{path}, {expected}" in message(f"{path}:MINE")
+    assert f"{path}, {expected}" in message(f"{path}:MINE")  # and is not remembered as imported
+
+
+def test_ctrl_c_while_a_file_is_imported(file):
+    with pytest.raises(KeyboardInterrupt):
+        import_file(file("raise KeyboardInterrupt\n", "interrupted.py"))
+
+
+def test_resolving_needs_neither_numba_nor_numpy():
+    code = (
+        "import sys; from stress.resolve import resolve_design; resolve_design('v12');"
+        "print([x for x in ('numba', 'numpy') if x in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
