@@ -13,12 +13,14 @@ import click
 from stress.errors import UsageError
 from stress.options import format_option, json_option, seed_option
 
-WATCH, TABLE, PLAIN = "with --pid", "with --table", "without --pid and --table"
+WATCH, TABLE, COMPARE = "with --pid", "with --table", "with --compare"
+PLAIN = "without --pid, --table and --compare"
 ONLY = {
     "interval": {WATCH}, "count": {WATCH}, "tree": {WATCH},
     "kinds": {TABLE}, "modes": {TABLE}, "workers": {TABLE}, "repeat": {TABLE},
     "rounds": {PLAIN}, "seconds": {PLAIN}, "processes": {PLAIN}, "threads": {PLAIN},
-    "memory": {PLAIN, TABLE}, "folder": {PLAIN, TABLE},
+    "design": {COMPARE}, "scripts": {COMPARE},
+    "memory": {PLAIN, TABLE}, "folder": {PLAIN, TABLE, COMPARE},
 }
 """The uses of the command that an option belongs to."""
 
@@ -97,6 +99,17 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     show_default=True,
     help="Times that the memory is touched (--table).",
 )
+@click.option("--compare", is_flag=True, help="Model against kernel: drawn scripts must leave the same pages on both.")
+@click.option(
+    "--design",
+    default="v12_sound",
+    show_default=True,
+    metavar="NAME",
+    help="Design that the model runs, or my_design.py:MINE (--compare).",
+)
+@click.option(
+    "--scripts", type=click.IntRange(min=1), default=25, show_default=True, help="Scripts to draw (--compare)."
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=50, show_default=True, help="Rounds of load and rest.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load.")
@@ -119,13 +132,16 @@ def live(context: click.Context, /, **options: Any) -> None:
     CPUs, and compares stat, statm, status and psutil with a walk of the page tables when all are at rest.
 
     With --pid it watches processes that run already; with --table it measures page faults by number of
-    workers. --json then prints one object a sample, a line each, and one object for the table.
+    workers; with --compare it checks the model of a design against this kernel. --json then prints one object
+    a sample, a line each, and one object for the others.
     """
-    use = WATCH if options["pids"] else TABLE if options["table"] else PLAIN
-    if options["pids"] and options["table"]:
-        raise UsageError("--pid and --table exclude each other")
+    given = {WATCH: options["pids"], TABLE: options["table"], COMPARE: options["compare"]}
+    asked = [use for use, value in given.items() if value]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(use.removeprefix('with ') for use in asked)} exclude each other: give one")
+    use = asked[0] if asked else PLAIN
     _reject_strangers(context, use)
-    {WATCH: _watch, TABLE: _table, PLAIN: _plain}[use](context, options)
+    {WATCH: _watch, TABLE: _table, COMPARE: _compare, PLAIN: _plain}[use](context, options)
 
 
 def _plain(context: click.Context, options: dict[str, Any]) -> None:
@@ -183,6 +199,23 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     else:
         click.echo(f"Linux {kernel_release()}, {cpus} CPUs")
         click.echo(fault_text(rows, options["table_format"]))
+
+
+def _compare(context: click.Context, options: dict[str, Any]) -> None:
+    """Drawn scripts on a design and on the running kernel."""
+    from stress.live.compare import compare
+    from stress.live.compare_report import compare_json, compare_text
+    from stress.resolve import resolve_design
+
+    design = resolve_design(options["design"])
+    with _progress(options["scripts"], "scripts") as progress:
+        done = compare(
+            design, scripts=options["scripts"], seed=options["seed"], folder=options["folder"], progress=progress
+        )
+    if not done.scripts and not done.failing:
+        raise KeyboardInterrupt
+    click.echo(json.dumps(compare_json(done)) if options["as_json"] else compare_text(done, options["table_format"]))
+    context.exit(0 if done.ok else 1)
 
 
 def _watch(context: click.Context, options: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import mmap
 import os
+import sys
 from collections.abc import Iterable
 
 from stress.live.machine import page_size
@@ -22,6 +23,7 @@ PAGE_IS_FILE = 1 << 2
 PAGE_IS_PRESENT = 1 << 3
 PAGE_IS_PFNZERO = 1 << 5
 PM_PRESENT = 1 << 63
+PM_SWAP = 1 << 62
 PM_FILE = 1 << 61
 PM_PFRAME = (1 << 55) - 1
 REGIONS = 4096
@@ -141,3 +143,13 @@ def count_pages(pid: int, ranges: Iterable[tuple[int, int]], scan: bool = True) 
         return anon, other
     finally:
         os.close(fd)
+
+
+def swapped_pages(pid: int, addresses: Iterable[int]) -> int:
+    """How many of the pages at these addresses are swapped out; 0 where pagemap cannot be read."""
+    try:
+        with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as file:
+            entries = [os.pread(file.fileno(), 8, address // page_size() * 8) for address in addresses]
+    except (PermissionError, FileNotFoundError):
+        return 0
+    return sum(bool(int.from_bytes(entry, sys.byteorder) & PM_SWAP) for entry in entries)

@@ -18,17 +18,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from stress.errors import MachineError
 from stress.live import pagemap, request, truth
-from stress.live.accounting import FAULT_AROUND_BYTES
+from stress.live.accounting import FAULT_AROUND_BYTES, by_version, decide
 from stress.live.crew import Channel, Crew, wait_at_rest
 from stress.live.files import unnamed_files
-from stress.live.machine import page_size
+from stress.live.machine import kernel_release, kernel_version, online_cpus, page_size
 from stress.live.measure import Reader, true_figures
+from stress.live.probe import seen
 from stress.live.proc import Process, Resident, read_file
 
 Do = Literal["read", "write", "discard", "unmap", "map", "fork", "exit"]
@@ -75,12 +76,17 @@ class KernelRun:
     """A family of real processes that carries out scripts; made by `kernel_run`."""
 
     def __init__(self, crew: Crew, pages: int, step: int) -> None:
-        """Use the first thread of `crew`, and its channels for children; areas of `pages` pages each."""
+        """Use the first thread of `crew`, and its channels for children; areas of `pages` pages each.
+
+        ``ways`` says how each interface of this kernel counts.
+        """
         self.pages = pages
         self._crew = crew
         self._step = step
         root = crew.threads[0][0]
         self._members = {0: _Member(root, crew.processes[0], None, set())}
+        version = by_version(kernel_version(kernel_release()), online_cpus())
+        self.ways = decide(version, seen(root, crew.processes[0]))
         self._arena, self._stride = root.ask(request.WHERE)[1:3]
         for area in AREAS:
             self.apply(Op("map", 0, area))
@@ -181,10 +187,16 @@ class KernelRun:
                 return {number: self._by_pagemap(number) for number in self.processes}
         return {number: self._by_smaps(number) for number in self.processes}
 
-    def errors(self) -> dict[int, dict[tuple[str, str], int]]:
-        """What each figure of /proc is off by, in pages, for every process as a whole, at rest."""
+    def swapped(self) -> int:
+        """Pages of the areas that the kernel has swapped out, in all processes together."""
+        starts = [self._arena + slot * self._stride for slot in range(len(AREAS))]
+        pages = [start + n * self._step for start in starts for n in range(self.pages)]
+        return sum(pagemap.swapped_pages(member.process.pid, pages) for member in self._members.values())
+
+    def errors(self, numbers: Iterable[int] | None = None) -> dict[int, dict[tuple[str, str], int]]:
+        """What each figure of /proc is off by, in pages, for these processes (all) as a whole, at rest."""
         found = {}
-        for number in self.processes:
+        for number in self.processes if numbers is None else numbers:
             process = self._members[number].process
             wait_at_rest([process])
             true = true_figures(truth.by_kind(truth.smaps(process)))
