@@ -43,12 +43,14 @@ def _register_helpers() -> None:
 def dispatcher(function: Callable[..., Any]) -> Any:
     """The compiled form of a step or of any other plain function of the memory, to be called from compiled code.
 
-    It has no entry for calls from Python, which saves a fifth of the time to compile.
+    It has no entry for calls from Python, which saves a fifth of the time to compile. That of a user's own function
+    is not kept on disk by itself, only with what calls it.
     """
     _register_helpers()
     compiler: Any = numba  # its stubs know neither the setting nor two of the options
     compiler.config.CACHE_DIR = str(cache_folder())
-    return compiler.njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    own = _file_of(function) in _own_files()
+    return compiler.njit(cache=own, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 @cache
@@ -62,19 +64,29 @@ def cache_folder() -> Path:
     digest = hashlib.sha256()
     for text in (sys.version, numba.__version__, llvmlite.__version__):
         digest.update(text.encode())
-    root = Path(__file__).resolve().parent
-    files = {*(root / "kernel").rglob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
-    files |= {root / name for name in ("step.py", "labels.py", "oops.py", "checks.py", "compile.py")}
-    files |= {root / "workers" / name for name in ("block.py", "batch.py", "judge.py", "clock.py")}
-    for path in sorted(files):
+    for path in sorted(_own_files()):
         digest.update(path.read_bytes())
     return Path(base) / "pte-stress" / digest.hexdigest()[:16]
 
 
+@cache
+def _own_files() -> frozenset[Path]:
+    """The files of both packages that compiled functions lie in, or take numbers from."""
+    root = Path(__file__).resolve().parent
+    files = {*root.glob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
+    for folder in ("kernel", "explore", "workers", "rss"):
+        files.update((root / folder).rglob("*.py"))
+    return frozenset(files)
+
+
+def _file_of(function: Callable[..., Any]) -> Path:
+    return Path(inspect.getfile(function)).resolve()
+
+
 def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A hash of generated source and of the files of the functions that it calls."""
+    """A hash of generated source, and of the files of a user that steps and helpers come from."""
     digest = hashlib.sha256(source.encode())
-    for path in sorted({Path(inspect.getfile(f)).resolve() for f in functions}):
+    for path in sorted({_file_of(f) for f in (*functions, *helpers())} - _own_files()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

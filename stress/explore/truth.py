@@ -1,9 +1,10 @@
 """What a read may show: between the least and the greatest true value while it is under way.
 
-The true value is the number of ptes of the mm that count. A pte that an operation of another CPU under way is at may
-count or not: it is left out of the least value and is part of the greatest. An operation under way may have changed
-one of two counters and not the other, so what is shown as their difference may be off by one more for each. The
-reader's registers R_RSS_LOW to R_FILE_HIGH keep both ends, from the state in which the read begins until what it shows as resident is known.
+The true value is the number of ptes of the mm that count. An operation under way that is at a pte may have been
+counted or not, so that the value may be one less or one more for each: a fault whose page has been swapped out again
+before it counted it is one less than none. Such an operation may also have changed one of two counters and not the
+other, so what is shown as their difference may be off by one more for each. The reader's registers R_RSS_LOW to
+R_FILE_HIGH keep both ends, from the state in which the read begins until what it shows as resident is known.
 """
 
 # Compiled functions have no objects to keep their arrays in.
@@ -98,29 +99,25 @@ def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
         mm = m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
     if mm >= m[NR_MMS]:
         return
-    low = 0
-    file_low = 0
+    pages = 0
+    file_pages = 0
     maybe = 0
     for address in range(m[NR_PTES]):
-        covered = False
         for other in range(p[P_CPUS]):
             if other != cpu and covers(p, m, g, other, mm, address):
-                covered = True
-        if covered:
-            maybe += 1
-        else:
-            entry = read_once(m, pte_at(m, mm, address))
-            counted = pte_counted(m, entry)
-            low += counted
-            file_low += counted - pte_anon(m, entry)
-    r[R_RSS_LOW] = min(r[R_RSS_LOW], low)
-    r[R_RSS_HIGH] = max(r[R_RSS_HIGH], low + maybe)
+                maybe += 1
+        entry = read_once(m, pte_at(m, mm, address))
+        counted = pte_counted(m, entry)
+        pages += counted
+        file_pages += counted - pte_anon(m, entry)
+    r[R_RSS_LOW] = min(r[R_RSS_LOW], pages - maybe)
+    r[R_RSS_HIGH] = max(r[R_RSS_HIGH], pages + maybe)
     under_way = 0
     for other in range(p[P_CPUS]):
         if other != cpu and g[other * STRIDE + R_OP] != 0:
             under_way += 1
-    r[R_FILE_LOW] = min(r[R_FILE_LOW], file_low - under_way)
-    r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_low + maybe + under_way)
+    r[R_FILE_LOW] = min(r[R_FILE_LOW], file_pages - maybe - under_way)
+    r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_pages + maybe + under_way)
 
 
 @helper
