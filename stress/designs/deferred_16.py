@@ -19,8 +19,7 @@ def _most(cpus: int, threads: int, batch: int) -> int:
 DEFERRED_16 = deferred_counter(
     Bound("16 * threads", _most),
     (
-        deferred.count_rss,
-        deferred.if_many,
+        deferred.count_rss_or_fold,
         spinlock.spin_lock,
         *FOLD,
         spinlock.spin_unlock,

@@ -143,6 +143,13 @@ def count_anon_freed(m: Words, r: Words) -> int:
 
 
 @step(private=True)
+def count_anon_freed_all(m: Words, r: Words) -> int:
+    """A zap that met anonymous pages alone: all that it freed."""
+    r[R_SCRATCH] = r[R_FREED]
+    return NEXT
+
+
+@step(private=True)
 def anon_rss_freed(m: Words, r: Words) -> int:
     """What a zap freed of anonymous pages."""
     set_amount(r, r[R_MM], ANON_RSS, -r[R_SCRATCH])

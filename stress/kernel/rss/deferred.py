@@ -51,11 +51,15 @@ def fold_current(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step(private=True)
-def if_many(m: Words, r: Words) -> int:
-    """if (current->rss > 16) fold, else to `in_batch`."""
+@step
+def count_rss_or_fold(m: Words, r: Words) -> int:
+    """if (++current->rss > 16) fold, else to `in_batch`."""
+    owner_check(m, r)
+    word = at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT])
+    count = m[word] + 1
+    write_once(m, word, count)
     r[R_TASK] = r[R_CURRENT] + 1
-    return NEXT if m[at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT])] > MOST else IN_BATCH
+    return NEXT if count > MOST else IN_BATCH
 
 
 @step

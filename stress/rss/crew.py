@@ -1,0 +1,69 @@
+"""The processes of a comparison: forked from this one once its loops are compiled, ended with each measurement."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stress.errors import PteStressError
+from stress.rss.arena import ELAPSED, Arena
+from stress.workers.worker import die_with
+
+
+class CrewError(PteStressError):
+    """A worker ended before its work was done."""
+
+    exit_status = 1
+
+
+@contextmanager
+def ended(pids: list[int]) -> Iterator[None]:
+    """Kill and reap what is left of these processes, however the block is left."""
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def together(arena: Arena, work: Callable[[int], object], meet: Callable[[int], object]) -> list[int]:
+    """Run ``work(block)`` in a process for each worker, each on a core of its own while there are any, and wait.
+
+    ``meet`` makes them wait for each other first. Returns the nanoseconds that each took. Raises `CrewError` when
+    one ends in any other way than by finishing.
+    """
+    array = arena.segment.array
+    array[arena.shared] = 0
+    cores = sorted(os.sched_getaffinity(0))
+    left: list[int] = []
+    parent = os.getpid()
+    with ended(left):
+        for worker in range(arena.workers):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    die_with(parent)
+                    os.sched_setaffinity(0, {cores[worker % len(cores)]})
+                    block = arena.block(worker)
+                    meet(arena.shared)
+                    began = time.perf_counter_ns()
+                    work(block)
+                    array[block + ELAPSED] = time.perf_counter_ns() - began
+                    os._exit(0)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+            left.append(pid)
+        while left:
+            _, status = os.waitpid(left[0], 0)
+            left.pop(0)
+            if status != 0:
+                code = os.waitstatus_to_exitcode(status)
+                raise CrewError(f"a worker of {arena.subject.name} ended with status {code}: start the run again")
+    return [arena.word(worker, ELAPSED) for worker in range(arena.workers)]
+
