@@ -1,0 +1,39 @@
+"""The command `pte-stress replay`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from stress.options import format_option, json_option
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--states", is_flag=True, help="Show the state behind every step.")
+@json_option
+@format_option
+@click.pass_context
+def replay(context: click.Context, file: Path, states: bool, as_json: bool, table_format: str) -> None:
+    """Run a counterexample again that `explore --save` wrote to FILE, to the same end.
+
+    Exit status 1, because a check breaks at its end; 2 for a file that was edited or belongs to another design.
+    """
+    from stress.explore.report import counterexample
+    from stress.explore.saved import load
+    from stress.explore.trace import trace
+
+    saved = load(file)
+    found = trace(saved.model, saved.violation, states=states)
+    if as_json:
+        workload = saved.model.workload
+        head = {"design": saved.reference, "arch": workload.machine.arch, "workload": str(workload)}
+        end = {"check": saved.violation.check, "length": saved.violation.length, "wrong": found.wrong}
+        pictures = {"states": list(found.states)} if states else {}
+        click.echo(json.dumps({**head, **end, "steps": found.to_json(), **pictures}))
+    else:
+        click.echo(f"design {saved.reference}, workload {saved.model.workload}\n")
+        click.echo(counterexample(saved.model, found, table_format))
+    context.exit(1)

@@ -1,0 +1,205 @@
+"""A counterexample taken again in plain Python, with the values that each step reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from shm_layout.registers import R_FILE_HIGH, R_FILE_LOW, R_OP, R_RESIDENT, R_RSS_HIGH, R_RSS_LOW, R_SHARED
+from shm_layout.words import Words
+from stress import checks
+from stress.errors import UsageError
+from stress.explore import show, verdict
+from stress.explore.at_rest import at_rest, judge_rest, shown_at_rest
+from stress.explore.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_STEPS, R_DONE, STRIDE
+from stress.explore.model import Model
+from stress.explore.result import Violation
+from stress.explore.transition import FINISHED, WAITS, transition
+from stress.kernel.proc import NOT_SHOWN
+from stress.step import StepFunction, info
+
+
+@dataclass(frozen=True)
+class Row:
+    """One transition: ``operation`` is the text of the operation it belongs to, ``details`` what was accessed."""
+
+    cpu: int
+    operation: str
+    begins: bool
+    step: str
+    details: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+class Player:
+    """A model whose transitions are taken one by one, by the CPUs that the caller names."""
+
+    def __init__(self, model: Model) -> None:
+        """Begin in the first state."""
+        self.model = model
+        self.p = list(model.p)
+        for place in (P_STEPS, P_OWN_STEPS):
+            self.p[place] = [partial(self._take, function) for function in model.p[place]]
+        self.m = list(model.memory)
+        self.g = list(model.registers)
+        self.taken: list[tuple[StepFunction, list[str]]] = []
+        self.registers: list[int] = []
+        self.reads: list[str] = []
+
+    def _take(self, function: StepFunction, m: Words, r: Words) -> int:
+        recording = show.Recording(self.m)
+        outcome = function(recording, r)
+        self.taken.append((function, show.accesses(self.model.layout, self.m, recording.accesses)))
+        self.registers = [r[i] for i in range(R_DONE)]
+        return outcome
+
+    def move(self, cpu: int) -> Row | None:
+        """Let a CPU take its transition; None when it has none or must wait, and then nothing has changed."""
+        before_m, before_g, self.taken = list(self.m), list(self.g), []
+        done = self.g[cpu * STRIDE + R_DONE]
+        bits = transition(self.p, self.m, self.g, cpu)
+        if bits in (FINISHED, WAITS):
+            self.m, self.g = before_m, before_g
+            return None
+        operation = self.model.workload.cpus[cpu][done]
+        shared = [t for t in self.taken if not info(t[0]).private] or self.taken[:1]
+        step, details = shared[0] if shared else (None, [])
+        broken = tuple(verdict.names(bits))
+        if set(broken) & {"read_regular", "read_pair"}:
+            details = [*details, self._read()]
+        begins = before_g[cpu * STRIDE + R_OP] == 0
+        name = getattr(step, "__name__", "(nothing)")
+        return Row(cpu, str(operation), begins, name, tuple(details), broken)
+
+    def _read(self) -> str:
+        r = self.registers
+        shown = [f"resident {r[R_RESIDENT]} (true: {r[R_RSS_LOW]} to {r[R_RSS_HIGH]})"]
+        if r[R_SHARED] != NOT_SHOWN:
+            shown.append(f"shared {r[R_SHARED]} (true: {r[R_FILE_LOW]} to {r[R_FILE_HIGH]})")
+        return "shows " + ", ".join(shown)
+
+    def waiting(self) -> list[str]:
+        """The CPUs that wait, and in which step."""
+        lines = []
+        for cpu in range(len(self.model.workload.cpus)):
+            m, g, self.taken = list(self.m), list(self.g), []
+            if transition(self.p, self.m, self.g, cpu) == WAITS:
+                lines.append(f"CPU {cpu} waits in {getattr(self.taken[-1][0], '__name__', 'a step')}")
+            self.m, self.g = m, g
+        return lines
+
+    def broken_at_rest(self) -> list[str]:
+        """The checks that the present state breaks: none unless it is at rest, but for a deadlock."""
+        if not at_rest(self.p, self.g):
+            return []
+        return verdict.names(judge_rest(self.model.p, self.m, self.g, self._scratch()))
+
+    def _scratch(self) -> list[int]:
+        return [0] * STRIDE + list(self.model.memory) + [0] * self.model.workload.machine.frames
+
+    def stuck(self) -> bool:
+        """Whether no CPU can move although not all are done."""
+        counts = [len(cpu) for cpu in self.model.workload.cpus]
+        if all(self.g[cpu * STRIDE + R_DONE] == n for cpu, n in enumerate(counts)):
+            return False
+        for cpu in range(len(counts)):
+            m, g = list(self.m), list(self.g)
+            if transition(self.p, self.m, self.g, cpu) not in (FINISHED, WAITS):
+                self.m, self.g = m, g
+                return False
+            self.m, self.g = m, g
+        return True
+
+    def explain(self, check: str) -> str:
+        """What is wrong in the present state, at rest, in a sentence."""
+        if check in ("rss_exact", "anon_rss_exact", "rss_bounded"):
+            return "; ".join(self._counters(check))
+        if check == "progress" and self.stuck():
+            return "deadlock: " + ", ".join(self.waiting())
+        frames = [0] * self.model.workload.machine.frames
+        found: dict[str, Callable[[], str]] = {
+            "mapcount": lambda: self._page(checks.mapcount(self.m, frames), frames, "mapcount"),
+            "page_refs": lambda: self._page(checks.page_refs(self.m, frames), frames, "count"),
+            "data_kept": lambda: "lost what was written to page {1} of mm {0}".format(
+                *divmod(checks.data_kept(self.m), self.model.workload.machine.ptes)
+            ),
+            "mmu_cache": lambda: f"CPU {checks.mmu_cache(self.m)} holds a translation that is gone",
+            "progress": lambda: f"a lock of mm {checks.locks_free(self.m)} is held for ever",
+        }
+        return found[check]() if check in found else f"check {check} does not hold"
+
+    def _page(self, frame: int, counted: Sequence[int], field: str) -> str:
+        machine = self.model.workload.machine
+        if frame >= machine.frames:
+            slot = frame - machine.frames
+            count = self.m[self.model.layout.regions["swap"].index(slot, "count")]
+            return f"swap slot {slot} has count {count}, {counted[slot]} references were found"
+        page = self.model.layout.regions["page"]
+        flags = show.value(self.model.layout, self.m, page.index(frame, "flags"), self.m[page.index(frame, "flags")])
+        found = f"frame {frame} has {field} {self.m[page.index(frame, field)]}, {counted[frame]} were found"
+        return f"{found} (flags {flags})"
+
+    def _counters(self, check: str) -> Iterator[str]:
+        place = P_BOUNDED_PC if check == "rss_bounded" else P_EXACT_PC
+        for mm in range(self.model.workload.machine.mms):
+            w = self._scratch()
+            shown_at_rest(self.model.p, self.m, self.g, mm, self.model.p[place], w)
+            rss, anon = checks.true_rss(self.m, mm), checks.true_anon_rss(self.m, mm)
+            shown = [f"resident {w[R_RESIDENT]} (true: {rss})"]
+            if w[R_SHARED] != NOT_SHOWN:
+                shown.append(f"shared {w[R_SHARED]} (true: {rss - anon})")
+            if w[R_RESIDENT] != rss or w[R_SHARED] not in (NOT_SHOWN, rss - anon):
+                yield f"mm {mm} shows " + ", ".join(shown)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A counterexample with its values: ``rows``, and what is ``wrong`` at its end. ``states``: after each row."""
+
+    violation: Violation
+    rows: tuple[Row, ...]
+    wrong: str
+    states: tuple[str, ...] = ()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The steps as `explore --json` gives them."""
+        return [{"cpu": r.cpu, "step": r.step, "detail": "; ".join(r.details)} for r in self.rows]
+
+
+def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
+    """Take a counterexample again. Raises `UsageError` when it does not lead to the same end."""
+    player = Player(model)
+    rows: list[Row] = []
+    pictures = []
+    for number, cpu in enumerate(violation.schedule):
+        row = player.move(cpu)
+        if row is None:
+            raise UsageError(f"step {number + 1}: CPU {cpu} cannot move there; the counterexample is of another version")
+        rows.append(row)
+        if states:
+            pictures.append(show.state(model.layout, player.m))
+    if violation.at_rest:
+        broken: Iterable[str] = player.broken_at_rest() + (["progress"] if player.stuck() else [])
+        wrong = player.explain(violation.check) if violation.check in broken else ""
+    else:
+        broken = rows[-1].broken if rows else ()
+        wrong = checks.CHECKS[violation.check].holds + ": broken by the last step"
+    if violation.check not in broken:
+        raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
+    return Trace(violation, tuple(rows), wrong, tuple(pictures))
+
+
+def table(found: Trace, cpus: int, table_format: str) -> str:
+    """The counterexample with one column for each CPU and one row for each step."""
+    from tabulate import tabulate
+
+    lines = []
+    for number, row in enumerate(found.rows, 1):
+        title = f"[{row.operation}]\n{row.step}" if row.begins else row.step
+        cell = "\n".join((title, *(f"  {detail}" for detail in row.details)))
+        lines.append([number, *(cell if cpu == row.cpu else "" for cpu in range(cpus))])
+    headers = ["", *(f"CPU {cpu}" for cpu in range(cpus))]
+    return str(tabulate(lines, headers, tablefmt=table_format))
+
