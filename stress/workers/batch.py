@@ -30,6 +30,7 @@ from stress.kernel.pgtable import WRITABLE, pte_present
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 from stress.workers import block
+from stress.workers.clock import nap
 
 ABORTED = -1
 """An operation was given up in the middle because the run was stopped: the machine is not at rest."""
@@ -40,6 +41,9 @@ WITHOUT_EFFECT = 1
 
 SPINS = 100
 """Tries of a step that waits before the CPU is given to whoever it waits for."""
+
+NAPS = 1000
+"""Tries after which the worker sleeps between two: with many workers on few CPUs, yielding is not enough."""
 
 ANY_MM = -1
 """In POT_MM."""
@@ -80,7 +84,7 @@ def barrier(m: Words, b: Words) -> bool:
         cpu_relax()
         spins += 1
         if spins > SPINS:
-            sched_yield()
+            nap()
     return True
 
 
@@ -95,7 +99,10 @@ def keep_waiting(m: Words, r: Words, spins: int, pc: int) -> bool:
     cpu_relax()
     if spins >= SPINS:
         r[R_PC] = pc + 1
-        sched_yield()
+        if spins < NAPS:
+            sched_yield()
+        else:
+            nap()
     return True
 
 

@@ -1,4 +1,4 @@
-"""The CPU's own clock for compiled code: a few nanoseconds to read, where a system call costs many more."""
+"""Time for compiled code: the CPU's own clock, a few nanoseconds to read, and sleeping."""
 
 from __future__ import annotations
 
@@ -29,3 +29,20 @@ def _ticks(typing_context: Any) -> Any:
 
 ticks: Any = _intrinsic(_ticks)
 """ticks(): the time stamp counter, int64; always 0 where user code may not read one (other than x86)."""
+
+
+def _nap(typing_context: Any) -> Any:
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        word = ir.IntType(32)
+        # A symbol of the process, not an address: what calls it can be cached on disk.
+        usleep = _get_or_insert_function(builder.module, ir.FunctionType(word, [word]), "usleep")
+        builder.call(usleep, [word(NAP_MICROSECONDS)])
+        return context.get_dummy_value()
+
+    return types.none(), lower
+
+
+NAP_MICROSECONDS = 50
+
+nap: Any = _intrinsic(_nap)
+"""nap(): sleep for `NAP_MICROSECONDS`, so that whoever is waited for gets the CPU (usleep(3))."""

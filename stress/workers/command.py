@@ -6,7 +6,7 @@ import json
 import math
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,12 @@ def _placement(context: click.Context, parameter: click.Parameter, value: str) -
 
     if value not in PLACEMENTS:
         raise UsageError(f"no placement {value!r}{did_you_mean(value, PLACEMENTS)}")
+    return value
+
+
+def _save(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and not value.absolute().parent.is_dir():
+        raise UsageError(f"--save {value}: no such folder; make it first")
     return value
 
 
@@ -89,6 +95,7 @@ def _placement(context: click.Context, parameter: click.Parameter, value: str) -
     "--save",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
+    callback=_save,
     help="Where to write a failure: design, seed, mix and what was under way (JSON).",
 )
 @seed_option
@@ -119,7 +126,7 @@ def run(context: click.Context, /, **options: Any) -> None:
         arch=options["arch"],
         above_4g=not options["below_4g"],
     )
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
     with Pool(
         design,
         machine,
@@ -129,10 +136,6 @@ def run(context: click.Context, /, **options: Any) -> None:
         on_compile=lambda: say(f"compiling {design.name} for arch {machine.arch}, once ..."),
     ) as pool:
         context.exit(_run(pool, mix, options))
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:

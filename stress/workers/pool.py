@@ -39,6 +39,8 @@ STUCK = 5.0
 """Seconds without a single operation finished after which the workers are said to be stuck."""
 LOOK = 0.05
 """Seconds between two looks for workers that died."""
+GATHER = 0.002
+"""Seconds between two looks while the workers gather at the start."""
 ALWAYS = ("precise", "statm")
 """Operations that the checks at rest read by."""
 
@@ -320,11 +322,11 @@ class Pool:
             "mix": [name for name in self.operations if mix.get(name)],
             "cpu": self._cpu_times(),
             "counts": self._counts(),
-            "time": time.monotonic(),
-            "watch": None,
         }
         self._command(block.RUN, everyone)
-        self._started["watch"] = _Watch(self)
+        while self.memory[self.blocks.shared + block.ARRIVED] < len(everyone):
+            self._wait(GATHER)
+        self._started |= {"time": time.monotonic(), "watch": _Watch(self)}
 
     def _counts(self) -> NDArray[np.int64]:
         """What grows during a run, summed over the workers."""
