@@ -1,0 +1,63 @@
+"""Hypothesis strategies: calls that a machine can perform, and batches of them for several workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from shm_layout.machine import Machine
+from stress.design import READS
+from stress.workers.call import Call
+
+Batch = dict[int, list[Call]]
+"""Calls of each worker, by its number: what `Pool.perform` takes."""
+
+ON_A_PAGE = ("fault", "access_process_vm", "use_mm")
+ON_AN_MM = ("access_process_vm", "use_mm")
+WITHOUT_ARGUMENTS = ("clone", "exit", "exec", "tick")
+
+
+def calls(machine: Machine, operations: Sequence[str]) -> st.SearchStrategy[Call]:
+    """One of these operations with arguments that the machine has pages, mms and frames for.
+
+    An operation of a design's own is given a range of pages. Truncation is left out where there is no file.
+    """
+    known = [name for name in operations if name != "truncate" or machine.ptes > machine.anon]
+    return st.one_of([_call(machine, name) for name in known])
+
+
+def _call(machine: Machine, name: str) -> st.SearchStrategy[Call]:
+    operation = st.just(name)
+    page = st.integers(0, machine.ptes - 1)
+    if name in ON_A_PAGE:
+        target = st.integers(0, machine.mms) if name in ON_AN_MM else st.just(0)
+        return st.builds(Call, operation, address=page, write=st.booleans(), arg=target)
+    if name in (*READS, "precise"):
+        return st.builds(Call, operation, arg=st.integers(0, machine.mms))
+    if name in WITHOUT_ARGUMENTS:
+        return st.builds(Call, operation)
+    if name == "swap_out":
+        return st.builds(Call, operation, arg=st.integers(0, machine.frames - 1))
+    if name == "truncate":
+        return st.builds(Call, operation, address=st.integers(machine.anon, machine.ptes - 1))
+    ends = st.tuples(st.integers(0, machine.ptes), st.integers(0, machine.ptes)).filter(lambda pair: pair[0] != pair[1])
+    return ends.map(lambda pair: Call(name, address=min(pair), end=max(pair)))
+
+
+def batches(
+    machine: Machine, operations: Sequence[str], *, workers: int, most_calls: int = 8
+) -> st.SearchStrategy[Batch]:
+    """Batches of one to ``most_calls`` calls for each of some workers, at least two where there are two."""
+    return st.dictionaries(
+        st.integers(0, workers - 1),
+        st.lists(calls(machine, operations), min_size=1, max_size=most_calls),
+        min_size=min(workers, 2),
+        max_size=workers,
+    )
+
+
+def mixes(operations: Sequence[str]) -> st.SearchStrategy[dict[str, int]]:
+    """Weights for a random mix of these operations, at least one above 0: what `Pool.run` takes."""
+    weights = st.fixed_dictionaries({name: st.integers(0, 8) for name in operations})
+    return weights.filter(lambda mix: any(mix.values()))
