@@ -18,6 +18,7 @@ A run ends in at most the given bounds; `Result.complete` is true only when ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from stress.design import Design
 from stress.errors import UsageError
@@ -25,7 +26,10 @@ from stress.explore.result import Bounds, Result, Violation
 from stress.nearest import did_you_mean
 from stress.workload import Workload
 
-__all__ = ["Bounds", "Result", "Violation", "Workload", "explore"]
+if TYPE_CHECKING:
+    from stress.explore.model import Model
+
+__all__ = ["Bounds", "Result", "Violation", "Workload", "explore", "search"]
 
 
 def explore(
@@ -62,6 +66,57 @@ def explore(
         finals=finals,
         progress=progress,
     )
+
+
+def search(
+    design: Design,
+    workload: Workload,
+    *,
+    strategy: str = "breadth-first",
+    bounds: Bounds | None = None,
+    checks: Iterable[str] | None = None,
+    seed: int = 0,
+    runs: int | None = None,
+    depth: int | None = None,
+    preemptions: int | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> tuple[Result, Model]:
+    """Look at ``workload`` by a strategy: breadth-first, random, pct or preemption; the model is for `trace`.
+
+    ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption. Raises
+    `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
+    """
+    from stress.explore.model import build
+
+    bounds = bounds or Bounds()
+    _check_bounds(bounds)
+    _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions})
+    model, wanted = build(design, workload), wanted_bits(checks)
+    if strategy == "random":
+        from stress.explore.random_walk import random_walk
+
+        return random_walk(model, bounds, wanted, seed=seed, runs=runs, progress=progress), model
+    if strategy == "pct":
+        from stress.explore.pct import pct
+
+        return pct(model, bounds, wanted, seed=seed, runs=runs, depth=depth, progress=progress), model
+    if strategy == "preemption":
+        from stress.explore.preemption import preemption
+
+        return preemption(model, bounds, wanted, preemptions=preemptions, progress=progress), model
+    from stress.explore.breadth_first import breadth_first
+
+    return breadth_first(model, bounds, wanted, progress=progress), model
+
+
+_SETTINGS = {"runs": ("random", "pct"), "depth": ("pct",), "preemptions": ("preemption",)}
+
+
+def _check_settings(strategy: str, settings: dict[str, int | None]) -> None:
+    for name, given in settings.items():
+        if given is not None and strategy not in _SETTINGS[name]:
+            meant = " and ".join(_SETTINGS[name])
+            raise UsageError(f"--{name} means nothing to strategy {strategy}: it is for {meant}")
 
 
 def wanted_bits(checks: Iterable[str] | None) -> int:

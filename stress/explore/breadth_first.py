@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.errors import MachineError
-from stress.explore import at_rest, engine, intern, transition, truth, verdict
+from stress.explore import at_rest, engine, intern, transition, truth, verdict, walks
 from stress.explore.engine import BATCH, BLOCK, CHECK_COUNT
-from stress.explore.image import P_OWN_STEPS, P_SPLIT, P_STEPS, R_DONE, STRIDE
+from stress.explore.image import P_OWN_STEPS, P_STEPS, R_DONE, STRIDE
 from stress.explore.library import addresses
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result, Violation
@@ -33,7 +33,7 @@ SLICE = 50_000
 """States visited between two looks at the clock."""
 MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
-_NUMBERS = {"mask", "size", "width", "count", "columns"}
+_NUMBERS = {"mask", "size", "width", "count", "columns", "runs", "depth"}
 _Words = NDArray[np.int64]
 
 
@@ -48,6 +48,8 @@ def compiled() -> dict[str, Any]:
         "rehash_": intern.rehash,
         "reindex_": engine.reindex,
         "intern_row_": intern.intern_row,
+        "random_walk_": walks.random_walk,
+        "pct_walk_": walks.pct_walk,
     }
     # What these call is compiled into them: the hash that names the module must know it.
     functions |= {"part1_": truth.widen_read, "part2_": at_rest.judge_rest, "part3_": verdict.oops_bits}
@@ -61,19 +63,22 @@ def compiled() -> dict[str, Any]:
     return compiled_module("explore", "\n".join(source) + "\n", functions)
 
 
+def arrays(model: Model) -> tuple[_Words, _Words, _Words]:
+    """What compiled code is given of a model: the image with the addresses of the steps, memory, registers."""
+    image = [0 if isinstance(word, list) else word for word in model.p]
+    image[P_STEPS], image[P_OWN_STEPS] = addresses(model.design)
+    return np.array(image, np.int64), np.array(model.memory, np.int64), np.array(model.registers, np.int64)
+
+
 class Search:
     """One breadth-first search: its memory, and where it stands."""
 
-    def __init__(self, model: Model, bounds: Bounds, wanted: int, stop_first: bool) -> None:
-        """Prepare the search. ``wanted``: the checks that are looked at, as bits."""
+    def __init__(self, model: Model, bounds: Bounds, wanted: int, *, stop_first: bool, preemptions: int = -1) -> None:
+        """Prepare the search. ``wanted``: the checks that are looked at, as bits; ``preemptions``: -1 for no bound."""
         self.model = model
         self.memory = bounds.memory or psutil.virtual_memory().available // 2
         self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
-        steps, own_steps = addresses(model.design)
-        self.p = np.array([*([0] * 3), *model.p[3:]], np.int64)
-        self.p[P_STEPS], self.p[P_SPLIT], self.p[P_OWN_STEPS] = steps, model.p[P_SPLIT], own_steps
-        self.m = np.array(model.memory, np.int64)
-        self.g = np.array(model.registers, np.int64)
+        self.p, self.m, self.g = arrays(model)
         self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
         frames = np.zeros(model.workload.machine.frames, np.int64)
         self.w = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
@@ -82,6 +87,7 @@ class Search:
         self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1
         self.s = np.zeros(engine.S_WORDS, np.int64)
         self.s[engine.WANTED], self.s[engine.STOP_FIRST] = wanted, stop_first
+        self.s[engine.PREEMPTIONS] = preemptions
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
         self.cpus = len(model.workload.cpus)
         self.table = np.zeros(FIRST_TABLE, np.int64)
@@ -114,13 +120,16 @@ class Search:
     def _first_state(self) -> None:
         for cpu in range(self.cpus):
             row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
-            number = compiled()["intern_row"](self.rows, self.row_table, len(self.row_table) - 1, self.keys, row, STRIDE, cpu)
+            number = self._intern(self.rows, self.row_table, row, cpu)
             assert number == cpu  # registers differ by the CPU's number at least
             self.states[cpu] = number
         self.s[engine.ROWS] = self.cpus
         self.parent[0], self.via[0] = -1, -1
         self.s[engine.FOUND] = self.s[engine.LEVEL_END] = 1
         compiled()["reindex"](self.states, self.keys, self.columns, 1, self.table, len(self.table) - 1)
+
+    def _intern(self, arena: _Words, table: _Words, words: _Words, count: int) -> int:
+        return int(compiled()["intern_row"](arena, table, len(table) - 1, self.keys, words, len(words), count))
 
     def _add_block(self, block: int) -> None:
         """A block has changed for the first time: all states so far have it as it was in the first one."""
@@ -131,7 +140,7 @@ class Search:
         self.column_of[block] = at
         words = self.kept_m[first : first + BLOCK]
         so_far = int(self.s[engine.BLOCKS])
-        number = compiled()["intern_row"](self.blocks, self.block_table, len(self.block_table) - 1, self.keys, words, BLOCK, so_far)
+        number = self._intern(self.blocks, self.block_table, words, so_far)
         self.s[engine.BLOCKS] += number == so_far
         self._make_room(count)
         new = self.states[: count * self.columns].reshape(count, self.columns)
@@ -145,11 +154,11 @@ class Search:
         compiled()["rehash"](table, len(table), larger_table, len(larger_table) - 1)
         return larger, larger_table
 
-    def advance(self) -> int:
-        """Visit up to `SLICE` states; returns the status of `stress.explore.engine.expand`."""
+    def advance(self, budget: int = SLICE) -> int:
+        """Visit up to ``budget`` states; returns the status of `stress.explore.engine.expand`."""
         s = self.s
         s[engine.COLUMNS], s[engine.ACTIVE], s[engine.ROOM] = self.columns, len(self.active), len(self.parent)
-        s[engine.TABLE_SIZE], s[engine.BUDGET] = len(self.table), SLICE
+        s[engine.TABLE_SIZE], s[engine.BUDGET] = len(self.table), budget
         # What one state can add at most must fit.
         s[engine.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
         s[engine.ROW_ROOM] = len(self.rows) // STRIDE - self.cpus * self.cpus
@@ -247,14 +256,17 @@ def breadth_first(
     *,
     stop_first: bool = False,
     finals: bool = False,
+    preemptions: int = -1,
     progress: Progress | None = None,
 ) -> Result:
     """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits.
 
+    ``preemptions``: only what can be reached with so many of them; see `stress.explore.preemption`.
+
     ``stop_first``: end when a check was broken and no shorter way can be left. ``finals``: give the final states.
     """
-    search = Search(model, bounds, wanted, stop_first)
-    compiled()
+    search = Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
+    search.advance(0)  # the time to compile does not count
     started = time.perf_counter()
     bound = ""
     status = engine.AGAIN
@@ -285,7 +297,7 @@ def breadth_first(
         transitions=int(search.s[engine.TRANSITIONS]),
         depth=int(search.s[engine.DEPTH]),
         seconds=seconds,
-        outcomes=len(ends),
+        outcomes=len(ends) if preemptions < 0 else len({search.contents(int(n)) for n in ends}),
         violations=search.violations(),
         bytes=search.bytes(),
         finals=frozenset(search.contents(int(n)) for n in ends) if finals else None,

@@ -74,7 +74,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @format_option
 @seed_option
 @click.pass_context
-def explore(context: click.Context, design: str, workload: str | None, file: Path | None, **options: Any) -> None:
+def explore(context: click.Context, /, design: str, workload: str | None, file: Path | None, **options: Any) -> None:
     """Try every interleaving of one small WORKLOAD on DESIGN; print the shortest counterexample.
 
     WORKLOAD has a column for each CPU: 'fault 0 w; zap 0-1 | swap_out | statm'. What stands before '||' is performed

@@ -17,7 +17,7 @@ from typing import Any
 from shm_layout.structs import FIRST_WORD
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch, window
-from stress.explore.image import P_CPUS, P_READS, P_WORDS, STRIDE
+from stress.explore.image import P_CPUS, P_READS, P_WORDS, R_LAST, R_PREEMPTED, STRIDE
 from stress.explore.intern import LOW, MIX, intern_row
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
@@ -31,7 +31,7 @@ CHECK_COUNT = len(NAMES)
 
 # words of the search's own state ``s``
 CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
-COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET = range(12, 21)
+COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(12, 22)
 S_WORDS = 24
 
 # why `expand` returned
@@ -91,6 +91,17 @@ def any_broken(found: Any) -> bool:
 
 
 @helper
+def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
+    """With bounded preemptions: the CPU that moved last, if it could go on; else -1. It has moved then."""
+    if s[PREEMPTIONS] < 0 or g[R_LAST] == 0:
+        return -1
+    bits = transition(p, m, g, g[R_LAST] - 1)
+    if bits in (FINISHED, WAITS):
+        return -1
+    return int(g[R_LAST] - 1)
+
+
+@helper
 def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any) -> None:
     """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room."""
     mask = s[TABLE_SIZE] - 1
@@ -140,7 +151,7 @@ def collect(
     s: Any, p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, tables: Any, keys: Any, out: Any, cpu: int
 ) -> int:
     """Put the state that a transition led to into the batch, and the memory back; returns its hash, -1: new block."""
-    _, loaded, active, blocks, rows = a
+    _, loaded, _, blocks, rows = a
     block_table, row_table, column_of = tables
     batch, state_hash = out
     columns = s[COLUMNS]
@@ -164,7 +175,7 @@ def collect(
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
     for other in range(p[P_CPUS]):
-        if other != cpu and p[P_READS] == 0:
+        if other != cpu and p[P_READS] == 0 and s[PREEMPTIONS] < 0:
             continue
         at = other * STRIDE
         different = 0
@@ -250,14 +261,19 @@ def expand(
         rest = at_rest(p, g)
         if rest:
             note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
-        finished = 0
         waiting = 0
         moved = 0
+        goes_on = last_goes_on(s, p, m, g)
+        if s[PREEMPTIONS] >= 0:
+            put_back(p, m, g, kept_m, kept_g)
         for cpu in range(cpus):
+            preempts = goes_on >= 0 and cpu != goes_on
+            if preempts and g[R_PREEMPTED] == s[PREEMPTIONS]:
+                continue
             bits = transition(p, m, g, cpu)
             if bits == FINISHED:
-                finished += 1
-            elif bits == WAITS:
+                continue
+            if bits == WAITS:
                 waiting += 1
                 put_back(p, m, g, kept_m, kept_g)
             else:
@@ -267,6 +283,9 @@ def expand(
                 if (bits & ~GOES_ON) != 0:
                     put_back(p, m, g, kept_m, kept_g)
                     continue
+                if s[PREEMPTIONS] >= 0:
+                    g[R_LAST] = cpu + 1
+                    g[R_PREEMPTED] += preempts
                 out = (batch, base_hash)
                 hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cpu)
                 if hashed < 0:

@@ -49,5 +49,9 @@ COVERS_NOTHING, COVERS_PAGE, COVERS_RANGE, COVERS_CHILD, COVERS_PAGE_OF_ALL, COV
 
 R_DONE = REGISTERS
 """Beside the registers proper: the operations that the CPU has finished."""
+R_LAST = REGISTERS + 1
+"""Of CPU 0, where preemptions are bounded: the CPU that moved last, + 1."""
+R_PREEMPTED = REGISTERS + 2
+"""Of CPU 0, likewise: how often a CPU was left that could go on."""
 STRIDE = 48
 """Words from the registers of one CPU to those of the next."""

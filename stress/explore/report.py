@@ -14,6 +14,8 @@ _BOUNDS = {
     "memory": "the bound on memory was reached: raise it with --max-memory",
     "seconds": "the bound on time was reached: raise it with --max-seconds",
     "interrupted": "interrupted",
+    "runs": "schedules were drawn at random",
+    "preemptions": "schedules with more preemptions were left out",
 }
 
 

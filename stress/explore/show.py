@@ -90,7 +90,7 @@ def value(layout: Layout, m: Words, index: int, word: int) -> str:
     return str(word)
 
 
-def state(layout: Layout, m: Sequence[int]) -> str:
+def state(layout: Layout, m: Words) -> str:
     """All words that are not as in a page that is free, or zero; one line for each instance of a structure."""
     lines = []
     for name, region in layout.regions.items():

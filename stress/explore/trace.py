@@ -176,7 +176,7 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     for number, cpu in enumerate(violation.schedule):
         row = player.move(cpu)
         if row is None:
-            raise UsageError(f"step {number + 1}: CPU {cpu} cannot move there; the counterexample is of another version")
+            raise UsageError(f"CPU {cpu} cannot move at step {number + 1}: the counterexample is of another version")
         rows.append(row)
         if states:
             pictures.append(show.state(model.layout, player.m))

@@ -1,0 +1,103 @@
+"""Schedules drawn one by one: the frame of random walk and PCT, around the compiled walks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stress.errors import UsageError
+from stress.explore import walks
+from stress.explore.breadth_first import Progress, arrays, compiled
+from stress.explore.image import STRIDE
+from stress.explore.model import Model
+from stress.explore.result import Bounds, Result, Violation
+from stress.explore.verdict import NAMES
+
+MOST_STEPS = 10_000
+"""Steps of one schedule, at most."""
+RUNS = 1000
+SLICE = 200
+"""Schedules between two looks at the clock."""
+
+
+class Sampler:
+    """The arrays that walks work on, and what they have found."""
+
+    def __init__(self, model: Model, wanted: int, seed: int, depth: int) -> None:
+        """``wanted``: the checks that are looked at, as bits."""
+        self.model = model
+        self.p, self.m, self.g = arrays(model)
+        cpus = model.workload.machine.cpus
+        frames = np.zeros(model.workload.machine.frames, np.int64)
+        self.s = np.zeros(walks.S_WORDS, np.int64)
+        self.s[walks.SEED] = np.random.default_rng(seed).integers(1, 2**62)
+        self.s[walks.WANTED], self.s[walks.MOST] = wanted, MOST_STEPS
+        self.found = np.full(2 * len(NAMES), -1, np.int64)
+        self.ways = np.zeros(len(NAMES) * MOST_STEPS, np.int64)
+        scratch = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
+        kept, schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
+        priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
+        self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)
+        self.arguments += (self.found, self.ways, schedule, priority, change)
+
+    def violations(self) -> tuple[Violation, ...]:
+        """The checks that were broken, each with the shortest schedule seen."""
+        out = []
+        for number, (check, (length, rest)) in enumerate(zip(NAMES, self.found.reshape(-1, 2).tolist(), strict=True)):
+            if length >= 0:
+                way = self.ways[number * MOST_STEPS :][:length].tolist()
+                out.append(Violation(check, tuple(way), bool(rest)))
+        return tuple(out)
+
+
+def sample(
+    sampler: Sampler,
+    strategy: str,
+    bounds: Bounds,
+    *,
+    runs: int | None,
+    note: Callable[[Any], str],
+    depth: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Draw schedules of a strategy, PCT where a ``depth`` is given. ``note`` says what was done, of the walks' state.
+
+    Raises `UsageError` for a number of runs below one.
+    """
+    if runs is not None and runs < 1:
+        raise UsageError(f"{runs} runs: give a number above zero, or leave it out")
+    wanted_runs = runs or RUNS
+    name, extra = ("random_walk", ()) if depth is None else ("pct_walk", (depth,))
+    compiled()[name](*sampler.arguments, 0, *extra)  # the time to compile does not count
+    started = time.perf_counter()
+    bound = "runs"
+    done = 0
+    try:
+        while done < wanted_runs:
+            now = min(SLICE, wanted_runs - done)
+            compiled()[name](*sampler.arguments, now, *extra)
+            done += now
+            if progress:
+                progress(int(sampler.s[walks.STEPS]), int(sampler.s[walks.STEPS]), int(sampler.s[walks.LONGEST]))
+            if bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
+                bound = "seconds"
+                break
+    except KeyboardInterrupt:
+        bound = "interrupted"
+    return Result(
+        design=sampler.model.design,
+        workload=sampler.model.workload,
+        strategy=strategy,
+        complete=False,
+        bound=bound,
+        states=0,
+        transitions=int(sampler.s[walks.STEPS]),
+        depth=int(sampler.s[walks.LONGEST]),
+        seconds=time.perf_counter() - started,
+        outcomes=0,
+        violations=sampler.violations(),
+        notes=(note(sampler.s),),
+    )
