@@ -48,7 +48,9 @@ class Cost:
 class _Bench:
     """One counter, ready to be timed."""
 
-    def __init__(self, subject: Subject, cpus: int, threads: int, cores: int, stack: ExitStack) -> None:
+    def __init__(  # noqa: PLR0917
+        self, subject: Subject, cpus: int, threads: int, cores: int, sizes: Sequence[int], stack: ExitStack
+    ) -> None:
         self.subject = subject
         self.functions: dict[str, Any] = compile_subject(subject)
         single = threads == 1
@@ -61,7 +63,7 @@ class _Bench:
         self.alone = arena(cpus, threads, 1)
         self.bare_arena = arena(cpus, threads, 1)
         self.crowd = None if single or cores == 1 else arena(max(cpus, cores), max(threads, cores), cores)
-        self.sized = {n: arena(n, n, 1) for n in READ_SIZES}
+        self.sized = {n: arena(n, n, 1) for n in sizes}
         self.times: dict[str, list[float]] = {}
 
     def once(self, name: str, function: str, arena: Arena, count: int) -> float:
@@ -121,7 +123,7 @@ class _Bench:
             min(self.times["update"]),
             min(self.times["bare"]),
             median(contended) if contended else None,
-            {size: min(self.times[f"read {size}"]) for size in READ_SIZES},
+            {size: min(self.times[f"read {size}"]) for size in self.sized},
             min(self.times["precise"]) if self.subject.precise else None,
         )
 
@@ -133,11 +135,11 @@ def measure_cost(
     threads: int,
     cores: int,
     rounds: int,
-    on_round: Callable[[], None] = lambda: None,
+    read_sizes: Sequence[int] = READ_SIZES,
 ) -> dict[str, Cost]:
-    """Cost of each counter, by name. ``on_round`` is called behind each of the rounds."""
+    """Cost of each counter, by name, in so many rounds. ``read_sizes``: CPUs and tasks that reads are timed with."""
     with ExitStack() as stack:
-        benches = [_Bench(subject, cpus, threads, cores, stack) for subject in subjects]
+        benches = [_Bench(subject, cpus, threads, cores, read_sizes, stack) for subject in subjects]
         counts = [bench.prepare() for bench in benches]
         for number in range(rounds):
             for bench, count in zip(benches, counts, strict=True):
@@ -145,5 +147,4 @@ def measure_cost(
             if number % 4 == 0:
                 for bench in benches:
                     bench.contend()
-            on_round()
         return {bench.subject.name: bench.cost() for bench in benches}

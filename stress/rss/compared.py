@@ -1,0 +1,93 @@
+"""One line of the comparison: what is known of a counter, and whether it keeps its promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stress.report.published import PUBLISHED_RSS
+from stress.rss.accuracy import Accuracy
+from stress.rss.cost import Cost
+from stress.rss.counters import Subject
+from stress.rss.explored import Explored
+
+
+@dataclass
+class Compared:
+    """A counter and what was measured of it so far: None for what was not."""
+
+    subject: Subject
+    cpus: int
+    threads: int
+    accuracy: Accuracy | None = None
+    explored: Explored | None = None
+    cost: Cost | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether a counter that promises a bound kept it here and in every interleaving, and none was negative."""
+        if self.accuracy is None or self.explored is None:
+            return False
+        if self.subject.design.bound.pages(self.cpus, self.threads, self.accuracy.batch) is None:
+            return self.accuracy.negative == 0
+        return self.accuracy.within and self.explored.complete and not self.explored.violations
+
+    def as_object(self) -> dict[str, Any]:
+        """The counter for JSON: null where a figure does not apply."""
+        accuracy, cost, explored = self.accuracy, self.cost, self.explored
+        return {
+            "name": self.subject.name,
+            "year": self.subject.design.year,
+            "bound_pages": accuracy and accuracy.bound,
+            "worst_error_pages": accuracy and accuracy.worst,
+            "median_error_pages": accuracy and accuracy.median,
+            "rest_error_pages": accuracy and max(accuracy.filled, accuracy.rest),
+            "update_ns": cost and round(cost.update, 2),
+            "update_contended_ns": cost and cost.contended and round(cost.contended, 2),
+            "read_ns": cost and {str(size): round(ns, 2) for size, ns in cost.reads.items()},
+            "precise_read_ns": cost and cost.precise and round(cost.precise, 2),
+            "bytes_per_mm": self.subject.bytes_per_mm(self.cpus, self.threads),
+            "explored": explored
+            and {
+                "complete": explored.complete,
+                "states": explored.states,
+                "violations": list(explored.violations),
+            },
+            "ok": self.ok,
+        }
+
+    def accuracy_row(self) -> dict[str, Any]:
+        """The counter's line in the table of errors, pages."""
+        accuracy, explored = self.accuracy, self.explored
+        verdict = None
+        if explored is not None:
+            verdict = "breaks " + ", ".join(explored.violations) if explored.violations else "holds"
+            verdict += f" ({explored.states:,} states{'' if explored.complete else ', not all'})"
+        return {
+            "counter": self.subject.name,
+            "year": str(self.subject.design.year),
+            "bound": self.subject.design.bound.formula,
+            "pages": accuracy and accuracy.bound,
+            "worst": accuracy and accuracy.worst,
+            "median": accuracy and accuracy.median,
+            "at rest": accuracy and max(accuracy.filled, accuracy.rest),
+            "published": PUBLISHED_RSS.get(self.subject.name),
+            "explored": verdict,
+            "kept": "yes" if self.ok else "NO",
+        }
+
+    def cost_row(self, atomic: Cost | None) -> dict[str, Any]:
+        """The counter's line in the table of costs, ns; ratios to ``atomic``."""
+        cost = self.cost
+        row: dict[str, Any] = {"counter": self.subject.name}
+        if cost is None:
+            return row
+        row["change"] = cost.update
+        row["of atomic"] = atomic and cost.update / atomic.update
+        row["of bare"] = cost.overhead
+        row["all cores"] = cost.contended
+        row["of atomic, all"] = atomic and atomic.contended and cost.contended and cost.contended / atomic.contended
+        row |= {f"read, {size}": ns for size, ns in cost.reads.items()}
+        row["precise"] = cost.precise
+        row["bytes/mm"] = self.subject.bytes_per_mm(self.cpus, self.threads)
+        return row
