@@ -58,7 +58,7 @@ def workloads(
     anon = draw(st.integers(1, ANON))
     private, shared = (PRIVATE_FILE, SHARED_FILE) if files else (0, 0)
     pages = anon + private + shared
-    cpus = draw(st.integers(2, MOST_CPUS))
+    cpus = draw(st.integers(1, MOST_CPUS))
     mms = 2
     each = operations(kinds, anon, pages, mms)
     before = operations(setup_kinds or kinds, anon, pages, mms)

@@ -1,7 +1,7 @@
 """Hunting: Hypothesis draws workloads, the explorer tries all their interleavings, Hypothesis makes them smaller.
 
-Two violations are the same when the same check breaks in workloads of the same kinds of operations. What was
-found is kept in Hypothesis's example database, below the user's cache folder, and is tried first the next time.
+Two violations are the same when the same check breaks by the same kinds of operations; those that the shortest
+schedule does not begin are left out of the workload first. What was found is kept in Hypothesis's example database, below the user's cache folder, and is tried first the next time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from hypothesis.strategies import SearchStrategy
 
 from stress.design import Design
 from stress.explore import Bounds, Result, Violation, explore
+from stress.explore.model import build
+from stress.explore.trace import trace
 from stress.workload import Workload
 
 EXAMPLES = 400
@@ -65,6 +67,18 @@ class Find:
         )
 
 
+def begun(design: Design, workload: Workload, violation: Violation) -> Workload:
+    """The workload without the operations that a violation's schedule does not begin, and without CPUs left idle."""
+    counts = [0] * len(workload.cpus)
+    for row in trace(build(design, workload), violation).rows:
+        counts[row.cpu] += row.begins
+    kept = [cpu for cpu, count in enumerate(counts) if count or any(c == cpu for c, _ in workload.setup)]
+    kept = kept or [0]
+    columns = [workload.cpus[cpu][: counts[cpu]] for cpu in kept]
+    setup = [(kept.index(cpu), operation) for cpu, operation in workload.setup]
+    return Workload(replace(workload.machine, cpus=len(kept)), tuple(columns), tuple(setup))
+
+
 def signature_of(workload: Workload, violation: Violation) -> Signature:
     """What tells this violation from others."""
     return violation.check, tuple(sorted({op.name for op in workload.operations()}))
@@ -74,7 +88,7 @@ class Hunt:
     """A hunt for workloads that break a design.
 
     ``finds``: the smallest workload found for each signature. ``workloads``: how many were explored. ``given_up``: how
-    many of them were too large to be explored completely.
+    many of them were too large to be explored completely. ``elapsed``: seconds that it took.
     """
 
     def __init__(
@@ -99,6 +113,7 @@ class Hunt:
         self.workloads = 0
         self.given_up = 0
         self.interrupted = False
+        self.elapsed = 0.0
         self._seed = seed_
         self._progress = progress
         self._database = database or example_database(design)
@@ -108,7 +123,10 @@ class Hunt:
 
     def run(self) -> None:
         """Hunt until the time is up, the first find, or Ctrl-C."""
-        self._deadline = time.monotonic() + self.seconds
+        # Compiling is no hunting.
+        explore(self.design, Workload.parse("exit", arch="64"))
+        begin = time.monotonic()
+        self._deadline = begin + self.seconds
         try:
             while True:
                 self._round()
@@ -119,6 +137,7 @@ class Hunt:
             pass
         except KeyboardInterrupt:
             self.interrupted = True
+        self.elapsed = time.monotonic() - begin
 
     def _round(self) -> None:
         def look(workload: Workload) -> None:
@@ -150,13 +169,20 @@ class Hunt:
             raise TimeUp
         result = self._explore(workload)
         for violation in result.violations:
-            signature = signature_of(workload, violation)
-            find = Find(signature, workload, violation)
+            find = self._smaller(workload, violation)
+            signature = find.signature
             best = self.finds.get(signature)
             if best is None or find.size < best.size:
                 self.finds[signature] = find
             if signature not in self._known:
                 raise _class_of(signature)
+
+    def _smaller(self, workload: Workload, violation: Violation) -> Find:
+        part = begun(self.design, workload, violation)
+        again = self._explore(part).violation(violation.check) if part != workload else None
+        if again is not None:
+            workload, violation = part, again
+        return Find(signature_of(workload, violation), workload, violation)
 
     def _explore(self, workload: Workload) -> Result:
         key = repr(workload)

@@ -1,0 +1,155 @@
+"""The command `pte-stress hunt`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stress.errors import UsageError
+from stress.options import format_option, json_option, seed_option
+
+if TYPE_CHECKING:
+    from stress.explore.hunting import Find, Hunt
+
+
+@click.command()
+@click.argument("design", required=False)
+@click.option("--arch", type=click.Choice(["64", "pae"]), help="How wide an access to a pte is.  [default: 64]")
+@click.option("--seconds", type=float, default=60, show_default=True, help="How long to look.")
+@click.option("--first", is_flag=True, help="End at the first find, when it has been made smaller.")
+@click.option("--check", "checks", multiple=True, metavar="NAME", help="Look at this check only; may be repeated.")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Start from a failure that `run --save` wrote.")
+@click.option("--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a replay file for each find.")
+@json_option
+@format_option
+@seed_option
+@click.pass_context
+def hunt(context: click.Context, /, design: str | None, source: Path | None, **options: Any) -> None:
+    """Let Hypothesis draw workloads that break DESIGN, and make them smaller.
+
+    The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
+    workload and shortest schedule. What was found is tried first the next time. Exit status 1 when there is a find.
+    """
+    from stress.explore.drawing import kinds_of, workloads
+    from stress.explore.failure import read_failure
+    from stress.explore.hunting import Hunt
+    from stress.resolve import resolve_design
+
+    if (design is None) == (source is None):
+        raise UsageError("give a design, or --from with the file of a failed run")
+    if options["seconds"] <= 0:
+        raise UsageError(f"--seconds {options['seconds']:g}: give a time above zero")
+    folder = options["save"]
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"--save {folder}: no such folder; make it first")
+    checks = list(options["checks"]) or None
+    if source is not None:
+        failure = read_failure(source)
+        design, arch = failure.design, options["arch"] or failure.arch
+        resolved = resolve_design(design)
+        strategy = workloads(failure.kinds, arch, kinds_of(resolved))
+        checks = checks or list(failure.checks)
+    else:
+        assert design is not None
+        resolved = resolve_design(design)
+        arch = options["arch"] or "64"
+        strategy = workloads(kinds_of(resolved), arch)
+    found = Hunt(
+        resolved,
+        strategy,
+        seconds=options["seconds"],
+        seed_=options["seed"],
+        first=options["first"] or source is not None,
+        checks=checks,
+        progress=_progress(options["as_json"]),
+    )
+    found.run()
+    finds = found.distinct()
+    if folder is not None:
+        _save(folder, design, finds, found)
+    if options["as_json"]:
+        click.echo(json.dumps(_as_object(found, finds)))
+    else:
+        _print(found, finds, options["seed"], options["table_format"])
+    if found.interrupted:
+        context.exit(130)
+    context.exit(1 if finds else 0)
+
+
+def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:
+    from stress.explore.saved import save
+
+    for number, find in enumerate(finds, 1):
+        path = folder / f"{found.design.name}-{find.workload.machine.arch}-{number}-{find.signature[0]}.json"
+        save(path, design, found.design, find.workload, find.violation)
+
+
+def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None:
+    from tabulate import tabulate
+
+    from stress.explore.model import build
+    from stress.explore.report import counterexample
+    from stress.explore.trace import trace
+
+    for find in finds:
+        model = build(found.design, find.workload)
+        machine = find.workload.machine
+        notes = [f"arch {machine.arch}", *(["mmu cache"] if machine.mmu else [])]
+        if machine.arch == "pae":
+            notes.append("frames above 4 GiB" if machine.above_4g else "frames below 4 GiB")
+        click.echo(f"{find.workload}  ({', '.join(notes)})")
+        click.echo(counterexample(model, trace(model, find.violation), table_format) + "\n")
+    rows = [
+        {"check": f.signature[0], "workload": str(f.workload), "length": f.violation.length} for f in finds
+    ]
+    if rows:
+        click.echo(tabulate(rows, headers="keys", tablefmt=table_format))
+    click.echo(
+        f"{found.design.name}: {len(finds) or 'no'} distinct violation{'s' * (len(finds) != 1)} in {found.workloads:,}"
+        f" workloads ({found.given_up} of them too large to explore completely), seed {seed}"
+    )
+
+
+def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
+    from stress.explore.model import build
+    from stress.explore.trace import trace
+
+    violations = []
+    for find in finds:
+        steps = trace(build(found.design, find.workload), find.violation).to_json()
+        violations.append(
+            {
+                "check": find.signature[0],
+                "arch": find.workload.machine.arch,
+                "workload": str(find.workload),
+                "machine": find.workload.to_json()["machine"],
+                "length": find.violation.length,
+                "steps": steps,
+            }
+        )
+    return {
+        "design": found.design.name,
+        "seconds": found.elapsed,
+        "workloads": found.workloads,
+        "given_up": found.given_up,
+        "violations": violations,
+    }
+
+
+def _progress(quiet: bool) -> Any:
+    if quiet or not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    status = Console(stderr=True).status("hunting")
+    status.start()
+    click.get_current_context().call_on_close(status.stop)
+
+    def show(found: Hunt) -> None:
+        status.update(f"{found.workloads:,} workloads, {len(found.distinct())} distinct violations")
+
+    return show

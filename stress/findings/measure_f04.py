@@ -1,0 +1,66 @@
+"""F04: how do the figures compare without the per-task counters, and what does each counter show?"""
+
+from __future__ import annotations
+
+from stress import designs
+from stress.design import Design
+from stress.designs.v11_sloppy import SLOPPY
+from stress.designs.v12_sound import on_sound_path
+from stress.findings.faulting import contention_note, cores, faults_per_second, million, ratio, worker_numbers
+from stress.findings.measurement import Measured, Measurement
+
+UPDATES = 4_000_000
+"""Changes of each counter with effort 1."""
+
+
+def sloppy() -> Design:
+    """V11's counters on the fault path of v12_sound, so that the counter alone differs."""
+    return on_sound_path("sloppy", 2004, "patch set V11; posted.md", "sloppy counters on the path of v12_sound", SLOPPY)
+
+
+def measure(effort: float, seed: int) -> Measured:
+    """The same fault path with sloppy, atomic and per-task counters: cost, and error of readers."""
+    from stress.rss.accuracy import measure_accuracy
+    from stress.rss.counters import SUBJECTS
+
+    chosen = {"v11_sloppy": sloppy(), "atomic": designs.get("atomic"), "list": designs.get("list")}
+    by_workers = {
+        workers: faults_per_second(chosen, "anon-write", workers=workers, effort=effort, seed=seed)
+        for workers in worker_numbers()
+    }
+    workers = cores()
+    rows = []
+    for name in chosen:
+        found = measure_accuracy(
+            SUBJECTS[name],
+            cpus=workers,
+            threads=workers,
+            workers=workers,
+            updates=int(UPDATES * effort),
+            hop=False,
+            seed=seed,
+        )
+        row: dict[str, object] = {"counter": "sloppy" if name == "v11_sloppy" else name}
+        for number, rates in by_workers.items():
+            row[f"faults, {number} worker{'s' * (number > 1)}, M/s"] = million(rates[name])
+            row[f"of list, {number}"] = ratio(rates[name], rates["list"])
+        row |= {"worst error, pages": found.worst, "at rest": found.rest, "changes": found.updates}
+        rows.append(row)
+    drift = rows[0]["at rest"]
+    return Measured(
+        tuple(rows),
+        (
+            f"sloppy counters are off by {drift} pages for good after {rows[0]['changes']:,} changes; "
+            "atomic and per-task ones are exact",
+            contention_note(),
+        ),
+        ok=rows[1]["worst error, pages"] == 0 and rows[2]["worst error, pages"] == 0,
+    )
+
+
+MEASUREMENT = Measurement(
+    "F04",
+    "are there numbers to support the per-task counters?",
+    "What do the figures look like with sloppy counters in the place of the per-task ones?",
+    measure,
+)

@@ -1,0 +1,73 @@
+"""F05: is there no arrangement of fields, and no moment of counting, that avoids the bouncing cache line?"""
+
+from __future__ import annotations
+
+from stress import designs
+from stress.design import Design
+from stress.designs.atomic import ATOMIC
+from stress.designs.correction import Correction, everywhere
+from stress.designs.v12_reviewed import FAULTS
+from stress.findings.faulting import contention_note, faults_per_second, million, ratio, worker_numbers
+from stress.findings.measurement import Measured, Measurement
+from stress.kernel import spinlock
+from stress.kernel.rss import late
+from stress.labels import COUNTED_LATE, DO_ANONYMOUS_PAGE
+from stress.program import At, Program
+
+PLACEMENTS = {
+    "posted": "beside mmap_sem and page_table_lock",
+    "separate": "on a line of their own",
+    "padded": "one line per counter",
+}
+
+
+def _late(p: Program) -> Program:
+    """Both counts of an anonymous fault move to the end of the fault."""
+    p = p.splice(tuple(ATOMIC.fault_anon_rss), late.count_late, within=DO_ANONYMOUS_PAGE)  # type: ignore[arg-type]
+    p = p.splice(tuple(ATOMIC.fault_rss), within=DO_ANONYMOUS_PAGE)  # type: ignore[arg-type]
+    count = (late.if_late, *ATOMIC.fault_anon_rss, *ATOMIC.fault_rss, At(COUNTED_LATE))
+    return p.before(spinlock.up_read, count)
+
+
+def counted_late() -> Design:
+    """Atomic counters, changed just before mmap_sem is released."""
+    edit = Correction("count_late", "count just before mmap_sem is released", everywhere(FAULTS, _late))
+    return edit.apply(designs.get("atomic"), "atomic_late")
+
+
+def measure(effort: float, seed: int) -> Measured:
+    """Anonymous faults with atomic counters in three placements, counted at once and late, beside per-task ones."""
+    chosen = {"at once": designs.get("atomic"), "late": counted_late(), "list": designs.get("list")}
+    rows = []
+    best: dict[int, tuple[float, str]] = {}
+    for workers in worker_numbers():
+        for placement, where in PLACEMENTS.items():
+            rates = faults_per_second(
+                chosen, "anon-write", workers=workers, effort=effort, seed=seed, placement=placement
+            )
+            for when in ("at once", "late"):
+                share = ratio(rates[when], rates["list"])
+                best[workers] = max(best.get(workers, (0.0, "")), (share, f"{where}, {when}"))
+                rows.append(
+                    {
+                        "counters lie": where,
+                        "counted": when,
+                        "workers": workers,
+                        "faults, M/s": million(rates[when]),
+                        "per-task there, M/s": million(rates["list"]),
+                        "of per-task": share,
+                    }
+                )
+    says = tuple(
+        f"workers: {workers}; the best arrangement reaches {share:.2f} of the per-task counters ({where})"
+        for workers, (share, where) in best.items()
+    )
+    return Measured(tuple(rows), (*says, contention_note()))
+
+
+MEASUREMENT = Measurement(
+    "F05",
+    "does no arrangement avoid the bouncing cache line?",
+    "Counters beside mmap_sem and page_table_lock, apart, one line each; counted at once, or near its release.",
+    measure,
+)

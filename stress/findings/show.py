@@ -1,0 +1,76 @@
+"""Showing a finding: exploring its workload on the designs that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stress import designs
+from stress.design import Design
+from stress.explore import Bounds, Result, explore
+from stress.findings.finding import Case, Finding
+
+Explore = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding with what the explorer says of it.
+
+    ``posted`` and ``corrected``: the pair. ``v12``: the patch set as posted, None for an equivalence.
+    ``harmless``: the design as posted on each case where the fault cannot strike. ``wrong``: why the finding is not
+    shown, one sentence each; empty when it is.
+    """
+
+    finding: Finding
+    posted: Result
+    corrected: Result
+    v12: Result | None
+    harmless: tuple[Result, ...]
+    wrong: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """The finding is shown: broken as posted, sound when corrected, explored completely."""
+        return not self.wrong
+
+
+def show(finding: Finding, bounds: Bounds | None = None) -> Shown:
+    """Explore a finding with every check on."""
+
+    def run(design: Design, case: Case) -> Result:
+        return explore(design, case.parse(), bounds=bounds, finals=finding.equivalence)
+
+    posted = run(finding.posted(), finding.case)
+    corrected = run(finding.corrected(), finding.case)
+    v12 = None if finding.equivalence else run(designs.get("v12"), finding.case)
+    harmless = tuple(run(finding.posted(), case) for _, case in finding.harmless)
+    wrong = [f"corrected, {text}" for text in _not_sound(corrected)]
+    if finding.equivalence:
+        wrong += [f"in the other order, {text}" for text in _not_sound(posted)]
+        if _pages(finding, posted) != _pages(finding, corrected):
+            wrong.append("the sets of final page states differ")
+    else:
+        if posted.violation(finding.check) is None:
+            wrong.append(f"as posted, {finding.check} holds")
+        if v12 is not None and not v12.violations:
+            wrong.append("v12 as posted breaks nothing on the same workload")
+    for (where, _), result in zip(finding.harmless, harmless, strict=True):
+        wrong += [f"{where}, {text}" for text in _not_sound(result)]
+    return Shown(finding, posted, corrected, v12, harmless, tuple(wrong))
+
+
+def _not_sound(result: Result) -> list[str]:
+    broken = [f"{v.check} breaks" for v in result.violations]
+    return broken if result.complete else [*broken, f"not explored completely: {result.bound}"]
+
+
+def _pages(finding: Finding, result: Result) -> frozenset[tuple[int, ...]]:
+    """The final states of all pages: flags, count, mapcount and content of every frame."""
+    from shm_layout.layout import Layout
+    from shm_layout.placement import PACKED
+    from shm_layout.structs import FIRST_WORD
+
+    region = Layout(finding.case.parse().machine, PACKED).regions["page"]
+    first, end = region.start - FIRST_WORD, region.end - FIRST_WORD
+    return frozenset(tuple(memory[first:end]) for memory, *_ in result.finals or ())

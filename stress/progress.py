@@ -1,0 +1,20 @@
+"""Progress on a terminal, on stderr; nothing where stderr is none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+def steps_shown(items: Iterable[_T], description: str) -> Iterator[_T]:
+    """The items, with a progress bar while they are worked on."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=description, console=Console(stderr=True), transient=True)
