@@ -108,7 +108,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     help="Design that the model runs, or my_design.py:MINE (--compare).",
 )
 @click.option(
-    "--scripts", type=click.IntRange(min=1), default=25, show_default=True, help="Scripts to draw (--compare)."
+    "--scripts", type=click.IntRange(min=1), default=50, show_default=True, help="Scripts to draw (--compare)."
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=50, show_default=True, help="Rounds of load and rest.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left.")

@@ -7,11 +7,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from stress.live.compare import PAGES, PROCESSES, Comparison, Step
+from stress.live.compare import Comparison
 from stress.live.family import describe
 from stress.live.proc import Resident
+from stress.live.side_by_side import PAGES, PROCESSES, Step
 
-HEADS = ("#", "operation", "proc", "kernel\nanon/file/shm", "model\nanon/file/shm", "its statm\nsize/shared", "")
+HEADS = ("#", "operation", "proc", "kernel\na/f/s", "model\na/f/s", "its statm\nsize/shared", "")
 
 
 def _kinds(pages: Resident | None) -> str:
@@ -47,7 +48,8 @@ def compare_text(done: Comparison, style: str) -> str:
         rows = [row for number, step in enumerate(done.failing, 1) for row in _rows(number, step)]
         lines += [
             "",
-            "The smallest script that differs, with the pages of every process behind each operation:",
+            "The smallest script that differs, with the anonymous, file and shared-memory",
+            "pages (a/f/s) of every process behind each operation:",
             "",
             tabulate(rows, HEADS, tablefmt=style, disable_numparse=True, colalign=("right", "left", *["right"] * 5)),
             "",
