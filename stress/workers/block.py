@@ -54,7 +54,7 @@ COUNT = _part("count", "launcher", "operations to perform, 0: until told to paus
 SEED = _part("seed", "launcher", "seed of this worker's random numbers")
 FIRST = _part("first", "launcher", "first virtual page of the worker's area")
 END = _part("end", "launcher", "one past its last virtual page")
-WRITES = _part("writes", "launcher", "write accesses among the faults, in 1024")
+WRITES = _part("writes", "launcher", "write accesses among the faults, in 1024; of a sweep: all or none")
 SPAN = _part("span", "launcher", "most pages of one zap or fork")
 WAIT_FOR = _part("wait_for", "launcher", "workers that start together, 0: no barrier")
 BLOCKS = _part("blocks", "launcher", "index of worker 0's block")
@@ -81,8 +81,8 @@ OPS = _part("ops", "worker", "operations finished, by operation", MAX_OPERATIONS
 TICKS = _part("ticks", "worker", "ticks of the operations that were timed, by operation", MAX_OPERATIONS)
 TIMED = _part("timed", "worker", "operations that were timed, by operation", MAX_OPERATIONS)
 FAULTS = _part("faults", "worker", "faults that had their effect, by kind", len(KINDS))
-ELAPSED_TICKS = _part("elapsed_ticks", "worker", "ticks of the last batch")
-ELAPSED_NS = _part("elapsed_ns", "worker", "nanoseconds of the last batch")
+ELAPSED_TICKS = _part("elapsed_ticks", "worker", "ticks of all batches")
+ELAPSED_NS = _part("elapsed_ns", "worker", "nanoseconds of all batches")
 RESULT = _part("result", "worker", "what a check or a scan found", 2)
 OOPS_OP = _part("oops_op", "worker", "operation that first broke a check in a step, + 1")
 OOPS_ADDRESS = _part("oops_address", "worker", "virtual page that it was at")
@@ -107,8 +107,8 @@ ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.acc
 BROKEN, SHOWN, LOW, HIGH, WHERE, BY = range(6)
 """Words of REGULAR and PAIR."""
 
-RUN, PERFORM, CHECK, SCAN, LEAVE = range(1, 6)
-"""Commands: a random mix, the script, one check at rest (TARGET), true counts of mm TARGET, the end."""
+RUN, PERFORM, SWEEP, CHECK, SCAN = range(1, 6)
+"""Commands: a random mix, the script, faults page after page, one check at rest (TARGET), true counts of mm TARGET."""
 
 PAUSE = 0
 """Word of the shared line: the launcher asks all workers to come to rest."""

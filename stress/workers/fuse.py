@@ -1,8 +1,8 @@
 """The source of a worker's compiled loop: all programs of a design fused into one function.
 
 Per operation a function ``do_<name>(m, b, r)`` performs it with what its registers hold; ``batch`` draws operations
-at random, ``script`` performs a list of calls. Only outcomes that a step can have are written out, and a step that
-waits is tried again in place. Importing this module imports numba.
+at random, ``script`` performs a list of calls, ``sweep`` faults page after page. Only outcomes that a step can have
+are written out, and a step that waits is tried again in place. Importing this module imports numba.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ $choices        if timed and op >= 0 and status >= 0:
         left -= 1
         if left == 0:
             break
-    b[$ELAPSED_TICKS] = ticks() - began
+    b[$ELAPSED_TICKS] += ticks() - began
     return status
 """
 _CHOICE = """\
@@ -159,6 +159,37 @@ $calls        if status < 0:
 _CALL = """\
         $test c[$C_OP] == $number:
             status = do_$name(m, b, r)
+"""
+_SWEEP = """
+@njit
+def sweep(array, first):
+    m = words(array, 0)
+    b = words(array, first)
+    r = words(array, first + $REGISTERS_AT)
+    if not barrier(m, b):
+        return -1
+    began = ticks()
+    for turn in range(b[$COUNT]):
+        if pausing(m, b):
+            break
+        start = ticks()
+        for address in range(b[$FIRST], b[$END]):
+            r[$R_ADDRESS] = address
+            r[$R_WRITE] = b[$WRITES]
+            if do_fault(m, b, r) < 0:
+                return -1
+        b[$TICKS + $fault] += ticks() - start
+        b[$TIMED + $fault] += b[$END] - b[$FIRST]
+        start = ticks()
+        for address in range(b[$FIRST], b[$END], b[$SPAN]):
+            r[$R_ADDRESS] = address
+            r[$R_END] = min(b[$END], address + b[$SPAN])
+            if do_zap(m, b, r) < 0:
+                return -1
+            b[$TIMED + $zap] += 1
+        b[$TICKS + $zap] += ticks() - start
+    b[$ELAPSED_TICKS] += ticks() - began
+    return 0
 """
 _AT_REST = """
 @njit
@@ -278,6 +309,8 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
         calls += _fill(_CALL, test=test, number=number, name=name)
     at_rest, functions = _at_rest(design)
     lines += [_fill(_BATCH, choices=choices), _fill(_SCRIPT, calls=calls), at_rest]
+    if {"fault", "zap"} <= set(numbers):
+        lines.append(_fill(_SWEEP, fault=numbers["fault"] - 1, zap=numbers["zap"] - 1))
     functions |= {name: step for step, name in steps.items()}
     functions |= {helper.__name__: helper for helper in _HELPERS}
     return "\n".join(lines) + "\n", functions
@@ -286,10 +319,11 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
 ENTRIES = {
     "batch": "int64(int64[::1], int64)",
     "script": "int64(int64[::1], int64)",
+    "sweep": "int64(int64[::1], int64)",
     "check": "int64(int64[::1], int64[::1], int64)",
     "scan": "int64(int64[::1], int64)",
 }
-"""What a worker calls, with its signature."""
+"""What a worker calls, with its signature; `sweep` only where there are faults and zaps."""
 
 
 def is_compiled(design: Design, arch: str, operations: Sequence[str]) -> bool:
@@ -310,6 +344,7 @@ def compile_design(design: Design, arch: str, operations: Sequence[str]) -> dict
     text, functions = source(design, arch, operations)
     namespace = compiled_module(_module_name(design, arch), text, functions)
     namespace["ticks"] = clock.ticks
-    for name, signature in ENTRIES.items():
-        namespace[name].compile(signature)
-    return {name: namespace[name] for name in ENTRIES}
+    entries = {name: namespace[name] for name in ENTRIES if name in namespace}
+    for name, entry in entries.items():
+        entry.compile(ENTRIES[name])
+    return entries

@@ -166,7 +166,6 @@ class Server:
                 except BaseException:
                     traceback.print_exc()
                     os._exit(1)
-                os._exit(0)
             pids.append(pid)
             self.alive.add(pid)
         return tuple(pids)

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,8 @@ def work(  # noqa: PLR0917
     go: Any,
     done: Any,
     frames: int,
-) -> None:
-    """Serve the block at index ``first`` until the command is to leave.
+) -> NoReturn:
+    """Serve the block at index ``first`` until the fork server ends it.
 
     ``go`` and ``done`` are posix_ipc semaphores; ``frames`` the number of page frames, for checks at rest.
     """
@@ -44,10 +44,10 @@ def work(  # noqa: PLR0917
     while True:
         go.acquire()
         command = mine[block.COMMAND]
-        if command == block.RUN:
+        if command in (block.RUN, block.SWEEP):
             began = time.perf_counter_ns()
-            mine[block.RESULT] = entries["batch"](array, first)
-            mine[block.ELAPSED_NS] = time.perf_counter_ns() - began
+            entries["batch" if command == block.RUN else "sweep"](array, first)
+            mine[block.ELAPSED_NS] += time.perf_counter_ns() - began
         elif command == block.PERFORM:
             entries["script"](array, first)
         elif command == block.SCAN:
@@ -58,5 +58,3 @@ def work(  # noqa: PLR0917
             mine[block.RESULT] = entries["check"](array, scratch, mine[block.TARGET])
         mine[block.ANSWERED] = mine[block.SERIAL]
         done.release()
-        if command == block.LEAVE:
-            return

@@ -1,0 +1,192 @@
+"""Random operations and sweeps of a pool, and what is measured of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from stress.workers import block
+from stress.workers.block import KINDS, MAX_OPERATIONS
+from stress.workers.call import Progress, Result
+from stress.workers.crew import LOOK, Crew, Watch
+from stress.workers.measured import median_of
+from stress.workers.mix import check_mix, thresholds
+
+GATHER = 0.002
+"""Seconds between two looks while the workers gather at the start."""
+
+
+class Runs(Crew):
+    """Workers that perform many operations at once. For `stress.workers.pool.Pool`."""
+
+    _started: dict[str, Any]
+
+    def start(
+        self,
+        mix: Mapping[str, float],
+        *,
+        seed: int,
+        operations: int = 0,
+        writes: float = 0.75,
+        span: int = 16,
+        distinct: bool = False,
+        hop: bool = False,
+        workers: Sequence[int] | None = None,
+    ) -> None:
+        """Have workers perform random operations, all starting together, until `finish`.
+
+        ``mix``: weights of operations. ``operations``: after so many in all the workers rest by themselves, 0: never.
+        ``writes``: share of write accesses among the faults. ``span``: most pages of one zap or fork. ``distinct``:
+        each worker in a part of the pages of its own. ``hop``: claim another CPU before each operation. Raises
+        `UsageError` for a mix that the pool cannot perform.
+        """
+        check_mix(mix, self.design)
+        missing = [name for name, weight in mix.items() if weight and name not in self.operations]
+        if missing:
+            raise ValueError(f"this pool was made without {', '.join(missing)}")
+        everyone = range(self.workers) if workers is None else workers
+        self._exec_seen |= mix.get("exec", 0) > 0
+        states = np.random.SeedSequence([seed, self._serial]).generate_state(self.workers, np.uint64)
+        for place, worker in enumerate(everyone):
+            row = self._blocks[worker]
+            row[block.COUNT] = operations // len(everyone) + (place < operations % len(everyone))
+            row[block.SEED] = int(states[worker]) >> 1 | 1
+            row[block.WRITES] = round(1024 * writes)
+            row[block.SPAN] = span
+            row[block.HOP] = int(hop)
+            row[block.MIX : block.MIX + MAX_OPERATIONS] = thresholds(mix, self.numbers, MAX_OPERATIONS)
+        self._areas(everyone, distinct, self.machine.ptes)
+        if operations:
+            everyone = [worker for worker in everyone if self._blocks[worker, block.COUNT]]
+        self._launch(block.RUN, everyone, [name for name in self.operations if mix.get(name)])
+
+    def start_sweep(
+        self,
+        *,
+        rounds: int,
+        write: bool = True,
+        span: int = 512,
+        distinct: bool = True,
+        workers: Sequence[int] | None = None,
+    ) -> None:
+        """Have workers fault all anonymous pages of their area in, one after the other, and then zap them.
+
+        ``rounds`` times, or until `finish`. ``write``: by write accesses. ``span``: pages of one zap. ``distinct``: the
+        pages are divided among the workers; else all fault the same ones. The times in `Result.ns` are of all
+        operations, not of samples.
+        """
+        if not {"fault", "zap"} <= set(self.operations):
+            raise ValueError("a sweep needs the operations fault and zap")
+        everyone = range(self.workers) if workers is None else workers
+        for worker in everyone:
+            row = self._blocks[worker]
+            row[block.COUNT] = rounds
+            row[block.WRITES] = int(write)
+            row[block.SPAN] = span
+        self._areas(everyone, distinct, self.machine.anon)
+        self._launch(block.SWEEP, everyone, ["fault", "zap"])
+
+    def _areas(self, workers: Sequence[int], distinct: bool, pages: int) -> None:
+        """Give each worker its range of virtual pages."""
+        for place, worker in enumerate(workers):
+            self._blocks[worker, block.FIRST] = pages * place // len(workers) if distinct else 0
+            self._blocks[worker, block.END] = pages * (place + 1) // len(workers) if distinct else pages
+
+    def _launch(self, command: int, workers: Sequence[int], operations: Sequence[str]) -> None:
+        """Start a batch of operations in these workers, all at once, and remember what was before."""
+        self.column(block.ONLY_OWN)[:] = int(self._exec_seen)
+        self.column(block.WAIT_FOR)[:] = len(workers)
+        self.memory[self.blocks.shared + block.PAUSE] = 0
+        self._started = {
+            "workers": workers,
+            "operations": operations,
+            "cpu": self._cpu_times(),
+            "counts": self._counts(),
+        }
+        self._command(command, workers)
+        while self.memory[self.blocks.shared + block.ARRIVED] < len(workers):
+            self._wait(GATHER)
+        self._started |= {"time": time.monotonic(), "watch": Watch(self)}
+
+    def _counts(self) -> NDArray[np.int64]:
+        """What grows during a run, summed over the workers."""
+        total: NDArray[np.int64] = self.column(block.OPS, block.REGISTERS_AT - block.OPS).sum(axis=0)
+        return total
+
+    def _since(self, part: int, words: int = 1) -> NDArray[np.int64]:
+        place = part - block.OPS
+        grown: NDArray[np.int64] = (self._counts() - self._started["counts"])[place : place + words]
+        return grown
+
+    def _cpu_times(self) -> tuple[float, float]:
+        times = [psutil.Process(pid).cpu_times() for pid in self.pids]
+        return sum(t.user for t in times), sum(t.system for t in times)
+
+    def running(self) -> bool:
+        """Whether the workers are still at what `start` told them. Raises `WorkerDied`."""
+        self._look()
+        if self._started["watch"].stuck():
+            return False
+        return not self._answered(self._started["workers"])
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long, or until no worker is running any more; returns `running`."""
+        limit = time.monotonic() + seconds
+        while self.running() and (left := limit - time.monotonic()) > 0:
+            self._wait(min(LOOK, left))
+        return self.running()
+
+    def progress(self) -> Progress:
+        """How far the run is."""
+        account = self.column(block.ACCOUNT, 2).sum(axis=0)
+        readers = self.column(block.LAST_RESIDENT)[:, 0]
+        latest = int(self.column(block.READS)[:, 0].argmax())
+        return Progress(
+            time.monotonic() - self._started["time"],
+            self._by_name(block.OPS),
+            int(account[0] - account[1]),
+            int(readers[latest]),
+        )
+
+    def _by_name(self, part: int) -> dict[str, int]:
+        counts = self._since(part, MAX_OPERATIONS)
+        return {name: int(counts[self.numbers[name] - 1]) for name in self._started["operations"]}
+
+    def finish(self) -> Result:
+        """Bring the workers to rest and return what was measured since `start`. Raises `WorkerDied`."""
+        workers = self._started["workers"]
+        self.memory[self.blocks.shared + block.PAUSE] = 1
+        at_rest = self._finish_command(workers)
+        seconds = time.monotonic() - self._started["time"]
+        user, system = self._cpu_times()
+        ticks, timed = self._by_name(block.TICKS), self._by_name(block.TIMED)
+        elapsed = self._since(block.ELAPSED_TICKS)[0]
+        rate = self._since(block.ELAPSED_NS)[0] / elapsed if elapsed else 0.0
+        kinds = self._since(block.FAULTS, len(KINDS))
+        return Result(
+            seconds,
+            self._by_name(block.OPS),
+            {name: ticks[name] * rate / timed[name] if timed[name] and rate else None for name in timed},
+            {kind: int(n) for kind, n in zip(KINDS, kinds, strict=True) if n},
+            int(self._since(block.READS)[0]),
+            int(self.column(block.WORST).max()),
+            median_of(self._since(block.ERRORS, block.HISTOGRAM)),
+            user - self._started["cpu"][0],
+            system - self._started["cpu"][1],
+            at_rest,
+        )
+
+    def run(
+        self, mix: Mapping[str, float], *, seed: int, seconds: float = 0, operations: int = 0, **options: Any
+    ) -> Result:
+        """`start`, so many seconds or operations (whatever ends first), `finish`. Options as for `start`."""
+        if seconds <= 0 and operations <= 0:
+            raise ValueError("a run needs an end: seconds or operations")
+        self.start(mix, seed=seed, operations=operations, **options)
+        self.wait(seconds or float("inf"))
+        return self.finish()
