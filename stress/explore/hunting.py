@@ -1,7 +1,8 @@
 """Hunting: Hypothesis draws workloads, the explorer tries all their interleavings, Hypothesis makes them smaller.
 
 Two violations are the same when the same check breaks by the same kinds of operations; those that the shortest
-schedule does not begin are left out of the workload first. What was found is kept in Hypothesis's example database, below the user's cache folder, and is tried first the next time.
+schedule does not begin are left out of the workload first. What was found is kept in Hypothesis's example database,
+below the user's cache folder, and is tried first the next time.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Find:
 
 
 def begun(design: Design, workload: Workload, violation: Violation) -> Workload:
-    """The workload without the operations that a violation's schedule does not begin, and without CPUs left idle."""
+    """The workload without the operations that a violation's schedule does not begin, and without CPUs left idle.
+
+    Where the setup alone breaks the check, its operations are what the CPUs do.
+    """
     counts = [0] * len(workload.cpus)
     for row in trace(build(design, workload), violation).rows:
         counts[row.cpu] += row.begins
@@ -76,6 +80,8 @@ def begun(design: Design, workload: Workload, violation: Violation) -> Workload:
     kept = kept or [0]
     columns = [workload.cpus[cpu][: counts[cpu]] for cpu in kept]
     setup = [(kept.index(cpu), operation) for cpu, operation in workload.setup]
+    if not any(counts):
+        columns, setup = [tuple(op for c, op in setup if c == cpu) for cpu in range(len(kept))], []
     return Workload(replace(workload.machine, cpus=len(kept)), tuple(columns), tuple(setup))
 
 
