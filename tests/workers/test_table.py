@@ -1,0 +1,147 @@
+"""pte-stress table: each page touched once, by the worker whose part it is in, and honest figures."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stress import designs
+from stress.errors import MachineError, UsageError
+from stress.kernel.memory import handle_pte_fault
+from stress.step import DONE, step
+from stress.workers import kinds
+from stress.workers.block import SCRIPT_CALLS
+from stress.workers.client import ForkServer
+from stress.workers.pool import Pool
+from stress.workers.table_command import COLUMNS, Given, measure, table, total_pages, worker_counts
+
+
+def run(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "stress", "table", *args], capture_output=True, text=True, check=False, timeout=150
+    )
+
+
+@given(st.sampled_from(sorted(kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000), st.integers(0, 9))
+def test_the_workers_calls_cover_every_page_once(kind, workers, pages, seed):
+    chosen = kinds.KINDS[kind]
+    touched = np.zeros(pages, int)
+    for worker in range(workers):
+        calls = kinds.script(chosen, pages, worker, workers, np.random.default_rng(seed))
+        assert len(calls) <= SCRIPT_CALLS
+        for call in calls:
+            touched[call.address : call.end] += 1
+    assert (touched == 1).all()
+
+
+@given(st.sampled_from(sorted(kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000))
+def test_file_pages_lie_where_the_machine_has_its_file(kind, workers, pages):
+    chosen = kinds.KINDS[kind]
+    machine = kinds.machine_for(chosen, workers=workers, pages=pages, arch="pae")
+    assert machine.ptes == pages
+    for worker in range(workers):
+        for part, first, end in kinds.parts(chosen, pages, worker, workers):
+            assert (first >= machine.anon) if part.file else (end <= machine.anon)
+
+
+@given(st.integers(1, 1000))
+def test_default_workers_are_powers_of_two_and_all_cores(cores):
+    counts = worker_counts(None, cores)
+    assert counts[-1] == cores
+    assert all(n == 1 << i for i, n in enumerate(counts[:-1]))
+    assert counts == sorted(set(counts))
+
+
+def test_sizes():
+    assert total_pages(32, None) == 8_388_608
+    assert total_pages(None, 7) == 7
+    with pytest.raises(UsageError, match="not both"):
+        total_pages(1, 1)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ForkServer() as found:
+        yield found
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_faults_of_each_kind(kind, server):
+    """All pages end up mapped, and all checks hold behind the loop that touches them, what was prepared included."""
+    chosen = kinds.KINDS[kind]
+    machine = kinds.machine_for(chosen, workers=2, pages=1000, arch="64")
+    design = kinds.touching(designs.get("v12_sound"))
+    with Pool(design, machine, 2, operations=[kinds.TOUCH], server=server) as pool:
+        for _ in range(2):
+            kinds.prepare(pool, chosen)
+            assert [v for v in pool.verdicts() if not v.ok] == []
+            assert pool.truth(0).resident == 0
+            rng = np.random.default_rng(1)
+            pool.perform({w: kinds.script(chosen, 1000, w, 2, rng) for w in range(2)})
+            assert [v for v in pool.verdicts() if not v.ok] == []
+            file = sum(end - first for k, first, end in kinds.areas(chosen, 1000) if k.file)
+            truth = pool.truth(0)
+            assert (truth.resident, truth.resident - truth.anon) == (kinds.resident(chosen, 1000), file)
+
+
+def test_a_row_is_what_was_measured(server):
+    row = measure(designs.get("v12_sound"), "anon-write", Given(2, 5000, 3, "64", "padded", 1), server)
+    assert (row.gb, row.rep, row.threads) == (5000 / 2**18, 3, 2)
+    assert row.fault_wsec == pytest.approx(15_000 / row.wall)
+    assert row.flt_cpu_s == pytest.approx(15_000 / (row.user + row.system))
+    assert row.wall > 0
+    assert 0 < row.user + row.system < 2 * row.wall + 0.1
+
+
+def test_json_and_table():
+    result = run("--pages", "640", "--rep", "2", "--workers", "1,3", "--json", "--seed", "1")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["design"] == "v12_sound"
+    keys = ["gb", "rep", "threads", "user", "system", "wall", "flt_cpu_s", "fault_wsec"]
+    assert [list(row) for row in found["rows"]] == [keys] * 2
+    assert [row["threads"] for row in found["rows"]] == [1, 3]
+    printed = run("--pages", "640", "--rep", "2", "--workers", "64", "--seed", "5")
+    lines = printed.stdout.splitlines()
+    assert "seed 5" in lines[0]
+    assert lines[1].split() == list(COLUMNS)
+    assert lines[3].split()[1:3] == ["2", "64"]
+    assert "cores: rows with more workers share them" in lines[4]
+
+
+@step
+def handle_nothing(m, r):
+    """A fault that ends at once."""
+    return DONE
+
+
+def test_a_design_whose_faults_map_nothing_is_no_figure(server):
+    lazy = designs.get("v12_sound").edit(fault=lambda p: p.before(handle_pte_fault, handle_nothing))
+    # the fault ends the whole loop, and mmap_sem stays taken: nothing is mapped
+    with pytest.raises(MachineError, match="mapped 0 pages of 100"):
+        measure(lazy, "anon-write", Given(1, 100, 1, "64", "posted", 1), server)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--design", "v13"], "did you mean v12"),
+        (["--kind", "anon"], "no kind of fault"),
+        (["--workers", "0"], "each number is 1 to"),
+        (["--workers", "two"], "give numbers as in 1,2,4"),
+        (["--gb", "0"], "at least one page"),
+        (["--gb", "nan"], "at least one page"),
+        (["--gb", "1", "--pages", "1"], "not both"),
+        (["--pages", "3", "--workers", "4"], "at least one page each"),
+        (["--placement", "posed"], "did you mean posted"),
+    ],
+)
+def test_bad_input(arguments, message):
+    result = CliRunner().invoke(table, arguments)
+    assert isinstance(result.exception, UsageError)
+    assert message in str(result.exception)
