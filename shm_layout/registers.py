@@ -89,6 +89,8 @@ R_AMOUNT = 37
 """Counting: pages more, or less."""
 R_LEVEL = 38
 """Counting: level of a tree that a carry has come to."""
+R_LATE = 39
+"""Counting: 1 when the fault has a page to count before it releases mmap_sem."""
 
 REGISTERS = 40
 """Words of a CPU's registers: five cache lines."""

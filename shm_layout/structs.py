@@ -143,6 +143,9 @@ MM_ANON_RSS_LOCK = mm_struct.word("anon_rss_lock", "folds of per-CPU counts", "l
 MM_FILE_RSS = mm_struct.word("file_rss", "by the design's counter", "file pages, where they are counted apart")
 MM_LOCAL_RSS = mm_struct.word("local_rss", "the mm's only task", "what it counted while it was the only one")
 MM_LOCAL_ANON_RSS = mm_struct.word("local_anon_rss", "the mm's only task", "the same, anonymous pages")
+MM_UPTODATE = mm_struct.word("uptodate", "reads; faults clear it", "0 stale, 1 being summed, 2 the sums are right")
+MM_SUM_RSS = mm_struct.word("sum_rss", "reads, under page_table_lock", "rss as last summed over the tasks")
+MM_SUM_ANON_RSS = mm_struct.word("sum_anon_rss", "reads, under page_table_lock", "the same, anonymous pages")
 MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task starts")
 
 # task_struct

@@ -181,8 +181,9 @@ def measure(effort: float, seed: int) -> Measured:
         tuple(rows),
         (
             f"explored completely and sound: {'; '.join(good)}",
-            "the sum is taken and stored under page_table_lock; a count needs no lock, but must be seen before it looks "
-            "at the flag (a full barrier in every fault), and the flag must be set before the sum begins",
+            "the sum is taken and stored under page_table_lock, its flag set before the sum begins; a count needs no "
+            "lock, but it must be seen before the flag is looked at: a full barrier in every fault",
+            "the skip misses what a task folds into the mm between the two reads, as when its only task execs",
             contention_note(),
         ),
         ok=bool(verdicts["flag set behind the sum"][2]) and "flag set before, cleared by counts" in good,

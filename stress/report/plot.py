@@ -66,7 +66,10 @@ def draw(path: Path, panels: Sequence[Panel], note: str) -> None:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
         if panel.log_y:
-            axes.set_yscale("symlog" if any(0 in c.values() for c in panel.curves.values()) else "log")
+            zeros = any(0 in curve.values() for curve in panel.curves.values())
+            axes.set_yscale("symlog" if zeros else "log")
+            if zeros:
+                axes.set_ylim(bottom=-0.2)
         axes.set_title(panel.title)
         axes.set_xlabel(panel.x)
         axes.set_ylabel(panel.y)

@@ -1,0 +1,113 @@
+"""F16: what atomic set_pte costs fork and zap on PAE, where it is not needed."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from shm_layout.machine import Machine
+from stress import designs, findings
+from stress.design import Design
+from stress.designs.correction import corrected
+from stress.designs.v12 import DESIGN as V12
+from stress.designs.v12_sound import CORRECTIONS
+from stress.findings.measurement import Measured, Measurement
+
+PAGES = 512
+"""Pages that are copied and zapped."""
+TURNS = 40
+PUBLISHED = "5 to 20 % (fork, exec and shell rows of lmbench, published 2004)"
+WORKLOADS = (
+    "fault 0 w; fault 1 w || fork 0-1; fault 0 w | swap_out frame=1",
+    "fault 0 w; fault 1 w || zap 0-1 | swap_out frame=1 | fault 2 w",
+    "fault 0 w; fork || fault 1 w; exit | swap_out frame=1",
+)
+"""Fork-copy, munmap and exit while pages are swapped out and others fault."""
+
+
+def all_atomic() -> Design:
+    """v12_sound with every set_pte and every clearing of a pte atomic, as posted."""
+    return corrected(V12, "v12_sound_f16", [c for c in CORRECTIONS if c.name != "F16"])
+
+
+def _times(effort: float) -> dict[str, dict[str, float]]:
+    """Nanoseconds a page for fork-copy and for zap, by design, in turns."""
+    from time import perf_counter_ns
+
+    from stress.workers.call import Call
+    from stress.workers.client import ForkServer
+    from stress.workers.pool import Pool
+
+    machine = Machine(cpus=1, mms=2, anon=PAGES, frames=PAGES + 64, arch="pae", task_depth=2)
+    chosen = {"plain": designs.get("v12_sound"), "atomic": all_atomic()}
+    found: dict[str, dict[str, list[float]]] = {name: {"fork-copy": [], "zap": []} for name in chosen}
+    with ForkServer(lambda: None) as server:
+        pools = {
+            name: Pool(
+                design, machine, 1, operations=["fault", "fork", "exit", "zap"], server=server, judge=False
+            )
+            for name, design in chosen.items()
+        }
+        try:
+            for turn in range(max(int(TURNS * effort), 5)):
+                for name, pool in pools.items():
+                    pool.reset()
+                    for first in range(0, PAGES, 64):
+                        pool.perform({0: [Call("fault", page, page + 1, True) for page in range(first, first + 64)]})
+                    both = [Call("fork", 0, PAGES), Call("exit")] * 16
+                    began = perf_counter_ns()
+                    pool.perform({0: both})
+                    forked = perf_counter_ns() - began
+                    began = perf_counter_ns()
+                    pool.perform({0: [Call("zap", 0, PAGES)]})
+                    zapped = perf_counter_ns() - began
+                    if turn:
+                        found[name]["fork-copy"].append(forked / 16 / PAGES)
+                        found[name]["zap"].append(zapped / PAGES)
+        finally:
+            for pool in pools.values():
+                pool.close()
+    return {name: {what: median(times) for what, times in both.items()} for name, both in found.items()}
+
+
+def measure(effort: float, seed: int) -> Measured:
+    """Plain and atomic side by side, and the explorer's word on where plain is safe."""
+    from stress.explore import Bounds, explore
+    from stress.workload import Workload
+
+    times = _times(effort)
+    rows: list[dict[str, Any]] = []
+    for what, label in (("fork-copy", "fork-copy, and exit of the child"), ("zap", "zap")):
+        plain, atomic = times["plain"][what], times["atomic"][what]
+        rows.append(
+            {
+                "operation": label,
+                "plain, ns/page": round(plain, 1),
+                "atomic, ns/page": round(atomic, 1),
+                "slower": f"{100 * (atomic / plain - 1):+.0f} %",
+                "published": PUBLISHED,
+            }
+        )
+    sound = designs.get("v12_sound")
+    results = [explore(sound, Workload.parse(text, arch="pae"), bounds=Bounds(states=5_000_000)) for text in WORKLOADS]
+    safe = all(result.complete and not result.violations for result in results)
+    finding = findings.get("F14")
+    posted = explore(finding.posted(), finding.case.parse(), bounds=Bounds(states=5_000_000))
+    unsafe = [violation.check for violation in posted.violations]
+    states = sum(result.states for result in results)
+    return Measured(
+        tuple(rows),
+        (
+            f"plain set_pte in fork-copy and zap: {'holds' if safe else 'BREAKS'}, {states:,} states on PAE",
+            f"plain set_pte in the fault path: breaks {', '.join(unsafe) or 'nothing'}",
+        ),
+        ok=safe and bool(unsafe),
+    )
+
+
+MEASUREMENT = Measurement(
+    "F16",
+    "atomic set_pte slows fork, exec and shell",
+    "What do fork-copy and zap cost on PAE with plain and with atomic set_pte, and where is plain safe?",
+    measure,
+)
