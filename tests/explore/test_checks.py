@@ -1,0 +1,116 @@
+"""Each check is seen to fail, on a design that is broken in that point, and to hold for the design mended."""
+
+import pytest
+
+from stress import designs
+from stress.design import Bound
+from stress.explore import explore
+from stress.explore.model import build
+from stress.explore.trace import trace
+from stress.explore.verdict import NAMES
+from stress.kernel import page_alloc, spinlock, swap
+from stress.kernel.rss import mm as mm_rss
+from stress.labels import DO_ANONYMOUS_PAGE
+from stress.oops import USER, oops
+from stress.step import NEXT, step
+from stress.workload import Workload
+
+V12, SOUND, LOCKED = (designs.get(name) for name in ("v12", "v12_sound", "page_table_lock"))
+
+
+@step
+def count_twice(m, r):
+    oops(r, USER)
+    return NEXT
+
+
+def one_page(cpus, threads, batch):
+    return 1
+
+
+def first_page_is_free(m):
+    from shm_layout.structs import PAGE_FLAGS, PAGE_STRIDE, at
+    from stress.kernel.pgtable import PG_FREE
+
+    return -1 if m[at(m, PAGE_FLAGS, PAGE_STRIDE, 1)] == PG_FREE else 1
+
+
+def checked(design, *functions):
+    from dataclasses import replace
+
+    return replace(design, checks=functions)
+
+
+def bounded(design):
+    from dataclasses import replace
+
+    return replace(design, bound=Bound("1", one_page))
+
+
+BROKEN = {
+    "rss_exact": (LOCKED.edit(fault=lambda p: p.drop(mm_rss.inc_mm_rss, within=DO_ANONYMOUS_PAGE)), "fault 0 w", {}),
+    "anon_rss_exact": (
+        LOCKED.edit(fault=lambda p: p.drop(mm_rss.inc_mm_anon_rss, within=DO_ANONYMOUS_PAGE)),
+        "fault 0 w",
+        {},
+    ),
+    "rss_bounded": (
+        bounded(LOCKED.edit(fault=lambda p: p.drop(mm_rss.inc_mm_rss, within=DO_ANONYMOUS_PAGE))),
+        "fault 0 w; fault 1 w",
+        {},
+    ),
+    "read_regular": (V12, "fault 0 w || statm", {}),
+    "read_pair": (
+        LOCKED.edit(fault=lambda p: p.drop(mm_rss.inc_mm_rss, within=DO_ANONYMOUS_PAGE)),
+        "fault 0 w || statm",
+        {},
+    ),
+    "mapcount": (V12, "fault 0 w | swap_out frame=1", {}),
+    "page_refs": (SOUND.edit(zap=lambda p: p.drop(page_alloc.page_cache_release)), "fault 0 w; zap 0", {}),
+    "pfn_valid": (V12, "fault 0 w || fork; fault 0 w | fault 0", {"arch": "pae"}),
+    "data_kept": (V12, "fault 0 w | swap_out frame=1", {}),
+    "mmu_cache": (V12, "fault 0 w | swap_out frame=1", {"mmu": True}),
+    "owner": (V12, "fork || fault 0 | access_process_vm 0 w mm=1", {}),
+    "progress": (LOCKED.edit(zap=lambda p: p.drop(spinlock.spin_unlock)), "zap 0 | zap 0", {}),
+    "user": (checked(SOUND, first_page_is_free), "fault 0 w", {}),
+}
+
+
+def test_every_check_is_here():
+    assert set(BROKEN) == set(NAMES)
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_check_fails_on_a_broken_design(check):
+    design, text, machine = BROKEN[check]
+    workload = Workload.parse(text, **machine)
+    violation = explore(design, workload).violation(check)
+    assert violation is not None
+    found = trace(build(design, workload), violation)
+    assert found.wrong
+    assert len(found.rows) == violation.length
+
+
+@pytest.mark.parametrize("check", [c for c in BROKEN if c != "user"])
+def test_nothing_fails_on_the_sound_design(check):
+    _, text, machine = BROKEN[check]
+    result = explore(SOUND, Workload.parse(text, **machine))
+    assert result.complete
+    assert not result.violations
+
+
+def test_a_step_of_ones_own_can_report():
+    design = SOUND.edit(fault=lambda p: p.after(swap.lru_cache_add_active, count_twice, within=DO_ANONYMOUS_PAGE))
+    workload = Workload.parse("fault 0 w")
+    violation = explore(design, workload).violation("user")
+    assert trace(build(design, workload), violation).rows[-1].step == "count_twice"
+
+
+def test_only_the_checks_asked_for_are_looked_at():
+    workload = Workload.parse("fault 0 w | swap_out frame=1")
+    assert [v.check for v in explore(V12, workload, checks=["data_kept"]).violations] == ["data_kept"]
+
+
+def test_an_operation_of_another_name_and_no_read_are_fine():
+    design = SOUND.without("statm", "status", "stat")
+    assert explore(design, Workload.parse("fault 0 w | zap 0")).complete

@@ -1,0 +1,117 @@
+"""The commands `explore` and `replay`, as a user calls them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from stress.cli import main
+
+RACE = "fault 0 w | swap_out frame=1"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_counterexample_has_a_column_for_each_cpu_and_the_values():
+    result = run("explore", "v12", RACE, "--check", "mapcount")
+    assert result.exit_code == 1
+    assert "CPU 0" in result.stdout
+    assert "CPU 1" in result.stdout
+    assert "pte 0:0: none -> frame 1 wdy" in result.stdout
+    assert "page 1 mapcount: 0 -> -1" in result.stdout
+    assert "complete: every state" in result.stdout
+
+
+def test_json_is_one_object_with_these_fields():
+    result = run("explore", "v12", RACE, "--arch", "64", "--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert list(data) == [
+        "design",
+        "arch",
+        "workload",
+        "complete",
+        "states",
+        "transitions",
+        "depth",
+        "seconds",
+        "outcomes",
+        "violations",
+    ]
+    assert data["workload"] == RACE
+    mapcount = next(v for v in data["violations"] if v["check"] == "mapcount")
+    assert mapcount["length"] == len(mapcount["steps"])
+    assert mapcount["steps"][-1] == {"cpu": 1, "step": "page_remove_rmap", "detail": "page 1 mapcount: 0 -> -1"}
+
+
+def test_a_sound_design_ends_with_status_0():
+    result = run("explore", "v12_sound", RACE, "--arch", "pae", "--json")
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    assert data["complete"]
+    assert data["violations"] == []
+
+
+def test_saved_and_replayed(tmp_path):
+    file = tmp_path / "found.json"
+    assert run("explore", "v12", RACE, "--check", "mapcount", "--save", file).exit_code == 1
+    again = run("replay", file, "--states")
+    assert again.exit_code == 1
+    assert "page 1 mapcount: 0 -> -1" in again.stdout
+    assert "behind step 5:" in again.stdout
+    data = json.loads(run("replay", file, "--json").stdout)
+    assert (data["check"], data["length"]) == ("mapcount", len(data["steps"]))
+
+
+def test_workload_from_a_file(tmp_path):
+    text, as_json = tmp_path / "w.txt", tmp_path / "w.json"
+    text.write_text("fault 0 w\n| swap_out frame=1\n")
+    from stress.workload import Workload
+
+    as_json.write_text(json.dumps(Workload.parse(RACE, arch="pae").to_json()))
+    assert json.loads(run("explore", "v12_sound", "--file", text, "--json").stdout)["arch"] == "64"
+    assert json.loads(run("explore", "v12_sound", "--file", as_json, "--json").stdout)["arch"] == "pae"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["v12", "fault 9 w | zap 0", "--pages", "2"], "page that is not there"),
+        (["v12", "3: fault 0 || zap 0 | zap 0"], "CPU 3"),
+        (["v12", "fault 0 mm=1"], "takes a page"),
+        (["v12", "statm mm=7", "--mms", "1"], "mm that is not there"),
+        (["v12", "fualt 0"], "did you mean fault"),
+        (["v12", "zap 3-1"], "ends before it begins"),
+        (["v12", ""], "empty"),
+        (["v12"], "give one workload"),
+        (["v12", RACE, "--file", "x"], "give one workload"),
+        (["v12", "--file", "/nonexistent"], "cannot read"),
+        (["v13", RACE], "no design"),
+        (["v12", RACE, "--max-states", "0"], "above zero"),
+        (["v12", RACE, "--max-memory", "0"], "above zero"),
+        (["v12", RACE, "--max-seconds", "0"], "above zero"),
+        (["v12", RACE, "--check", "mapcuont"], "did you mean mapcount"),
+        (["v12", RACE, "--runs", "5"], "means nothing"),
+        (["v12", RACE, "--frames", "1"], "frames"),
+        (["v12", "truncate 0"], "anonymous"),
+        (["v12", '{"machine": {"cpus": 1}}'], "operations"),
+        (["v12", "{"], "JSON"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, said):
+    result = run("explore", *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_replay_refuses_what_was_edited(tmp_path):
+    file = tmp_path / "found.json"
+    run("explore", "v12", RACE, "--save", file)
+    file.write_text(file.read_text().replace('"v12"', '"v12_sound"'))
+    result = run("replay", file)
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
