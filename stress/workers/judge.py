@@ -87,7 +87,7 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
         return
     low = b[block.FILE_PLUS] - file_minus - widen
     high = file_plus - b[block.FILE_MINUS] + widen
-    if bound >= 0 and (shared < low - bound or shared > high + bound):
+    if bound >= 0 and (shared < low - 2 * bound or shared > high + 2 * bound):  # each of two counters may be off
         note_broken(m, b, block.PAIR, shared, low, high, mm, number)
 
 
