@@ -43,24 +43,15 @@ def faults_per_second(
     designs follow one another, so that what disturbs the machine disturbs all of them.
     """
     from stress.workers.client import ForkServer
-    from stress.workers.table_command import measure
+    from stress.workers.table_command import Given, measure
 
     pages = max(int(PAGES * effort), 64 * workers)
     rates: dict[str, list[float]] = {name: [] for name in designs}
     with ForkServer(lambda: None) as server:
         for turn in range(TURNS + 1):
             for name, design in designs.items():
-                row = measure(
-                    design,
-                    kind,
-                    workers=workers,
-                    pages=pages,
-                    rep=2,
-                    arch=arch,
-                    placement=placement,
-                    seed=seed,
-                    server=server,
-                )
+                given = Given(workers, pages, 2, arch, placement, seed)
+                row = measure(design, kind, given, server)
                 if turn:  # the first one warms up
                     rates[name].append(row.fault_wsec)
     return {name: median(found) for name, found in rates.items()}

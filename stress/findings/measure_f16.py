@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -13,9 +14,11 @@ from stress.designs.v12 import DESIGN as V12
 from stress.designs.v12_sound import CORRECTIONS
 from stress.findings.measurement import Measured, Measurement
 
-PAGES = 512
+PAGES = 1 << 14
 """Pages that are copied and zapped."""
-TURNS = 40
+FORKS = 4
+"""Children that are forked one after the other and exit."""
+TURNS = 20
 PUBLISHED = "5 to 20 % (fork, exec and shell rows of lmbench, published 2004)"
 WORKLOADS = (
     "fault 0 w; fault 1 w || fork 0-1; fault 0 w | swap_out frame=1",
@@ -36,37 +39,37 @@ def _times(effort: float) -> dict[str, dict[str, float]]:
 
     from stress.workers.call import Call
     from stress.workers.client import ForkServer
+    from stress.workers.kinds import TOUCH, touching
     from stress.workers.pool import Pool
 
     machine = Machine(cpus=1, mms=2, anon=PAGES, frames=PAGES + 64, arch="pae", task_depth=2)
     chosen = {"plain": designs.get("v12_sound"), "atomic": all_atomic()}
-    found: dict[str, dict[str, list[float]]] = {name: {"fork-copy": [], "zap": []} for name in chosen}
-    with ForkServer(lambda: None) as server:
+    touch, fork, end = Call(TOUCH, 0, PAGES, True), Call("fork", 0, PAGES), Call("exit")
+    scripts = {"fork-copy": [fork, end] * FORKS, "zap": [Call("zap", 0, PAGES)]}
+    found: dict[str, dict[str, list[float]]] = {name: {what: [] for what in scripts} for name in chosen}
+    with ForkServer(lambda: None) as server, ExitStack() as stack:
         pools = {
-            name: Pool(
-                design, machine, 1, operations=["fault", "fork", "exit", "zap"], server=server, judge=False
+            name: stack.enter_context(
+                Pool(
+                    touching(design),
+                    machine,
+                    1,
+                    operations=[TOUCH, "fork", "exit", "zap"],
+                    server=server,
+                    judge=False,
+                )
             )
             for name, design in chosen.items()
         }
-        try:
-            for turn in range(max(int(TURNS * effort), 5)):
-                for name, pool in pools.items():
-                    pool.reset()
-                    for first in range(0, PAGES, 64):
-                        pool.perform({0: [Call("fault", page, page + 1, True) for page in range(first, first + 64)]})
-                    both = [Call("fork", 0, PAGES), Call("exit")] * 16
+        for turn in range(max(int(TURNS * effort), 5)):
+            for name, pool in pools.items():
+                pool.perform({0: [touch]})
+                for what, calls in scripts.items():
                     began = perf_counter_ns()
-                    pool.perform({0: both})
-                    forked = perf_counter_ns() - began
-                    began = perf_counter_ns()
-                    pool.perform({0: [Call("zap", 0, PAGES)]})
-                    zapped = perf_counter_ns() - began
-                    if turn:
-                        found[name]["fork-copy"].append(forked / 16 / PAGES)
-                        found[name]["zap"].append(zapped / PAGES)
-        finally:
-            for pool in pools.values():
-                pool.close()
+                    pool.perform({0: calls})
+                    if turn:  # the first one warms up
+                        pages = PAGES * (FORKS if what == "fork-copy" else 1)
+                        found[name][what].append((perf_counter_ns() - began) / pages)
     return {name: {what: median(times) for what, times in both.items()} for name, both in found.items()}
 
 

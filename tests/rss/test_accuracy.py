@@ -1,0 +1,74 @@
+"""How far readers are off, against the declared bounds, with workers in processes of their own."""
+
+import pytest
+
+from shm_layout.counter_tree import tree_width
+from stress.designs import tree
+from stress.rss.accuracy import measure_accuracy, workers_for
+from stress.rss.counters import SUBJECTS
+
+
+def measured(name, cpus, threads=None, *, hop=True, updates=60_000, batch=None, seed=3):
+    threads = cpus if threads is None else threads
+    workers = workers_for(cpus, threads, 2)
+    return measure_accuracy(
+        SUBJECTS[name],
+        cpus=cpus,
+        threads=threads,
+        workers=workers,
+        updates=updates,
+        hop=hop,
+        seed=seed,
+        batch=batch,
+    )
+
+
+@pytest.mark.parametrize("cpus", [2, 5, 48])
+def test_percpu_reaches_its_bound_and_stays_within(cpus):
+    """A bound smaller by one page, let alone by a batch, is exceeded."""
+    found = measured("percpu", cpus)
+    assert found.filled == found.worst == found.bound == (found.batch - 1) * cpus
+    assert found.within
+    assert found.precise == 0
+    assert found.reads > 0
+
+
+def test_a_bound_that_is_too_small_is_seen_to_break():
+    """The same counter with a larger batch than its bound was declared for."""
+    found = measured("percpu", 4, batch=64)
+    declared = SUBJECTS["percpu"].design.bound.pages(4, 4, 32)
+    assert found.worst > declared
+
+
+@pytest.mark.parametrize("cpus", [4, 16])
+def test_tree_holds_back_what_it_can_and_no_more(cpus):
+    found = measured("tree", cpus)
+    assert found.filled == tree.most_held(tree_width(cpus), found.batch)
+    assert found.filled <= found.worst <= found.bound
+    assert found.within
+    assert found.precise == 0
+
+
+def test_without_hopping_a_worker_fills_one_cpu():
+    found = measured("percpu", 48, hop=False)
+    workers = workers_for(48, 48, 2)
+    assert 0 < found.filled <= (found.batch - 1) * workers
+
+
+def test_cached_stays_within_64_events_a_thread():
+    found = measured("cached", 3, 7)
+    assert found.filled == found.bound == 64 * 7
+    assert found.within
+
+
+def test_atomic_counters_are_exact():
+    found = measured("atomic", 4)
+    assert (found.worst, found.rest, found.bound) == (0, 0, 0)
+    assert found.within
+
+
+def test_changes_are_really_made():
+    """Pages counted up and not down again are there at rest, as the precise read shows."""
+    found = measured("percpu", 4, updates=40_001)
+    assert found.updates == 40_000
+    assert found.precise == 0
