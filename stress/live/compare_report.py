@@ -12,7 +12,7 @@ from stress.live.family import describe
 from stress.live.proc import Resident
 from stress.live.side_by_side import PAGES, PROCESSES, Step
 
-HEADS = ("#", "operation", "proc", "kernel\na/f/s", "model\na/f/s", "its statm\nsize/shared", "")
+HEADS = ("#", "operation", "proc", "kernel", "model", "statm", "")
 
 
 def _kinds(pages: Resident | None) -> str:
@@ -48,15 +48,15 @@ def compare_text(done: Comparison, style: str) -> str:
         rows = [row for number, step in enumerate(done.failing, 1) for row in _rows(number, step)]
         lines += [
             "",
-            "The smallest script that differs, with the anonymous, file and shared-memory",
-            "pages (a/f/s) of every process behind each operation:",
+            "The smallest script that differs, behind each operation: anonymous/file/shared",
+            "pages of every process on both sides, resident/shared in the statm of the model:",
             "",
             tabulate(rows, HEADS, tablefmt=style, disable_numparse=True, colalign=("right", "left", *["right"] * 5)),
             "",
             *map(str, done.differences),
         ]
         if not done.repeated:
-            lines.append("It was not there again when the script was repeated: is memory short, or is the kernel busy?")
+            lines.append("It was not there again when the script was repeated: is memory short?")
     lines.append(f"Verdict: {'the same' if done.ok else 'NOT the same'}; seed {done.seed}.")
     return "\n".join(lines)
 

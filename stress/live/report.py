@@ -37,7 +37,7 @@ def live_table(outcome: Outcome, style: str) -> str:
     heads = [
         "interface",
         "figure",
-        "error now",
+        "now",
         "worst",
         "median",
         "bound",
@@ -56,16 +56,16 @@ def live_table(outcome: Outcome, style: str) -> str:
     ]
     ways.sort(key=lambda row: INTERFACES.index(row[0]))
     lines = [
-        f"Linux {outcome.kernel}, {outcome.cpus} CPUs online, {outcome.page} bytes a page; errors in pages, "
-        f"at rest, over {outcome.rounds} rounds",
+        f"Linux {outcome.kernel}, {outcome.cpus} CPUs online, {outcome.page} bytes a page;",
+        f"errors in pages, at rest, over {outcome.rounds} rounds",
         "",
         tabulate(rows, heads, tablefmt=style),
         "",
         tabulate(ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style),
         "",
         *disagreements(outcome.version, outcome.seen),
-        f"Load: {outcome.hops} hops between CPUs, {outcome.forks} forks, {outcome.busy_reads} reads of every "
-        f"interface meanwhile. Pages that came or went while reading at rest: {outcome.moved}.",
+        f"Load: {outcome.hops} hops between CPUs, {outcome.forks} forks, {outcome.busy_reads} reads of each interface.",
+        f"Pages that came or went while reading at rest: {outcome.moved}.",
         f"Page walks compared: {outcome.walks}: " + ("equal." if not outcome.walks_differ else "DIFFERENT."),
         *outcome.walks_differ,
         f"Verdict: {'within the bound' if outcome.ok else 'NOT within the bound'}; seed {outcome.seed}.",

@@ -74,7 +74,7 @@ def test_memory_is_split():
         ("--workers a,b is no list", ["--table", "--workers", "a,b"]),
         ("no table format 'nice'", ["--table", "--format", "nice"]),
         ("--pid and --table exclude each other", ["--pid", "1", "--table"]),
-        ("--interval means nothing without --pid and --table: it goes with --pid only", ["--interval", "2"]),
+        ("--interval means nothing without --pid, --table and --compare: it goes with --pid only", ["--interval", "2"]),
         ("it goes with --table only", ["--kind", "anon"]),
         ("--rounds means nothing with --table", ["--table", "--rounds", "2"]),
         ("--memory means nothing with --pid", ["--pid", "1", "--memory", "200"]),
