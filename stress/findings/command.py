@@ -9,54 +9,100 @@ import click
 
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
-from stress.options import format_option, json_option
+from stress.options import format_option, json_option, seed_option
 
 if TYPE_CHECKING:
+    from stress.findings.measurement import Measured
     from stress.findings.show import Shown
 
 
 @click.command()
-@click.option("--finding", "identifier", metavar="ID", help="One finding, as a page with its counterexample.")
+@click.option("--finding", "identifier", metavar="ID", help="One finding, as a page of its own.")
+@click.option("--measure", "measuring", is_flag=True, help="Take the measurements, too: some seconds each.")
+@click.option("--effort", type=click.FloatRange(0.05, 100), default=1.0, show_default=True, help="How long to measure.")
+@seed_option
 @json_option
 @format_option
 @click.pass_context
-def review(context: click.Context, identifier: str | None, as_json: bool, table_format: str) -> None:
+def review(context: click.Context, /, identifier: str | None, measuring: bool, **options: Any) -> None:
     """Show the findings of the review of V12, and what it does not name.
 
-    Each is a workload on a pair of designs: the sound one with a point put back as it was posted, which breaks a
-    check, and the sound one, which holds all checks in every interleaving. Exit status 1 when one is not shown.
+    A finding is a workload on a pair of designs: the sound one with a point put back as it was posted, which breaks a
+    check, and the sound one, which holds all checks in every interleaving; or it is a measurement. Exit status 1 when
+    one is not shown.
     """
+    from stress import findings
+    from stress.findings.measurement import measurement_ids
+
+    explored, measured = findings.ids(), measurement_ids()
+    if identifier is not None and identifier.upper() not in (*explored, *measured):
+        raise UsageError(f"no finding {identifier!r}{did_you_mean(identifier.upper(), sorted((*explored, *measured)))}")
+    if identifier is not None:
+        explored = [i for i in explored if i == identifier.upper()]
+        measured = [i for i in measured if i == identifier.upper()]
+    elif not measuring:
+        measured = []
+    shown: list[Shown] = []
+    figures: dict[str, Measured] = {}
+    try:
+        _show_all(explored, shown)
+        _measure_all(measured, figures, options["effort"], options["seed"])
+    except KeyboardInterrupt:
+        click.echo("interrupted: this is what was shown until then", err=True)
+    complete = len(shown) == len(explored) and len(figures) == len(measured)
+    ok = complete and all(s.ok for s in shown) and all(m.ok for m in figures.values())
+    if options["as_json"]:
+        found = {"findings": [as_object(s) for s in shown], "ok": ok}
+        taken = [{"id": i, "rows": m.rows, "says": m.says, "ok": m.ok} for i, m in figures.items()]
+        click.echo(json.dumps({**found, "measurements": taken} if measured else found))
+    else:
+        _print(shown, figures, one=identifier is not None, table_format=options["table_format"])
+        if not identifier:
+            click.echo(f"{sum(s.ok for s in shown)} of {len(explored)} findings shown")
+        if not identifier and not measuring:
+            click.echo(f"measured, not explored: {', '.join(measurement_ids())} (--measure, or --finding F05)")
+    context.exit(0 if ok else 1)
+
+
+def _show_all(identifiers: list[str], shown: list[Shown]) -> None:
     from stress import findings
     from stress.explore import Bounds
     from stress.findings.show import show
     from stress.progress import steps_shown
 
-    if identifier is not None and identifier.upper() not in findings.ids():
-        raise UsageError(f"no finding {identifier!r}{did_you_mean(identifier.upper(), findings.ids())}")
-    wanted = [identifier.upper()] if identifier else findings.ids()
-    shown: list[Shown] = []
-    try:
-        for name in steps_shown(wanted, "exploring"):
-            shown.append(show(findings.get(name), Bounds(seconds=60)))
-    except KeyboardInterrupt:
-        click.echo("interrupted: what follows is what was shown until then", err=True)
-    ok = len(shown) == len(wanted) and all(s.ok for s in shown)
-    if as_json:
-        click.echo(json.dumps({"findings": [as_object(s) for s in shown], "ok": ok}))
-    elif identifier:
+    for name in steps_shown(identifiers, "exploring"):
+        shown.append(show(findings.get(name), Bounds(seconds=60)))
+
+
+def _measure_all(identifiers: list[str], figures: dict[str, Measured], effort: float, seed: int) -> None:
+    from stress.findings.measurement import get_measurement
+    from stress.progress import steps_shown
+
+    for name in steps_shown(identifiers, "measuring"):
+        figures[name] = get_measurement(name).measure(effort, seed)
+
+
+def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table_format: str) -> None:
+    from tabulate import tabulate
+
+    if one:
         from stress.findings.page import page
 
         for s in shown:
             click.echo(page(s, table_format))
     else:
-        from tabulate import tabulate
-
         click.echo(tabulate([row(s) for s in shown], headers="keys", tablefmt=table_format))
         for s in shown:
             for sentence in s.wrong:
                 click.echo(f"{s.finding.id} is not shown: {sentence}")
-        click.echo(f"{sum(s.ok for s in shown)} of {len(wanted)} findings shown")
-    context.exit(0 if ok else 1)
+    from stress.findings.measurement import get_measurement
+
+    for name, measured in figures.items():
+        measurement = get_measurement(name)
+        click.echo(f"\n{measurement.id}: {measurement.title}\n{measurement.question}\n")
+        click.echo(tabulate(measured.rows, headers="keys", tablefmt=table_format))
+        for sentence in measured.says:
+            click.echo(sentence)
 
 
 def row(s: Shown) -> dict[str, Any]:
