@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Stress designs in turn for as long as told, from seconds to days.
+
+    python scripts/soak.py --hours 8
+    python scripts/soak.py --minutes 5 --designs v12_sound,my_design.py:MINE
+
+Each round is one `pte-stress run` in a process of its own, with a new seed that decides everything else: arch,
+number of workers, pages, placement and mix. A round is one line of JSON at the end of the log (``--log``, default
+soak.jsonl). Started again with the same log, it goes on where it was stopped: with the next round, and the totals so
+far. Each failure is kept as one file in the folder beside the log: what `pte-stress run --save` wrote, or for a round
+that did not end by itself its command and last words.
+
+Disk is bounded: a log that has grown beyond ``--most-mb`` becomes soak.jsonl.1, in the place of an older one, and a
+new log begins with the totals; beyond ``--most-failures`` failures are counted and no longer kept. Ctrl-C and SIGTERM
+end it after the round under way has been broken off, with the summary. Exit status: 0 no failure in all rounds of
+the log, 1 some, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from stress import designs
+from stress.design import Design
+from stress.errors import PteStressError, UsageError
+from stress.options import SEEDS
+from stress.resolve import resolve_design
+
+KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
+"""Designs that are not sound as they are; named by --designs they run, and fail."""
+GRACE = 300.0
+"""Seconds that a round may take beside its run: compiling, checks at rest."""
+LAST_WORDS = 2000
+"""Characters kept of what a round wrote to stderr."""
+LIMITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+
+
+@dataclass
+class Sums:
+    """What some rounds add up to."""
+
+    rounds: int = 0
+    operations: int = 0
+    seconds: float = 0.0
+    failures: int = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add a round."""
+        self.rounds += 1
+        self.operations += record["operations"]
+        self.seconds += record["seconds"]
+        self.failures += not record["ok"]
+
+
+@dataclass
+class Log:
+    """The log, and what its rounds add up to by design, older logs included."""
+
+    path: Path
+    most_bytes: int
+    sums: dict[str, Sums] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> int:
+        """Rounds so far."""
+        return sum(s.rounds for s in self.sums.values())
+
+    @property
+    def failures(self) -> int:
+        """Failures so far."""
+        return sum(s.failures for s in self.sums.values())
+
+    def read(self) -> None:
+        """Add up what is there; a last line that was not finished is cut off. Raises `UsageError` for another file."""
+        if not self.path.exists():
+            return
+        whole = 0
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    self._add(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    raise UsageError(f"{self.path}, line {number}, is no round of a soak; name another --log") from None
+                whole += len(line)
+        os.truncate(self.path, whole)
+
+    def _add(self, record: dict[str, Any]) -> None:
+        if "totals" in record:
+            self.sums = {name: Sums(**sums) for name, sums in record["totals"].items()}
+        else:
+            self.sums.setdefault(record["design"], Sums()).add(record)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write a round; begin a new log when this one has become too large."""
+        self._add(record)
+        self._write(self.path, "a", record)
+        if self.path.stat().st_size > self.most_bytes:
+            new = self.path.with_name(self.path.name + ".new")
+            self._write(new, "w", {"totals": {name: asdict(sums) for name, sums in self.sums.items()}})
+            os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+            os.replace(new, self.path)
+            click.echo(f"{self.path} was full: it is {self.path}.1 now, and what was there before is gone")
+
+    @staticmethod
+    def _write(path: Path, mode: str, record: dict[str, Any]) -> None:
+        with path.open(mode) as log:
+            log.write(json.dumps(record) + "\n")
+
+    def summary(self) -> str:
+        """A table by design."""
+        rows = [(name, s.rounds, s.operations, s.seconds, s.failures) for name, s in sorted(self.sums.items())]
+        headers = ("design", "rounds", "operations", "seconds", "failures")
+        return str(tabulate(rows, headers=headers, intfmt=",", floatfmt=",.0f"))
+
+
+def draw_round(design: Design, named: str, seed: int, seconds: float) -> list[str]:
+    """Arguments of `pte-stress run` for a round: all that the seed decides."""
+    rng = random.Random(seed)
+    cores = len(os.sched_getaffinity(0))
+    arguments = {
+        "design": named,
+        "seed": seed,
+        "seconds": seconds,
+        "arch": rng.choice(("64", "pae")),
+        "workers": rng.randint(2, max(2 * cores, 4)),
+        "pages": rng.choice((1, 2, 8, 64, 512, 4096)),
+        "file-pages": rng.choice((0, 2, 32)),
+        "placement": rng.choice(("posted", "packed", "separate", "padded")),
+    }
+    if rng.random() < 0.5:
+        # Every operation has a weight: another set of operations would have to be compiled anew.
+        names = [name for name in design.programs if name != "precise"]
+        weights = {name: rng.randint(1, 9) * (10 if name == "fault" else 1) for name in names}
+        weights["exit"] = sum(weights.get(name, 0) for name in ("fork", "clone")) + 1
+        arguments["mix"] = ",".join(f"{name}={weight}" for name, weight in weights.items() if name in names)
+    return [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+
+
+class Stopped(Exception):
+    """Somebody wants the soak to end."""
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Stopped
+
+
+def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, str]:
+    """Run `pte-stress run`: status (None: it had to be killed), stdout, stderr. It ends, too, when this is stopped."""
+    command = [sys.executable, "-m", "stress", "run", "--json", *arguments]
+    # In a session of its own, so that a Ctrl-C comes here alone.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, err = process.communicate()
+            return None, "", err
+        except BaseException:
+            process.terminate()
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+        return process.returncode, out, err
+
+
+def play_round(number: int, design: Design, named: str, seed: int, seconds: float, save: Path) -> dict[str, Any]:  # noqa: PLR0917
+    """One round, as its record; a failure is written to ``save``."""
+    arguments = draw_round(design, named, seed, seconds)
+    started, began = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
+    status, out, err = execute([*arguments, "--save", str(save)], seconds + GRACE)
+    record: dict[str, Any] = {
+        "round": number,
+        "started": started,
+        "design": named,
+        "seed": seed,
+        "command": ["pte-stress", "run", *arguments],
+        "status": status,
+        "seconds": round(time.monotonic() - began, 3),
+        "operations": 0,
+        "ok": status == 0,
+        "broken": [],
+        "failure": None,
+    }
+    if status in (0, 1) and out:
+        result = json.loads(out)
+        record["operations"] = sum(result["ops"].values())
+        record["broken"] = [check["name"] for check in result["checks"] if not check["ok"]]
+    if status != 0:
+        if not save.exists():
+            told = {"command": record["command"], "status": status, "stderr": err[-LAST_WORDS:]}
+            save.write_text(json.dumps(told, indent=1) + "\n")
+        record["failure"] = str(save)
+    return record
+
+
+def _told(record: dict[str, Any]) -> str:
+    if record["ok"]:
+        return f"holds, {record['operations']:,} operations"
+    why = ", ".join(record["broken"]) or (
+        "killed: no end" if record["status"] is None else f"status {record['status']}"
+    )
+    return f"FAILED: {why}; kept in {record['failure'] or 'no file any more'}"
+
+
+def soak(log: Log, named: Sequence[str], limit: float, round_seconds: float, most_failures: int) -> None:
+    """Rounds until the time is over or somebody stops it. Raises `Stopped`."""
+    found = {name: resolve_design(name) for name in named}
+    folder = log.path.with_name(log.path.name + ".failures")
+    folder.mkdir(exist_ok=True)
+    end = time.monotonic() + limit
+    while (left := end - time.monotonic()) > 0:
+        number = log.rounds
+        name = named[number % len(named)]
+        seed = random.SystemRandom().randrange(SEEDS)
+        click.echo(f"round {number}: {name}, seed {seed}: ", nl=False)
+        save = folder / f"round-{number:07}.json"
+        record = play_round(number, found[name], name, seed, round(min(round_seconds, max(left, 0.1)), 3), save)
+        if record["failure"] and log.failures >= most_failures:
+            save.unlink()
+            record["failure"] = None
+        log.append(record)
+        click.echo(_told(record))
+
+
+@click.command(help=__doc__.partition("\n")[0] if __doc__ else "")
+@click.option("--seconds", type=click.FloatRange(0), default=0.0)
+@click.option("--minutes", type=click.FloatRange(0), default=0.0)
+@click.option("--hours", type=click.FloatRange(0), default=0.0)
+@click.option("--days", type=click.FloatRange(0), default=0.0, help="How long, all four added up.")
+@click.option("--designs", "chosen", metavar="NAME,...", help="Designs in turn  [default: all that are sound]")
+@click.option("--round-seconds", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Length of a run.")
+@click.option("--log", "path", type=click.Path(dir_okay=False, path_type=Path), default="soak.jsonl", show_default=True)
+@click.option("--most-mb", type=click.FloatRange(0), default=64.0, show_default=True, help="Size of the log, MiB.")
+@click.option("--most-failures", type=click.IntRange(0), default=1000, show_default=True, help="Failures to keep.")
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
+    """Stress designs in turn for as long as told."""
+    chosen, path, most_failures = options["chosen"], options["path"], options["most_failures"]
+    limit = sum(options[unit] * seconds for unit, seconds in LIMITS.items())
+    try:
+        if limit <= 0:
+            raise UsageError("for how long? Give --seconds, --minutes, --hours or --days")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"--log {path}: no such folder; make it first")
+        named = chosen.split(",") if chosen else [name for name in designs.names() if name not in KNOWN_BROKEN]
+        log = Log(path, int(options["most_mb"] * (1 << 20)))
+        log.read()
+        if log.rounds:
+            click.echo(f"{path} has {log.rounds} rounds: going on")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
+        try:
+            soak(log, named, limit, options["round_seconds"], most_failures)
+        except Stopped:
+            click.echo("stopped")
+    except PteStressError as error:
+        click.echo(f"soak: error: {error}", err=True)
+        context.exit(error.exit_status)
+    click.echo(f"\n{log.summary()}")
+    if log.failures > most_failures:
+        click.echo(f"{log.failures:,} failures; the first {most_failures:,} are kept")
+    context.exit(1 if log.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
