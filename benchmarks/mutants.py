@@ -1,0 +1,149 @@
+"""How many broken designs `pte-stress hunt` catches: v12_sound with one edit each, see `mutant_designs.py`.
+
+    python benchmarks/mutants.py [--seconds 20] [--only NAME ...] [--json]
+
+Each mutant is hunted on each arch where it differs from v12_sound, for the given time each, up to the first find and
+while Hypothesis makes that smaller. Nothing is remembered between runs. Exit status 1 when a mutant survives that is
+not explained as harmless, or one is caught that is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hypothesis.database import InMemoryExampleDatabase
+from mutant_designs import MUTANTS, SOUND, Mutant, get
+
+from stress import designs
+from stress.explore import explore
+from stress.explore.drawing import kinds_of, workloads
+from stress.explore.hunting import Hunt
+from stress.progress import steps_shown
+from stress.workload import Workload
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant. ``check``, ``arch``, ``workload``, ``length`` of the smallest find, None without.
+
+    ``seconds`` until the first find, or all that were spent; ``workloads``: how many were explored altogether.
+    """
+
+    mutant: str
+    what: str
+    check: str | None
+    arch: str | None
+    workload: str | None
+    length: int | None
+    seconds: float
+    workloads: int
+    harmless: str
+
+    @property
+    def as_expected(self) -> bool:
+        """Caught, or explained as harmless; not both."""
+        return (self.check is None) == bool(self.harmless)
+
+
+def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
+    """Hunt a mutant until the first find."""
+    design = mutant.design()
+    spent, explored = 0.0, 0
+    for arch in mutant.arches():
+        found_at: list[float] = []
+
+        def note(hunt: Hunt, found_at: list[float] = found_at) -> None:
+            if hunt.finds and not found_at:
+                found_at.append(time.monotonic())
+
+        begin = time.monotonic()
+        hunted = Hunt(
+            design,
+            workloads(kinds_of(design), arch),
+            seconds=seconds,
+            seed_=seed,
+            first=True,
+            progress=note,
+            database=InMemoryExampleDatabase(),
+        )
+        hunted.run()
+        explored += hunted.workloads
+        if hunted.interrupted:
+            raise KeyboardInterrupt
+        if hunted.finds:
+            best = hunted.distinct()[0]
+            spent += (found_at[0] if found_at else time.monotonic()) - begin
+            return Outcome(
+                mutant.name,
+                mutant.what,
+                best.signature[0],
+                arch,
+                str(best.workload),
+                best.violation.length,
+                spent,
+                explored,
+                mutant.harmless,
+            )
+        spent += hunted.elapsed
+    return Outcome(mutant.name, mutant.what, None, None, None, None, spent, explored, mutant.harmless)
+
+
+def show(outcomes: list[Outcome]) -> None:
+    """The table, the survivors, the share."""
+    rows = [
+        {
+            "mutant": o.mutant,
+            "caught by": o.check or "-",
+            "arch": o.arch or "-",
+            "smallest workload": o.workload or "-",
+            "steps": o.length,
+            "seconds": o.seconds,
+        }
+        for o in outcomes
+    ]
+    click.echo(tabulate(rows, headers="keys", floatfmt=".1f"))
+    for o in outcomes:
+        if o.check is None:
+            click.echo(f"{o.mutant} survives: {o.what}; {o.harmless or 'NOT EXPLAINED'}")
+        elif o.harmless:
+            click.echo(f"{o.mutant} is caught, but said to be harmless: {o.harmless}")
+    caught = sum(o.check is not None for o in outcomes)
+    harmless = sum(o.check is None and bool(o.harmless) for o in outcomes)
+    share = 100 * caught / max(1, len(outcomes))
+    click.echo(f"{caught} of {len(outcomes)} mutants caught ({share:.0f} %), {harmless} explained as harmless")
+
+
+@click.command()
+@click.option("--seconds", type=float, default=20, show_default=True, help="Time for each mutant on each arch.")
+@click.option("--only", multiple=True, type=click.Choice([m.name for m in MUTANTS]), help="This one; may be repeated.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def main(seconds: float, only: tuple[str, ...], seed: int, as_json: bool) -> None:
+    """Hunt mutants of v12_sound."""
+    chosen = [get(name) for name in only] or list(MUTANTS)
+    outcomes: list[Outcome] = []
+    explore(designs.get(SOUND), Workload.parse("exit"))  # compile
+    try:
+        for mutant in steps_shown(chosen, "hunting mutants"):
+            outcomes.append(hunt(mutant, seconds, seed))
+    except KeyboardInterrupt:
+        click.echo("interrupted: what follows is what was hunted until then", err=True)
+    if as_json:
+        caught = sum(o.check is not None for o in outcomes)
+        click.echo(json.dumps({"mutants": [asdict(o) for o in outcomes], "caught": caught, "of": len(outcomes)}))
+    else:
+        show(outcomes)
+    sys.exit(0 if len(outcomes) == len(chosen) and all(o.as_expected for o in outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()
