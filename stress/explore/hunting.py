@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
@@ -21,6 +22,7 @@ from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
 from stress.design import Design
+from stress.drawn import interrupts, no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.model import build
 from stress.explore.trace import trace
@@ -126,6 +128,7 @@ class Hunt:
         self._results: dict[str, Result] = {}
         self._known: set[Signature] = set()
         self._deadline = 0.0
+        self._asked = Event()
 
     def run(self) -> None:
         """Hunt until the time is up, the first find, or Ctrl-C."""
@@ -134,11 +137,10 @@ class Hunt:
         begin = time.monotonic()
         self._deadline = begin + self.seconds
         try:
-            while True:
-                self._round()
-                self._known |= self.finds.keys()
-                if self.first and self.finds:
-                    break
+            with no_hypothesis_folder(), interrupts() as self._asked:
+                while not (self.first and self.finds):
+                    self._round()
+                    self._known |= self.finds.keys()
         except TimeUp:
             pass
         except KeyboardInterrupt:
@@ -171,6 +173,8 @@ class Hunt:
 
     def look(self, workload: Workload) -> None:
         """Explore one workload; raises an exception of the violation's own class for what is not known yet."""
+        if self._asked.is_set():
+            raise KeyboardInterrupt
         if time.monotonic() > self._deadline:
             raise TimeUp
         result = self._explore(workload)

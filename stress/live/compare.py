@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event, current_thread, main_thread
-from types import FrameType
+from threading import Event
 
 from stress.design import Design
+from stress.drawn import interrupts, no_hypothesis_folder
 from stress.errors import MachineError
 from stress.live.family import settle
 from stress.live.machine import kernel_release
@@ -78,50 +75,11 @@ def compare(
     model = ModelRun(design, PAGES, PROCESSES)
     done = Comparison(kernel_release(), design.name, seed, scripts)
     try:
-        with kernel_run(PAGES, PROCESSES, folder) as kernel, _no_hypothesis_folder(), _interrupts() as asked:
+        with kernel_run(PAGES, PROCESSES, folder) as kernel, no_hypothesis_folder(), interrupts() as asked:
             _draw(done, Comparing(kernel, model), progress, asked)
     except KeyboardInterrupt:
         pass
     return done
-
-
-@contextlib.contextmanager
-def _no_hypothesis_folder() -> Iterator[None]:
-    """Let Hypothesis put what it notes for itself in a folder that goes away, not into the user's.
-
-    It makes `.hypothesis` in the current folder even when it is to keep no examples.
-    """
-    from hypothesis import configuration
-
-    with tempfile.TemporaryDirectory() as folder:
-        configuration.set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            configuration.set_hypothesis_home_dir(None)
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[Event]:
-    """An event that Ctrl-C sets, instead of a KeyboardInterrupt wherever the program is; a second one is as ever.
-
-    Hypothesis has a callback in the garbage collector, and what is raised there is lost.
-    """
-    asked = Event()
-    if current_thread() is not main_thread():
-        yield asked
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None], asked: Event) -> None:
