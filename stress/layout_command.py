@@ -68,7 +68,7 @@ def struct_rows(layout: Layout) -> list[dict[str, object]]:
 @click.option("--mms", type=click.IntRange(1), default=2, show_default=True, help="Address spaces.")
 @json_option
 @format_option
-def layout(
+def layout(  # noqa: PLR0917  (click gives options by keyword)
     placement_name: str, cpus: int, pages: int, file_pages: int, mms: int, as_json: bool, table_format: str
 ) -> None:
     """Where every field lies, cache line by cache line, and who writes it.
