@@ -1,7 +1,10 @@
 """Each check is seen to fail, on a design that is broken in that point, and to hold for the design mended."""
 
+from dataclasses import replace
+
 import pytest
 
+from shm_layout.structs import PAGE_FLAGS, PAGE_STRIDE, at
 from stress import designs
 from stress.design import Bound
 from stress.explore import explore
@@ -9,6 +12,7 @@ from stress.explore.model import build
 from stress.explore.trace import trace
 from stress.explore.verdict import NAMES
 from stress.kernel import page_alloc, spinlock, swap
+from stress.kernel.pgtable import PG_FREE
 from stress.kernel.rss import mm as mm_rss
 from stress.labels import DO_ANONYMOUS_PAGE
 from stress.oops import USER, oops
@@ -29,21 +33,14 @@ def one_page(cpus, threads, batch):
 
 
 def first_page_is_free(m):
-    from shm_layout.structs import PAGE_FLAGS, PAGE_STRIDE, at
-    from stress.kernel.pgtable import PG_FREE
-
     return -1 if m[at(m, PAGE_FLAGS, PAGE_STRIDE, 1)] == PG_FREE else 1
 
 
 def checked(design, *functions):
-    from dataclasses import replace
-
     return replace(design, checks=functions)
 
 
 def bounded(design):
-    from dataclasses import replace
-
     return replace(design, bound=Bound("1", one_page))
 
 

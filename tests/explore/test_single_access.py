@@ -1,0 +1,163 @@
+"""A step makes at most one access to shared memory that matters: measured on a memory that notes each access."""
+
+import random
+from collections import defaultdict
+
+import pytest
+
+from shm_layout.registers import R_CPU, REGISTERS
+from stress import designs
+from stress.explore import show
+from stress.explore.model import build
+from stress.explore.trace import Player
+from stress.step import info
+from stress.workload import Workload
+
+WORKLOADS = (
+    "fault 0 w; fault 1; zap 0-1 | fault 0 w; swap_out frame=1; fault 0 | statm; status; stat",
+    "fault 0 w; fault 1 w || fork; fault 0 w; exit | swap_out frame=2; fault 1 | clone; fault 1 w; exit; exec",
+    "fault 2; fault 3 w; fault 2 w | truncate 3; swap_out frame=1 | access_process_vm 2 w mm=0; use_mm 3 w mm=0",
+)
+MACHINE = {"anon": 2, "private_file": 1, "shared_file": 1, "mmu": True, "swap": 3}
+RUNS = 6
+
+EXCEPTIONS = {
+    # The allocator, the LRU, the swap cache and the page cache stand for code whose own locks are not in question.
+    "alloc_zeroed_page",
+    "alloc_copy",
+    "page_cache_release",
+    "page_cache_release_old",
+    "isolate_lru_page",
+    "mark_page_accessed",
+    "add_to_swap_cache",
+    "swap_duplicate_entry",
+    "swap_duplicate_slot",
+    "swap_free_entry",
+    "free_swap_and_cache",
+    "swapin",
+    "pageout",
+    "filemap_nopage",
+    "find_get_page",
+    "truncate_complete_page",
+    # A new mm is not known to anybody but the one who made it, nor is a new task.
+    "alloc_mm",
+    "init_single",
+    "percpu_counter_init",
+    "init_tree",
+    "dup_task_struct",
+    "dup_task_struct_zeroed",
+    "use_mm",
+    # The list of tasks is changed under page_table_lock; walkers see the one store that links or unlinks.
+    "list_add_rcu",
+    "list_del_rcu",
+    # They wait: looking whether the lock is free, and then taking it, is the lock's own business.
+    "spin_lock",
+    "spin_lock_child",
+    "spin_lock_counter",
+    "pte_lock",
+    "down_read",
+    "down_write",
+    "down_write_queue",
+    "alloc_task_struct",
+    # A loop of cmpxchg changes memory once, with its last turn.
+    "set_64bit",
+    "set_child_64bit",
+    "get_task_mm",
+    # The walk over the mms that may map a page (anon_vma and prio_tree), which has a lock of its own.
+    "next_vma",
+    # A flush reaches all CPUs and is done when it returns.
+    "flush_tlb_page",
+    "flush_tlb_mm",
+    # PG_anon is set for good before anybody else can unmap the page.
+    "page_add_anon_rmap",
+    "can_share_page",
+    # The user's store behind the walk of the page table, which nobody else is to see in between.
+    "user_access",
+    # One half is written; the other is read for the counts of `account` alone, which the explorer does not keep.
+    "ptep_clear_low",
+    "ptep_xchg_low",
+    "ptep_cmpxchg_low",
+    "set_pte_high",
+    "set_pte_low",
+    "set_child_pte_high",
+    "set_child_pte_low",
+    "set_pte",
+    "set_64bit_nolock",
+    "get_64bit_nolock_write",
+    "cmpxchg8b_nolock_write",
+    "inc_child_rss",
+    "inc_child_anon_rss",
+}
+"""Steps that touch more than one word, or one word more than once, by the reason why they may."""
+PRIVATE_READS = {"file_rss_up", "file_rss_down", "old_file_rss_down", "child_file_rss_up"}
+"""Private steps that read what cannot change meanwhile: whether a page that is held belongs to the file."""
+
+
+class Watching(Player):
+    """A player that notes for each step how many accesses it made beyond one."""
+
+    def __init__(self, model, found):
+        super().__init__(model)
+        self.found = found
+
+    def _take(self, function, m, r):
+        recording = show.Recording(self.m)
+        outcome = function(recording, r)
+        name = info(function).name
+        extra = extra_accesses(self, recording.accesses, r[R_CPU])
+        self.found[name] = max(self.found[name], extra)
+        assert not info(function).private or extra < 0 or name in PRIVATE_READS, f"private {name} touches memory"
+        self.taken.append((function, []))
+        self.registers = [r[i] for i in range(REGISTERS)]
+        return outcome
+
+
+def extra_accesses(player, step_accesses, cpu):
+    """Accesses of one step beyond the first, to words that another CPU may touch at that time."""
+    layout = player.model.layout
+    reads, writes = defaultdict(int), defaultdict(int)
+    for wrote, index, _ in step_accesses:
+        name = layout.describe(index)
+        task = player.model.workload.machine.task_depth
+        own = name.startswith("task ") and int(name.split()[1]) // task == cpu and not name.endswith(("next", "prev"))
+        if not (name.startswith("written ") or own):
+            (writes if wrote else reads)[index] += 1
+    # An atomic operation is a read and a write of one word; a plain pair on one word counts as one here, too.
+    return sum(max(reads[i], writes[i]) for i in {*reads, *writes}) - 1
+
+
+def measure(design, arch):
+    """Step name -> most accesses beyond one, over random schedules."""
+    found = defaultdict(int)
+    for text in WORKLOADS:
+        workload = Workload.parse(text, arch=arch, **MACHINE)
+        model = build(design, workload)
+        for seed in range(RUNS):
+            chooser, player = random.Random(seed), Watching(model, found)
+            cpus = list(range(len(workload.cpus)))
+            while cpus:
+                cpu = chooser.choice(cpus)
+                row = player.move(cpu)
+                if row is None:
+                    cpus.remove(cpu)
+                elif set(row.broken) - {"owner", "read_regular", "read_pair"}:
+                    break
+                else:
+                    cpus = list(range(len(workload.cpus)))
+    return found
+
+
+@pytest.mark.parametrize("arch", ["64", "pae"])
+@pytest.mark.parametrize("name", designs.names())
+def test_one_access_at_most(name, arch):
+    found = measure(designs.get(name), arch)
+    several = {step for step, extra in found.items() if extra > 0}
+    assert several <= EXCEPTIONS
+    assert len(found) > 40
+
+
+def test_two_accesses_in_one_step_are_noticed():
+    """`alloc_mm` and the like are seen: were an access not noted, nothing would be."""
+    found = measure(designs.get("page_table_lock"), "64")
+    assert found["alloc_zeroed_page"] > 1
+    assert found["read_pte"] == found["inc_mm_rss"] == 0
