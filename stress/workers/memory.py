@@ -10,7 +10,7 @@ from shm_layout.machine import Machine
 from shm_layout.placement import Placement
 from shm_layout.registers import R_ADDRESS, R_GHOST, R_MM, R_OP, R_PC, REGISTERS
 from shm_layout.segment import Segment
-from shm_layout.structs import FIRST_WORD
+from shm_layout.structs import FIRST_WORD, STOP
 from stress.boot import boot_registers, boot_tasks
 from stress.design import Design
 from stress.kernel.mm_types import MM_FREE
@@ -61,6 +61,7 @@ class Memory:
     def reset(self) -> None:
         """Put machine, counts and verdicts into the first state. The workers must be at rest."""
         m = self.memory
+        m[STOP] = 0
         m[FIRST_WORD : self.layout.words] = 0
         answered = self.column(block.ANSWERED).copy()
         m[self.layout.words :] = 0

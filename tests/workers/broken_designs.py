@@ -1,0 +1,30 @@
+"""Designs that are broken on purpose."""
+
+from dataclasses import replace
+
+from stress import designs
+from stress.design import Design
+from stress.designs.build import operations
+from stress.designs.page_table_lock import MM_COUNTER
+from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
+from stress.kernel import pte_access, spinlock
+
+
+def unlocked() -> Design:
+    """V12's lock-free faults with mm->rss changed by a plain read and write: updates are lost."""
+    fault = lockfree_fault(MM_COUNTER).replace(pte_access.PTEP_CMPXCHG_LOW, pte_access.PTEP_CMPXCHG)
+    return Design("unlocked", 2004, "made for the tests", "", operations(fault, MM_COUNTER, ACCESSES_OF_V12))
+
+
+def keeps_mmap_sem() -> Design:
+    """A zap that never gives mmap_sem back: whoever comes next waits for ever."""
+    return designs.get("v12_sound").edit(name="keeps_mmap_sem", zap=lambda p: p.drop(spinlock.up_write))
+
+
+def no_page_is_free(m, w):
+    """A check that a design brings along; it never holds."""
+    return 7
+
+
+def always_wrong() -> Design:
+    return replace(designs.get("page_table_lock"), checks=(no_page_is_free,))
