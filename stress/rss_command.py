@@ -12,6 +12,7 @@ import click
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
 from stress.options import format_option, json_option, seed_option
+from stress.report.option import plot_option
 
 if TYPE_CHECKING:
     from stress.rss.compared import Compared
@@ -20,24 +21,6 @@ if TYPE_CHECKING:
 MOST_CPUS = 1024
 ROUNDS = 20
 """Rounds in which costs are measured."""
-
-
-def _plot(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None:
-        from stress.report.plot import check_plot_file
-
-        check_plot_file(value)
-    return value
-
-
-plot_option = click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    callback=_plot,
-    metavar="FILE.png|.svg",
-    help="Draw a picture, too (needs the extra `plot`).",
-)
-"""Passes ``plot: Path | None``, a file that can be written."""
 
 
 @click.command()

@@ -9,7 +9,7 @@ from stress.designs.v12_sound import on_sound_path
 from stress.findings.faulting import contention_note, cores, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 
-UPDATES = 4_000_000
+UPDATES = 50_000_000
 """Changes of each counter with effort 1."""
 
 

@@ -16,6 +16,7 @@ import click
 from stress.errors import MachineError, UsageError
 from stress.nearest import did_you_mean
 from stress.options import format_option, json_option, seed_option
+from stress.report.option import plot_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,6 +196,7 @@ def _format_rows(rows: list[Row], style: str) -> str:
     metavar="NAME",
     help="Which fields share a cache line: posted, packed, separate, padded.",
 )
+@plot_option
 @seed_option
 @json_option
 @format_option
@@ -242,5 +244,10 @@ def table(**options: Any) -> None:
         click.echo(_format_rows(rows, options["table_format"]))
         if max(counts) > cores:
             click.echo(f"This machine has {cores} cores: rows with more workers share them, and show no scaling.")
+    if options["plot"] is not None and rows:
+        from stress.report.plot import draw_table
+
+        rates = {row.threads: row.fault_wsec for row in rows}
+        draw_table(options["plot"], {design.name: rates}, f"{kind}, arch {arch}", f"a machine with {cores} cores")
     if interrupted:
         raise KeyboardInterrupt
