@@ -32,7 +32,7 @@ MODEL = Path(__file__).with_name("explore_spin.pml")
 OPERATIONS = ("fault 0", "zap 0", "fault 1", "zap 1")
 PROGRAMS = ((0, 1, 2, 3), (0, 2, 1, 3), (2, 3, 0, 1))
 SCALING = (
-    "fault 0 w; zap 0; fault 1 w; zap 1; fault 0 w | fault 0 w; fault 1 w; zap 0; zap 1 | "
+    "fault 0 w; zap 0; fault 1 w; zap 1; fault 0 w | fault 0 w; fault 1 w; zap 0; zap 1; fault 1 w | "
     "swap_out frame=1; fault 1 w; zap 1; swap_out"
 )
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.errors import MachineError
-from stress.explore import at_rest, engine, intern, transition, truth, verdict, walks
+from stress.explore import at_rest, engine, intern, symmetry, transition, truth, verdict, walks
 from stress.explore.engine import BATCH, BLOCK, CHECK_COUNT
-from stress.explore.image import P_OWN_STEPS, P_STEPS, R_DONE, STRIDE
+from stress.explore.image import P_OWN_STEPS, P_STEPS, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.library import addresses
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result, Violation
@@ -53,7 +53,7 @@ def compiled() -> dict[str, Any]:
     }
     # What these call is compiled into them: the hash that names the module must know it.
     functions |= {"part1_": truth.widen_read, "part2_": at_rest.judge_rest, "part3_": verdict.oops_bits}
-    functions |= {"part4_": transition.transition}
+    functions |= {"part4_": transition.transition, "part5_": symmetry.put_in_order}
     source = []
     for name in [key.removesuffix("_") for key in functions if not key.startswith("part")]:
         arguments = list(inspect.signature(functions[f"{name}_"]).parameters)
@@ -79,6 +79,8 @@ class Search:
         self.memory = bounds.memory or psutil.virtual_memory().available // 2
         self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
         self.p, self.m, self.g = arrays(model)
+        if preemptions >= 0:
+            self.p[P_SYMMETRY] = 0  # who moved last tells the CPUs apart
         self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
         frames = np.zeros(model.workload.machine.frames, np.int64)
         self.w = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
@@ -206,13 +208,25 @@ class Search:
         fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
         return int(self.s[engine.FOUND]) * (4 * self.columns + 5) + sum(a.nbytes for a in fixed)
 
-    def schedule(self, state: int) -> tuple[int, ...]:
-        """The CPUs that move on the way to a state."""
-        way = []
+    def schedule(self, state: int, *then: int) -> tuple[int, ...]:
+        """The CPUs that move on the way to a state, and the one that moves from there."""
+        way = list(reversed(then))
         while self.parent[state] >= 0:
             way.append(int(self.via[state]))
             state = int(self.parent[state])
-        return tuple(reversed(way))
+        way.reverse()
+        return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
+
+    def _as_numbered(self, way: list[int]) -> list[int]:
+        """A way through states whose CPUs were put in order, in terms of the CPUs as they were numbered at first."""
+        p, m, g = self.model.p, list(self.model.memory), list(self.model.registers)
+        who = list(range(self.cpus))
+        out = []
+        for cpu in way:
+            out.append(who[cpu])
+            transition.transition(p, m, g, cpu)
+            symmetry.put_in_order(p, m, g, who)
+        return out
 
     def violations(self) -> tuple[Violation, ...]:
         """The checks that were broken, each with the way to it."""
@@ -220,7 +234,7 @@ class Search:
         for check, (state, cpu, _) in zip(NAMES, self.found.reshape(-1, 3).tolist(), strict=True):
             if state >= 0:
                 move = (cpu,) if cpu >= 0 else ()
-                out.append(Violation(check, self.schedule(state) + move, cpu < 0))
+                out.append(Violation(check, self.schedule(state, *move), cpu < 0))
         return tuple(out)
 
     def final_states(self) -> NDArray[np.int64]:
@@ -239,14 +253,22 @@ class Search:
             found.append(np.flatnonzero(final) + begin)
         return np.concatenate(found)
 
-    def contents(self, state: int) -> tuple[tuple[int, ...], ...]:
-        """A state as words: the memory behind the constants, then the registers of each CPU that are kept."""
+    def contents(self, state: int) -> set[tuple[tuple[int, ...], ...]]:
+        """A state as words: the memory behind the constants, then the registers of each CPU that are kept.
+
+        Where CPUs are interchangeable it stands for several.
+        """
         row = self.states[state * self.columns : (state + 1) * self.columns].tolist()
-        memory = np.array(self.model.memory, np.int64)[FIRST_WORD:]
+        memory = np.array(self.model.memory, np.int64)
         for block, number in zip(self.active, row, strict=False):
-            memory[block * BLOCK : (block + 1) * BLOCK] = self.blocks[number * BLOCK : (number + 1) * BLOCK]
-        registers = [tuple(self.rows[n * STRIDE :][:KEPT].tolist()) for n in row[len(self.active) :]]
-        return (tuple(memory.tolist()), *registers)
+            first = FIRST_WORD + block * BLOCK
+            memory[first : first + BLOCK] = self.blocks[number * BLOCK : (number + 1) * BLOCK]
+        registers = [w for n in row[len(self.active) :] for w in self.rows[n * STRIDE : (n + 1) * STRIDE].tolist()]
+        found = [(memory.tolist(), registers)]
+        if self.p[P_SYMMETRY]:
+            found = symmetry.images(self.model.p, *found[0])
+        kept = [slice(cpu * STRIDE, cpu * STRIDE + KEPT) for cpu in range(self.cpus)]
+        return {(tuple(m[FIRST_WORD:]), *(tuple(g[part]) for part in kept)) for m, g in found}
 
 
 def breadth_first(
@@ -287,6 +309,9 @@ def breadth_first(
         bound = "interrupted"
     seconds = time.perf_counter() - started
     ends = search.final_states()
+    every_end: set[tuple[Any, ...]] = set()
+    if finals or preemptions >= 0 or search.p[P_SYMMETRY]:
+        every_end = every_end.union(*(search.contents(int(n)) for n in ends))
     return Result(
         design=model.design,
         workload=model.workload,
@@ -297,8 +322,8 @@ def breadth_first(
         transitions=int(search.s[engine.TRANSITIONS]),
         depth=int(search.s[engine.DEPTH]),
         seconds=seconds,
-        outcomes=len(ends) if preemptions < 0 else len({search.contents(int(n)) for n in ends}),
+        outcomes=len(every_end) or len(ends),
         violations=search.violations(),
         bytes=search.bytes(),
-        finals=frozenset(search.contents(int(n)) for n in ends) if finals else None,
+        finals=frozenset(every_end) if finals else None,
     )

@@ -17,8 +17,9 @@ from typing import Any
 from shm_layout.structs import FIRST_WORD
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch, window
-from stress.explore.image import P_CPUS, P_READS, P_WORDS, R_LAST, R_PREEMPTED, STRIDE
+from stress.explore.image import P_CPUS, P_READS, P_SYMMETRY, P_WORDS, R_LAST, R_PREEMPTED, STRIDE
 from stress.explore.intern import LOW, MIX, intern_row
+from stress.explore.symmetry import put_in_order
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
 from stress.step import helper
@@ -174,8 +175,9 @@ def collect(
             batch[base + column] = row
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
+    only_own = p[P_READS] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
     for other in range(p[P_CPUS]):
-        if other != cpu and p[P_READS] == 0 and s[PREEMPTIONS] < 0:
+        if other != cpu and only_own:
             continue
         at = other * STRIDE
         different = 0
@@ -283,6 +285,8 @@ def expand(
                 if (bits & ~GOES_ON) != 0:
                     put_back(p, m, g, kept_m, kept_g)
                     continue
+                if p[P_SYMMETRY] != 0:
+                    put_in_order(p, m, g, w)
                 if s[PREEMPTIONS] >= 0:
                     g[R_LAST] = cpu + 1
                     g[R_PREEMPTED] += preempts

@@ -37,6 +37,8 @@ P_CHECKS = 12
 """Number of checks that the design brings along."""
 P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
+P_SYMMETRY = 14
+"""Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
 P_CPU = 16
 
 CODE_STEP, CODE_PRIVATE, CODE_JUMP = range(3)

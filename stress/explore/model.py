@@ -15,7 +15,7 @@ from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_WRITE, R
 from stress.boot import boot, boot_registers
 from stress.design import OPERATIONS, READS, Design
 from stress.errors import UsageError
-from stress.explore import image
+from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.library import functions, library, own_functions
 from stress.nearest import did_you_mean
@@ -159,6 +159,9 @@ def build(design: Design, workload: Workload) -> Model:
         for op in operations:
             p += _operation_row(design, workload, op, begins[op.name])
     p += [0] * OP_ROW  # behind the last operation of the last CPU
+    if symmetric := symmetry.section(design, workload, layout, memory, registers):
+        p[image.P_SYMMETRY] = len(p)
+        p += symmetric
     return Model(design, workload, layout, p, memory, registers, rows)
 
 

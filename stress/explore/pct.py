@@ -51,8 +51,8 @@ def pct(
         one = chance(cpus, int(s[LONGEST]), depth)
         every = 1 - (1 - one) ** int(s[RUNS_DONE])
         return (
-            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {cpus}, k = {s[LONGEST]}, d = {depth}: a bug of that\n"
-            f"depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
+            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {cpus}, k = {s[LONGEST]}, d = {depth}: a bug of\n"
+            f"that depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
         )
 
     return sample(sampler, "pct", bounds, runs=runs, note=note, depth=depth, progress=progress)

@@ -1,0 +1,152 @@
+"""Identical CPUs are interchangeable: of states that differ only in which of them is which, one is kept.
+
+CPUs that perform the same operations and begin alike can change places: their registers, and what lies in
+the memory for each of them (the counts of the task that runs there, the CPU's own counts, its MMU cache). A state is
+replaced by the one among its images whose CPUs are in ascending order (Ip and Dill, Better Verification through
+Symmetry, 1996). Nothing else in the memory may tell the CPUs apart, so this is done only where all operations are
+such as neither start nor end tasks nor walk their list, and where all steps are known to name no CPU but their own.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+from shm_layout.layout import Layout
+from shm_layout.registers import R_CPU, R_CURRENT
+from shm_layout.words import Words
+from stress.design import Design
+from stress.explore.image import P_CPUS, P_SYMMETRY, STRIDE
+from stress.explore.library import own_functions, steps_of
+from stress.step import helper
+from stress.workload import Workload
+
+OPERATIONS = frozenset(("fault", "zap", "swap_out", "truncate"))
+"""Operations that leave the tasks and their list as they are, and do not look at them."""
+UNSAFE = frozenset(("stress.kernel.rss.tree", "stress.kernel.rss.lazy"))
+"""Steps of these files keep counts by groups of CPUs, or behave by who came first."""
+
+
+def classes(design: Design, workload: Workload) -> list[int]:
+    """For each CPU the number of the first one that it is interchangeable with: its own where there is none."""
+    columns = workload.cpus
+    used = {op.name for op in workload.operations()}
+    steps = {f for name in used for f in steps_of(design.without(*(design.programs.keys() - {name})))}
+    if not used <= OPERATIONS or own_functions(design) or any(f.__module__ in UNSAFE for f in steps):
+        return list(range(len(columns)))
+    return [columns.index(column) if column else cpu for cpu, column in enumerate(columns)]
+
+
+def section(design: Design, workload: Workload, layout: Layout, m: list[int], g: list[int]) -> list[int]:
+    """The words of the image: the class of each CPU, how many words belong to a CPU, and their indices; or nothing.
+
+    ``m``, ``g``: the first state. CPUs that differ in it, because one of them performed the setup, do not change
+    places: their images could not all be reached.
+    """
+    cpus = range(workload.machine.cpus)
+    words = [_words_of(layout, cpu) for cpu in cpus]
+    registers = [i for i in range(STRIDE) if i not in (R_CPU, R_CURRENT)]
+    first = [([g[cpu * STRIDE + i] for i in registers], [m[index] for index in words[cpu]]) for cpu in cpus]
+    same = classes(design, workload)
+    classed = [next(other for other in cpus if (same[other], first[other]) == (same[cpu], first[cpu])) for cpu in cpus]
+    if classed == list(cpus):
+        return []
+    return [*classed, len(words[0]), *(index for cpu in words for index in cpu)]
+
+
+def _words_of(layout: Layout, cpu: int) -> list[int]:
+    """Indices of what lies in the memory for one CPU, in the same order for each."""
+    machine = layout.machine
+    per_cpu = {
+        "task_struct": range(cpu * machine.task_depth, cpu * machine.task_depth + 1),
+        "cpu": range(cpu, cpu + 1),
+        "rss_stat": range(cpu * machine.mms, (cpu + 1) * machine.mms),
+        "mmu_cache": range(cpu * machine.mms * machine.ptes, (cpu + 1) * machine.mms * machine.ptes),
+    }
+    return [
+        region.index(instance, f.name)
+        for name, instances in per_cpu.items()
+        for region in (layout.regions[name],)
+        for instance in instances
+        if instance < region.count
+        for f in region.struct.fields
+        if f.holds != "task"
+    ]
+
+
+@helper
+def follows(p: Words, m: Words, g: Words, one: int, other: int) -> bool:
+    """Whether what belongs to CPU ``one`` comes behind what belongs to ``other``."""
+    for i in range(STRIDE):
+        if i not in (R_CPU, R_CURRENT) and g[one * STRIDE + i] != g[other * STRIDE + i]:
+            return g[one * STRIDE + i] > g[other * STRIDE + i]
+    at = p[P_SYMMETRY] + p[P_CPUS]
+    count = p[at]
+    for i in range(count):
+        mine = m[p[at + 1 + one * count + i]]
+        its = m[p[at + 1 + other * count + i]]
+        if mine != its:
+            return mine > its
+    return False
+
+
+@helper
+def change_places(p: Words, m: Words, g: Words, one: int, other: int) -> None:
+    """Let two CPUs change places; their numbers and their tasks' stay."""
+    for i in range(STRIDE):
+        if i not in (R_CPU, R_CURRENT):
+            word = g[one * STRIDE + i]
+            g[one * STRIDE + i] = g[other * STRIDE + i]
+            g[other * STRIDE + i] = word
+    at = p[P_SYMMETRY] + p[P_CPUS]
+    count = p[at]
+    for i in range(count):
+        mine = p[at + 1 + one * count + i]
+        its = p[at + 1 + other * count + i]
+        word = m[mine]
+        m[mine] = m[its]
+        m[its] = word
+
+
+@helper
+def put_in_order(p: Words, m: Words, g: Words, who: Words) -> None:
+    """Put the CPUs of each class in ascending order. ``who``: a word for each CPU, which changes places with it."""
+    cpus = p[P_CPUS]
+    classed = p[P_SYMMETRY]
+    for one in range(cpus):
+        for other in range(one + 1, cpus):
+            if p[classed + one] == p[classed + other] and follows(p, m, g, one, other):
+                change_places(p, m, g, one, other)
+                word = who[one]
+                who[one] = who[other]
+                who[other] = word
+
+
+def arrangements(p: list[int]) -> list[tuple[int, ...]]:
+    """All ways to put the CPUs of each class in another order: for each place the CPU that comes there."""
+    classed = p[p[P_SYMMETRY] : p[P_SYMMETRY] + p[P_CPUS]]
+    groups = [[cpu for cpu, c in enumerate(classed) if c == first] for first in sorted(set(classed))]
+    found = []
+    for orders in product(*(permutations(group) for group in groups)):
+        place = list(range(len(classed)))
+        for group, order in zip(groups, orders, strict=True):
+            for cpu, comes in zip(group, order, strict=True):
+                place[cpu] = comes
+        found.append(tuple(place))
+    return found
+
+
+def images(p: list[int], m: list[int], g: list[int]) -> list[tuple[list[int], list[int]]]:
+    """The state in every arrangement of its CPUs: (memory, registers)."""
+    at = p[P_SYMMETRY] + p[P_CPUS]
+    count = p[at]
+    found = []
+    for arrangement in arrangements(p):
+        memory, registers = list(m), list(g)
+        for to, comes in enumerate(arrangement):
+            for i in range(STRIDE):
+                if i not in (R_CPU, R_CURRENT):
+                    registers[to * STRIDE + i] = g[comes * STRIDE + i]
+            for i in range(count):
+                memory[p[at + 1 + to * count + i]] = m[p[at + 1 + comes * count + i]]
+        found.append((memory, registers))
+    return found

@@ -1,0 +1,314 @@
+"""Hunting: broken designs are caught and made small, sound ones are left alone, and bad input is one line."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+from hypothesis.database import InMemoryExampleDatabase
+
+from shm_layout.machine import Machine
+from stress import designs
+from stress.cli import main
+from stress.explore import Workload, explore, failure, hunting
+from stress.explore.drawing import MOST_CPUS, MOST_PER_CPU, MOST_SETUP, kinds_of, workloads
+from stress.resolve import import_file
+from stress.workers import report
+from stress.workers.call import Verdict
+
+mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
+SOUND = designs.get("v12_sound")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    """The example database lies below the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def at_most(number):
+    """End a hunt when it has explored so many workloads."""
+
+    def progress(hunted):
+        if hunted.workloads >= number:
+            raise hunting.TimeUp
+
+    return progress
+
+
+def hunt_for(design, number, arch="64", kinds=None, database=None, **options):
+    hunted = hunting.Hunt(
+        design,
+        workloads(kinds or kinds_of(design), arch),
+        seconds=170,
+        seed_=options.pop("seed_", 1),
+        progress=at_most(number),
+        database=database or InMemoryExampleDatabase(),
+        **options,
+    )
+    hunted.run()
+    return hunted
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["hunt", *map(str, arguments)])
+
+
+def refused(result):
+    """The one line that says what is wrong."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "check", "operations"),
+    [
+        ("clone_keeps_anon", "64", "anon_rss_exact", {"fault", "clone"}),
+        ("raced_page_kept", "64", "page_refs", {"fault"}),
+        ("cmpxchg_low", "pae", None, {"fault"}),
+    ],
+)
+def test_a_mutant_is_caught_and_its_workload_is_small(name, arch, check, operations):
+    design = mutants.get(name).design()
+    hunted = hunt_for(design, 1500, arch, first=True)
+    assert hunted.finds, f"nothing in {hunted.workloads} workloads"
+    best = hunted.distinct()[0]
+    assert check in (None, best.signature[0])
+    assert {operation.name for operation in best.workload.operations()} <= operations
+    count, cpus, _ = best.size
+    assert count <= 2
+    assert cpus <= 2
+    # What it says is so: the mutant breaks this check on that workload, the sound design breaks none.
+    assert explore(design, best.workload).violation(best.signature[0]).length == best.violation.length
+    assert explore(SOUND, best.workload).violations == ()
+
+
+@pytest.mark.parametrize("arch", ["64", "pae"])
+def test_nothing_is_found_on_the_sound_design(arch):
+    hunted = hunt_for(SOUND, 300, arch)
+    assert hunted.workloads == 300
+    assert hunted.finds == {}
+    assert hunted.given_up < 30
+
+
+def test_every_mutant_is_one_edit_that_some_arch_notices():
+    assert len(mutants.MUTANTS) >= 30
+    assert len({m.name for m in mutants.MUTANTS}) == len(mutants.MUTANTS)
+    for mutant in mutants.MUTANTS:
+        assert len(mutant.design().edits) == 1
+        assert mutant.arches()
+
+
+def test_a_find_is_tried_first_the_next_time():
+    database = InMemoryExampleDatabase()
+    design = mutants.get("clone_keeps_anon").design()
+    first = hunt_for(design, 1500, first=True, database=database)
+    assert first.finds
+    again = hunt_for(design, 20, first=True, database=database, seed_=77)
+    assert set(again.finds) & set(first.finds)
+
+
+def test_distinct_finds_are_not_contained_in_one_another():
+    hunted = hunt_for(designs.get("v12"), 600, kinds=("fault", "swap_out", "clone", "zap"))
+    kept = [f.signature for f in hunted.distinct()]
+    assert {"mapcount", "anon_rss_exact"} <= {check for check, _ in kept}
+    for i, (check, kinds) in enumerate(kept):
+        assert not any(c == check and set(k) <= set(kinds) for c, k in kept[:i])
+    for signature in hunted.finds:
+        assert any(c == signature[0] and set(k) <= set(signature[1]) for c, k in kept)
+
+
+def test_operations_that_a_schedule_does_not_begin_are_left_out():
+    design = designs.get("v12")
+    workload = Workload.parse("fault 0 w; fault 1 w | swap_out frame=1; statm | zap 1")
+    violation = explore(design, workload, checks=["mapcount"]).violation("mapcount")
+    part = hunting.begun(design, workload, violation)
+    assert str(part) == "fault 0 w | swap_out frame=1"
+    assert explore(design, part).violation("mapcount").length == violation.length
+
+
+def test_what_the_setup_breaks_alone_becomes_what_a_cpu_does():
+    design = mutants.get("clone_keeps_anon").design()
+    workload = Workload.parse("fault 0 w; clone || statm | zap 0")
+    violation = explore(design, workload).violation("anon_rss_exact")
+    part = hunting.begun(design, workload, violation)
+    assert part.setup == ()
+    assert {op.name for op in part.operations()} == {"fault", "clone"}
+    assert explore(design, part).violation("anon_rss_exact")
+
+
+@given(st.data(), st.sampled_from(["64", "pae"]))
+@settings(max_examples=50, deadline=None)
+def test_drawn_workloads_are_small_and_of_the_designs_operations(data, arch):
+    workload = data.draw(workloads(kinds_of(SOUND), arch))
+    assert workload.machine.arch == arch
+    assert len(workload.cpus) <= MOST_CPUS
+    assert all(1 <= len(cpu) <= MOST_PER_CPU for cpu in workload.cpus)
+    assert len(workload.setup) <= MOST_SETUP
+    assert {op.name for op in workload.operations()} <= SOUND.programs.keys()
+    assert Workload.from_json(workload.to_json()) == workload
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SOUND.programs if kind != "precise"])
+def test_every_operation_of_the_design_is_drawn(kind):
+    drawn = find(workloads(kinds_of(SOUND), "64"), lambda w: kind in {op.name for op in w.operations()})
+    assert kind in str(drawn)
+
+
+def test_json_has_the_fields_of_the_issue_and_steps_of_the_counterexample(tmp_path):
+    result = run("v12", "--first", "--check", "mapcount", "--seconds", 100, "--seed", 3, "--json", "--save", tmp_path)
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    assert {"design", "seconds", "workloads", "violations"} <= data.keys()
+    assert data["design"] == "v12"
+    found = data["violations"]
+    assert found
+    for violation in found:
+        assert {"check", "arch", "workload", "length", "steps"} <= violation.keys()
+        assert violation["check"] == "mapcount"
+        assert violation["length"] == len(violation["steps"])
+    saved = list(tmp_path.glob("v12-64-*-mapcount.json"))
+    assert len(saved) == len(found)
+    replayed = CliRunner().invoke(main, ["replay", str(saved[0])])
+    assert replayed.exit_code == 1
+    assert "mapcount" in replayed.stdout
+
+
+# from the file of a failed run
+
+
+def failed(**changes):
+    """What `run --save` writes of a run of v12 in which page_remove_rmap met mapcount 0."""
+    machine = Machine(arch="64", cpus=2, anon=4, frames=8, swap=2)
+    pool = SimpleNamespace(
+        design=designs.get("v12"),
+        machine=machine,
+        layout=SimpleNamespace(placement=SimpleNamespace(name="packed")),
+        workers=2,
+        under_way=lambda: [
+            {"worker": 0, "operation": "fault", "address": 2, "end": 3, "write": 1, "arg": 0, "mm": 0},
+            {"worker": 1, "operation": "swap_out", "address": 2, "end": 0, "write": 0, "arg": 1, "mm": 0},
+        ],
+    )
+    verdicts = [Verdict("mapcount", False, "worker 1, in swap_out"), Verdict("page_refs", True, "")]
+    return report.failure(pool, "v12", 7, {"fault": 2.0, "swap_out": 1.0, "exec": 0.0}, verdicts) | changes
+
+
+def written(path, data):
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_run_and_hunt_agree_on_the_format():
+    assert report.FAILURE_FORMAT == failure.FORMAT
+
+
+def test_what_run_writes_is_read(tmp_path):
+    read = failure.read_failure(written(tmp_path / "f.json", failed()))
+    assert read == failure.Failure("v12", "64", ("mapcount",), ("fault", "swap_out"))
+
+
+def test_where_nothing_was_under_way_the_mix_is_taken(tmp_path):
+    read = failure.read_failure(written(tmp_path / "f.json", failed(under_way=[])))
+    assert read.kinds == ("fault", "swap_out")
+
+
+def test_from_a_failure_to_a_small_schedule(tmp_path):
+    file = written(tmp_path / "f.json", failed())
+    result = run("--from", file, "--seconds", 100, "--seed", 5, "--json")
+    assert result.exit_code == 1
+    (violation,) = json.loads(result.stdout)["violations"]
+    assert violation["check"] == "mapcount"
+    workload = Workload.parse(violation["workload"], arch="64")
+    assert {op.name for op in workload.operations()} == {"fault", "swap_out"}
+    assert len(list(workload.operations())) <= 3
+    assert explore(designs.get("v12"), workload).violation("mapcount").length == violation["length"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arch": "32"},
+        {"checks": [{"name": "no_such_check", "ok": False, "detail": ""}]},
+        {"checks": []},
+        {"checks": "mapcount"},
+        {"under_way": [{"operation": "no_such_operation"}]},
+        {"under_way": [], "mix": {}},
+        {"under_way": [{"worker": 0}]},
+        {"mix": None, "under_way": []},
+    ],
+    ids=str,
+)
+def test_an_edited_failure_is_refused(tmp_path, changes):
+    line = refused(run("--from", written(tmp_path / "f.json", failed(**changes)), "--seconds", 5))
+    assert "edited" in line
+    assert "run --save" in line
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '"x"', '{"format": "pte-stress run failure 0"}', "\x00\x01"])
+def test_a_file_that_is_no_failure_is_refused(tmp_path, text):
+    file = tmp_path / "f.json"
+    file.write_text(text)
+    assert "no failure of a run" in refused(run("--from", file))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "f.json"
+    file.write_bytes(b"\xff\xfe\x00pte")
+    assert "no failure of a run" in refused(run("--from", file))
+
+
+def test_a_failure_of_a_design_that_is_not_there_is_refused(tmp_path):
+    file = written(tmp_path / "f.json", failed(design="v13"))
+    assert "v13" in refused(run("--from", file))
+    assert "no_such.json" in refused(run("--from", tmp_path / "no_such.json"))
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "give a design"),
+        (("v12", "--from", "f.json"), "give a design"),
+        (("v12_sond",), "v12_sound"),
+        (("v12", "--seconds", 0), "above zero"),
+        (("v12", "--seconds", -1), "above zero"),
+        (("v12", "--seconds", "nan"), "above zero"),
+        (("v12", "--check", "mapcuont"), "mapcount"),
+        (("v12", "--save", "/no/such/folder"), "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, says):
+    assert says in refused(run(*arguments))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_hunt():
+    # Nobody can make files in /proc, not even root.
+    assert "/proc" in refused(run("v12", "--save", "/proc", "--seconds", 1000))
+
+
+def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    hunted = hunting.Hunt(
+        mutants.get("clone_keeps_anon").design(),
+        workloads(("fault", "clone"), "64"),
+        seconds=100,
+        seed_=1,
+        first=True,
+    )
+    hunted.run()
+    assert hunted.finds
+
+
+def test_machines_of_a_failure_are_data():
+    assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, anon=4, frames=8, swap=2))
