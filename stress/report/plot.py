@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from stress.errors import UsageError
@@ -75,7 +76,7 @@ def draw(path: Path, panels: Sequence[Panel], note: str) -> None:
         axes.set_ylabel(panel.y)
         axes.grid(visible=True, color="0.85")
         axes.legend(fontsize="small")
-    figure.supxlabel(note, fontsize="small")
+    figure.supxlabel(fill(note, 80 * len(panels)), fontsize="small")
     figure.savefig(path)
 
 
