@@ -1,0 +1,218 @@
+"""The catalogue: every finding is shown, and one that is none is not."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from stress import designs, findings
+from stress.checks import CHECKS
+from stress.cli import main
+from stress.designs.correction import everywhere
+from stress.designs.v12_reviewed import FAULTS
+from stress.explore import Bounds, explore
+from stress.findings.finding import Case, Finding
+from stress.findings.page import page
+from stress.findings.show import show
+from stress.kernel.swap import mark_page_accessed
+from stress.labels import DO_ANONYMOUS_PAGE
+
+NAMED = ("F01", "F06", "F08", "F09", "F10", "F11", "F12", "F13", "F14", "F15")
+"""What findings.md wants shown by exploring."""
+BOUNDS = Bounds(states=2_000_000)
+ALL = [findings.get(identifier) for identifier in findings.ids()]
+PAIRS = [f for f in ALL if not f.equivalence]
+
+
+def by_id(finding):
+    return finding.id
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["review", *map(str, arguments)])
+
+
+def test_the_catalogue_has_what_the_review_names():
+    assert set(NAMED) <= set(findings.ids())
+    assert all(re.fullmatch(r"[FN]\d\d", i) for i in findings.ids())
+    assert [f.id for f in ALL] == findings.ids()
+
+
+@pytest.mark.parametrize("finding", ALL, ids=by_id)
+def test_a_finding_is_shown(finding):
+    shown = show(finding, BOUNDS)
+    assert shown.ok, shown.wrong
+    assert shown.corrected.complete
+    assert shown.corrected.violations == ()
+    assert all(r.complete and not r.violations for r in shown.harmless)
+    if finding.equivalence:
+        assert shown.posted.finals
+    else:
+        assert finding.check in CHECKS
+        assert shown.posted.violation(finding.check)
+        assert shown.v12.violations
+
+
+@pytest.mark.parametrize("finding", PAIRS, ids=by_id)
+def test_the_same_check_breaks_when_it_is_the_only_one(finding):
+    """The sentence "F11 breaks mapcount" does not hang on another check that ends paths earlier."""
+    result = explore(finding.posted(), finding.case.parse(), checks=[finding.check], bounds=BOUNDS)
+    assert [v.check for v in result.violations] == [finding.check]
+
+
+@pytest.mark.parametrize("finding", ALL, ids=by_id)
+def test_the_pair_differs_in_one_named_edit(finding):
+    posted, corrected = finding.posted(), finding.corrected()
+    assert len(posted.edits) == len(corrected.edits) + 1
+    assert posted.programs != corrected.programs
+    assert corrected == designs.get("v12_sound")
+
+
+@pytest.mark.parametrize("finding", PAIRS, ids=by_id)
+def test_a_finding_that_changes_nothing_is_not_shown(finding):
+    shown = show(replace(finding, as_posted=lambda sound: sound), BOUNDS)
+    assert not shown.ok
+    assert shown.wrong == (f"as posted, {finding.check} holds",)
+
+
+@pytest.mark.parametrize("finding", PAIRS, ids=by_id)
+def test_a_finding_of_another_check_is_not_shown(finding):
+    broken = {v.check for v in explore(finding.posted(), finding.case.parse(), bounds=BOUNDS).violations}
+    other = next(name for name in CHECKS if name not in broken)
+    assert show(replace(finding, check=other), BOUNDS).wrong == (f"as posted, {other} holds",)
+
+
+def test_where_the_fault_strikes_is_not_harmless():
+    finding = findings.get("F11")
+    shown = show(replace(finding, harmless=(("everywhere", finding.case),)), BOUNDS)
+    assert not shown.ok
+    assert "everywhere, mapcount breaks" in shown.wrong
+
+
+def test_a_workload_that_v12_holds_shows_nothing():
+    finding = findings.get("F11")
+    shown = show(replace(finding, case=Case("fault 0 w")), BOUNDS)
+    assert shown.wrong == ("as posted, mapcount holds", "v12 as posted breaks nothing on the same workload")
+
+
+def test_an_exploration_that_did_not_finish_shows_nothing():
+    shown = show(findings.get("F11"), Bounds(states=5))
+    assert any("not explored completely" in sentence for sentence in shown.wrong)
+
+
+def test_the_equivalence_fails_when_the_page_is_not_marked_at_all():
+    finding = findings.get("F12")
+    dropped = replace(
+        finding,
+        as_posted=lambda d: d.edit(
+            "dropped", "", **everywhere(FAULTS, lambda p: p.drop(mark_page_accessed, within=DO_ANONYMOUS_PAGE))
+        ),
+    )
+    assert show(dropped, BOUNDS).wrong == ("the sets of final page states differ",)
+
+
+def test_the_equivalence_fails_when_one_side_breaks_a_check():
+    finding = findings.get("F12")
+    broken = replace(finding, as_posted=findings.get("F11").as_posted, case=findings.get("F11").case)
+    assert "in the other order, mapcount breaks" in show(broken, BOUNDS).wrong
+
+
+def cases():
+    for finding in ALL:
+        yield pytest.param(finding.case, id=finding.id)
+        for number, (_, case) in enumerate(finding.harmless):
+            yield pytest.param(case, id=f"{finding.id}-harmless{number}")
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_page_table_lock_holds_every_case(case):
+    result = explore(designs.get("page_table_lock"), case.parse(), bounds=BOUNDS)
+    assert result.complete
+    assert result.violations == ()
+
+
+# the command
+
+
+def test_json_has_the_keys_of_the_issue():
+    result = run("--json")
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    assert list(data) == ["findings", "ok"]
+    assert data["ok"] is True
+    assert [f["id"] for f in data["findings"]] == findings.ids()
+    for found in data["findings"]:
+        assert list(found) == ["id", "title", "as_posted", "corrected", "ok"]
+        assert list(found["as_posted"]) == ["check", "length", "states", "seconds"]
+        assert list(found["corrected"]) == ["complete", "states", "violations"]
+        assert found["ok"] is True
+        assert found["corrected"]["complete"] is True
+        assert found["corrected"]["violations"] == []
+
+
+def test_the_table_has_a_line_for_each_finding():
+    result = run()
+    assert result.exit_code == 0
+    for identifier in findings.ids():
+        assert re.search(rf"^{identifier} .* yes$", result.stdout, re.M)
+    assert f"{len(ALL)} of {len(ALL)} findings shown" in result.stdout
+
+
+def test_a_finding_as_a_page():
+    result = run("--finding", "F11")
+    assert result.exit_code == 0
+    finding = findings.get("F11")
+    for text in (finding.title, "workload: fault 0 w | swap_out", finding.edit, "CPU 0", "CPU 1", "mapcount: 0 -> -1"):
+        assert text in result.stdout
+    # The edit between the pair, as lines that went and came.
+    assert re.search(r"^ *-lru_cache_add_active$", result.stdout, re.M)
+    assert re.search(r"^ *\+lru_cache_add_active$", result.stdout, re.M)
+    length = show(finding).posted.violation("mapcount").length
+    assert f"as posted: mapcount in {length} steps" in result.stdout
+    assert re.search(r"^corrected: all checks hold; \d+ states, \d+ transitions, complete", result.stdout, re.M)
+
+
+@pytest.mark.parametrize("identifier", findings.ids())
+def test_every_page_says_what_it_is_about(identifier):
+    finding = findings.get(identifier)
+    text = page(show(finding, BOUNDS), "simple")
+    assert text.startswith(f"{identifier}: {finding.title}\n")
+    assert str(finding.case.parse()) in text
+    assert "NOT SHOWN" not in text
+
+
+def test_a_page_says_why_a_finding_is_not_shown():
+    finding = findings.get("F11")
+    text = page(show(replace(finding, case=Case("fault 0 w")), BOUNDS), "simple")
+    assert "NOT SHOWN: as posted, mapcount holds" in text
+
+
+def test_lower_case_is_as_good():
+    assert run("--finding", "f11", "--json").exit_code == 0
+
+
+@pytest.mark.parametrize("identifier", ["F99", "", "F11 ", "x"])
+def test_unknown_findings_are_refused(identifier):
+    result = run("--finding", identifier)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "no finding" in result.stderr
+
+
+def test_a_finding_that_is_not_shown_is_a_failed_check(monkeypatch):
+    broken = replace(findings.get("F11"), as_posted=lambda sound: sound)
+    monkeypatch.setattr(findings, "get", lambda identifier: broken)
+    table = run("--finding", "F11")
+    assert table.exit_code == 1
+    result = run("--finding", "F11", "--json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    assert data["ok"] is False
+    assert data["findings"][0]["as_posted"]["check"] is None
+
+
+def test_a_finding_is_data():
+    assert all(isinstance(f, Finding) and f.point and f.title and f.edit for f in ALL)
