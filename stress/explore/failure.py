@@ -43,6 +43,7 @@ def read_failure(path: Path) -> Failure:
         design, arch = str(data["design"]), str(data["arch"])
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} was edited or cut short: let `run --save` write it again") from None
-    if arch not in ARCHES or not kinds or not set(checks) <= CHECKS.keys():
+    # No check at all would be a hunt for nothing.
+    if arch not in ARCHES or not kinds or not checks or not set(checks) <= CHECKS.keys():
         raise UsageError(f"{path} was edited: let `run --save` write it again")
     return Failure(design, arch, checks, tuple(sorted(kinds)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,16 +42,22 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
 
     if (design is None) == (source is None):
         raise UsageError("give a design, or --from with the file of a failed run")
-    if options["seconds"] <= 0:
+    if not options["seconds"] > 0:  # nor "nan"
         raise UsageError(f"--seconds {options['seconds']:g}: give a time above zero")
     folder = options["save"]
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--save {folder}: no such folder; make it first")
+    if folder is not None:
+        _check_writable(folder)
     checks = list(options["checks"]) or None
     if source is not None:
         failure = read_failure(source)
         design, arch = failure.design, options["arch"] or failure.arch
         resolved = resolve_design(design)
+        if missing := sorted(set(failure.kinds) - resolved.programs.keys()):
+            raise UsageError(
+                f"{source} was edited: design {design} has no {missing[0]}; let `run --save` write it again"
+            )
         strategy = workloads(failure.kinds, arch, kinds_of(resolved))
         checks = checks or list(failure.checks)
     else:
@@ -78,6 +85,15 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     if found.interrupted:
         context.exit(130)
     context.exit(1 if finds else 0)
+
+
+def _check_writable(folder: Path) -> None:
+    """A hunt takes long: say before it, not behind it, that its finds could not be kept. Raises `UsageError`."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"--save {folder}: cannot write there ({error.strerror}); name another folder") from None
 
 
 def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:
