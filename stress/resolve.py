@@ -26,7 +26,7 @@ def resolve_design(name: str) -> Design:
         return designs.get(name)
     except KeyError:
         raise UsageError(
-            f"no design is called {name!r}{did_you_mean(name, designs.names())}; a file is named as my_design.py:MINE"
+            f"no design is called {name!r} (one in a file is my_design.py:MINE){did_you_mean(name, designs.names())}"
         ) from None
 
 
