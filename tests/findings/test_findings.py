@@ -93,7 +93,7 @@ def test_where_the_fault_strikes_is_not_harmless():
 
 def test_a_workload_that_v12_holds_shows_nothing():
     finding = findings.get("F11")
-    shown = show(replace(finding, case=Case("fault 0 w")), BOUNDS)
+    shown = show(replace(finding, case=Case("fault 0 w", {"arch": "64"})), BOUNDS)
     assert shown.wrong == ("as posted, mapcount holds", "v12 as posted breaks nothing on the same workload")
 
 
@@ -170,7 +170,7 @@ def test_a_finding_as_a_page():
     assert re.search(r"^ *-lru_cache_add_active$", result.stdout, re.M)
     assert re.search(r"^ *\+lru_cache_add_active$", result.stdout, re.M)
     length = show(finding).posted.violation("mapcount").length
-    assert f"as posted: mapcount in {length} steps" in result.stdout
+    assert re.search(rf"^as posted: .*mapcount in {length} steps", result.stdout, re.M)
     assert re.search(r"^corrected: all checks hold; \d+ states, \d+ transitions, complete", result.stdout, re.M)
 
 
@@ -185,7 +185,7 @@ def test_every_page_says_what_it_is_about(identifier):
 
 def test_a_page_says_why_a_finding_is_not_shown():
     finding = findings.get("F11")
-    text = page(show(replace(finding, case=Case("fault 0 w")), BOUNDS), "simple")
+    text = page(show(replace(finding, case=Case("fault 0 w", {"arch": "64"})), BOUNDS), "simple")
     assert "NOT SHOWN: as posted, mapcount holds" in text
 
 
