@@ -1,0 +1,164 @@
+"""scripts/soak.py: rounds are logged, resumed, bounded, and every failure is kept."""
+
+import importlib.util
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stress import designs
+from stress.errors import UsageError
+from stress.workers.command import run
+from stress.workers.mix import parse_mix
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "soak.py"
+
+
+@pytest.fixture(scope="module")
+def soak():
+    spec = importlib.util.spec_from_file_location("soak_script", SCRIPT)
+    module = sys.modules["soak_script"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def record(number, design="v12_sound", ok=True):
+    return {"round": number, "design": design, "operations": 1000 + number, "seconds": 1.5, "ok": ok}
+
+
+class Runs:
+    """Stands for `pte-stress run`: what each call gives, one after the other."""
+
+    def __init__(self, *results):
+        self.results = list(results)
+        self.commands = []
+
+    def __call__(self, arguments, timeout):
+        self.commands.append(arguments)
+        status, saves = self.results.pop(0) if self.results else (0, False)
+        if saves:
+            Path(arguments[arguments.index("--save") + 1]).write_text('{"format": "saved by run"}')
+        found = {"ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": status == 0}]}
+        time.sleep(0.02)
+        return status, json.dumps(found) if status in (0, 1) else "", "last words"
+
+
+def start(soak, monkeypatch, folder, runs, *more):
+    monkeypatch.setattr(soak, "execute", runs)
+    monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
+    arguments = ["--seconds", "0.3", "--log", str(folder / "log.jsonl"), "--designs", "v12_sound,v12", *more]
+    return CliRunner().invoke(soak.main, arguments)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_rounds_are_logged_and_go_on_where_they_stopped(soak, monkeypatch, tmp_path):
+    first = start(soak, monkeypatch, tmp_path, Runs())
+    assert first.exit_code == 0, first.output
+    before = lines(tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"round": 9999, "half a li')
+    second = start(soak, monkeypatch, tmp_path, Runs())
+    assert f"has {len(before)} rounds: going on" in second.output
+    after = lines(tmp_path)
+    assert after[: len(before)] == before
+    assert [line["round"] for line in after] == list(range(len(after)))
+    assert [line["design"] for line in after[:4]] == ["v12_sound", "v12"] * 2
+    assert len({line["seed"] for line in after}) == len(after) > len(before)
+    total = sum(line["operations"] for line in after if line["design"] == "v12")
+    assert f"{total:,}" in second.output
+
+
+def test_failures_are_kept_with_what_reproduces_them(soak, monkeypatch, tmp_path):
+    runs = Runs((1, True), (3, False), (None, False))
+    result = start(soak, monkeypatch, tmp_path, runs)
+    assert result.exit_code == 1
+    found = lines(tmp_path)
+    assert [line["ok"] for line in found[:4]] == [False] * 3 + [True]
+    assert found[0]["broken"] == ["rss_exact"]
+    saved = [json.loads(Path(line["failure"]).read_text()) for line in found[:3]]
+    assert saved[0] == {"format": "saved by run"}
+    assert saved[1] == {"command": found[1]["command"], "status": 3, "stderr": "last words"}
+    assert saved[2]["status"] is None
+    assert found[0]["command"][2:] == runs.commands[0][:-2]
+    assert str(found[0]["seed"]) in result.output
+
+
+def test_no_more_failures_are_kept_than_told(soak, monkeypatch, tmp_path):
+    result = start(soak, monkeypatch, tmp_path, Runs(*[(1, True)] * 3), "--most-failures", "2")
+    kept = sorted((tmp_path / "log.jsonl.failures").iterdir())
+    assert [path.name for path in kept] == ["round-0000000.json", "round-0000001.json"]
+    assert lines(tmp_path)[2]["failure"] is None
+    assert "3 failures; the first 2 are kept" in result.output
+
+
+@given(st.lists(st.tuples(st.sampled_from(["v12", "atomic"]), st.booleans()), max_size=60), st.integers(100, 2000))
+def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rounds, most):
+    path = tmp_path_factory.mktemp("soak") / "log.jsonl"
+    log = soak.Log(path, most)
+    for number, (design, ok) in enumerate(rounds):
+        log.append(record(number, design, ok))
+        assert path.stat().st_size <= most + 300
+    again = soak.Log(path, most)
+    again.read()
+    assert again.sums == log.sums
+    assert again.rounds == len(rounds)
+    assert again.failures == sum(not ok for _, ok in rounds)
+    assert len(list(path.parent.iterdir())) <= 2
+
+
+def test_another_file_is_left_alone(soak, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("milk\n")
+    with pytest.raises(UsageError, match="line 1, is no round"):
+        soak.Log(path, 1000).read()
+    assert path.read_text() == "milk\n"
+
+
+def test_bad_input(soak, tmp_path):
+    for arguments, message in (
+        ([], "for how long?"),
+        (["--seconds", "1", "--log", str(tmp_path / "no" / "log")], "no such folder"),
+        (["--seconds", "1", "--log", str(tmp_path / "log"), "--designs", "v13"], "did you mean v12"),
+    ):
+        result = CliRunner().invoke(soak.main, arguments)
+        assert (result.exit_code, result.output.count("\n")) == (2, 1)
+        assert message in result.output
+
+
+@given(st.sampled_from(designs.names()), st.integers(0, 2**32 - 1))
+def test_a_round_is_what_run_accepts_and_its_seed_decides(soak, name, seed):
+    design = designs.get(name)
+    drawn = soak.draw_round(design, name, seed, 3.0)
+    random.seed()
+    assert drawn == soak.draw_round(design, name, seed, 3.0)
+    given_to_run = run.make_context("run", list(drawn)).params
+    assert (given_to_run["design"], given_to_run["seed"], given_to_run["seconds"]) == (name, seed, 3.0)
+    if given_to_run["mix"]:
+        assert all(parse_mix(given_to_run["mix"], design).values())
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_the_summary(tmp_path, number):
+    command = [sys.executable, str(SCRIPT), "--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert "round 0: v12_sound, seed" in process.stdout.read(30)
+            process.send_signal(number)
+            said = process.stdout.read()
+        finally:
+            process.kill()
+    assert "stopped" in said
+    assert "failures" in said
+    assert process.returncode == 0

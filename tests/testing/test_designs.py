@@ -1,0 +1,104 @@
+"""All designs under `stress.testing`: sound ones hold, broken ones and mutants are caught.
+
+An item for each design and arch: compiling is what the time goes to, and no two items compile the same.
+"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from stress import designs
+from stress.design import EXACT
+from stress.kernel import memory, page_alloc, rmap, spinlock, tlb
+from stress.testing import CheckBroken, state_machine
+
+pytestmark = pytest.mark.timeout(600)  # compiling takes its time on a busy machine
+
+BRIEF = settings(
+    max_examples=40,
+    stateful_step_count=10,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate,),
+)
+OPERATIONS = ("fault", "zap", "fork", "clone", "exit", "statm", "tick")
+"""What most designs are tested with, so that they compile in half the time."""
+
+SOUND = {
+    "atomic": "64",
+    "cached": "pae",
+    "deferred": "64",
+    "deferred_16": "pae",
+    "lazy": "64",
+    "page_table_lock": "pae",
+    "percpu": "64",
+    "ptlock_split": "pae",
+    "tree": "64",
+    "v12_sound": "64",
+}
+ALIASES = ("list",)
+"""Designs that are another one, under its name in the table of counters."""
+BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
+
+
+def run(design, arch="64", operations=OPERATIONS, **fields):
+    chosen = None if operations is None else [name for name in operations if name in design.programs]
+    state_machine(design, arch=arch, operations=chosen, settings=BRIEF, **fields)().runTest()
+
+
+def caught(design, arch="64", operations=OPERATIONS, **fields):
+    """The names of the checks that are seen broken."""
+    with pytest.raises(CheckBroken) as found:
+        run(design, arch, operations, **fields)
+    return set(found.value.broken)
+
+
+def test_every_design_is_here():
+    assert sorted({*SOUND, *ALIASES, *BROKEN}) == designs.names()
+    assert all(designs.get(name).programs == designs.get("v12_sound").programs for name in ALIASES)
+
+
+@pytest.mark.parametrize(("name", "arch"), SOUND.items())
+def test_sound_designs_hold(name, arch):
+    run(designs.get(name), arch)
+
+
+@pytest.mark.parametrize(("name", "arch"), [("v12_sound", "pae"), ("page_table_lock", "64")])
+def test_sound_designs_hold_under_all_operations(name, arch):
+    run(designs.get(name), arch, operations=None, workers=3)
+
+
+def test_v12_is_caught():
+    """Without an MMU cache, which shows F10 at once."""
+    broken = caught(designs.get("v12"), "pae", mmu=False)
+    assert broken & {"rss_exact", "anon_rss_exact", "mapcount", "page_refs", "pfn_valid", "read_regular"}
+
+
+def test_what_the_review_overlooked_is_caught():
+    """A started task copies anon_rss from the one that starts it: no concurrency is needed."""
+    assert "anon_rss_exact" in caught(designs.get("v12_reviewed"), mmu=False)
+
+
+def test_lost_updates_are_caught():
+    """v11_sloppy promises nothing, so what it loses breaks nothing; held to what an exact counter promises, it does."""
+    held_to_it = replace(designs.get("v11_sloppy"), bound=EXACT)
+    broken = caught(held_to_it, operations=("fault", "zap", "statm"), mmu=False)
+    assert broken & {"rss_exact", "anon_rss_exact", "read_regular", "read_pair"}
+
+
+MUTANTS = {
+    "zap keeps its lock": ("progress", {"zap": lambda p: p.drop(spinlock.spin_unlock)}),
+    "zap forgets the rmap": ("mapcount", {"zap": lambda p: p.drop(rmap.page_remove_rmap)}),
+    "zap leaks pages": ("page_refs", {"zap": lambda p: p.drop(page_alloc.page_cache_release)}),
+    "zap keeps translations": ("mmu_cache", {"zap": lambda p: p.drop(tlb.flush_tlb_page)}),
+    "zap counts nothing": ("rss_exact", {"zap": lambda p: p.drop(memory.count_freed)}),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_are_caught(name):
+    check, edits = MUTANTS[name]
+    mutant = designs.get("page_table_lock").edit(name=f"mutant_{check}", **edits)
+    assert check in caught(mutant, operations=("fault", "zap", "statm"))
