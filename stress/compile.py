@@ -32,6 +32,30 @@ from stress.step import StepFunction, helpers
 _registered: set[Callable[..., object]] = set()
 
 
+@cache
+def _own_files() -> frozenset[Path]:
+    """The files of both packages that compiled functions lie in, or take numbers from."""
+    root = Path(__file__).resolve().parent
+    files = {*root.glob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
+    for folder in ("kernel", "explore", "workers", "rss"):
+        files.update((root / folder).rglob("*.py"))
+    return frozenset(files)
+
+
+def _hash_of_sources() -> str:
+    """A hash of these files, and of the versions of what compiles them."""
+    digest = hashlib.sha256()
+    for text in (sys.version, numba.__version__, llvmlite.__version__):
+        digest.update(text.encode())
+    for path in sorted(_own_files()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# Taken at once: a file that is edited while the program runs must not lend its hash to code that was loaded before.
+_SOURCES = _hash_of_sources()
+
+
 def _register_helpers() -> None:
     for function in (at, *helpers()):
         if function not in _registered:
@@ -61,22 +85,7 @@ def cache_folder() -> Path:
     """
     configured = os.environ.get("NUMBA_CACHE_DIR")
     base = configured or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    digest = hashlib.sha256()
-    for text in (sys.version, numba.__version__, llvmlite.__version__):
-        digest.update(text.encode())
-    for path in sorted(_own_files()):
-        digest.update(path.read_bytes())
-    return Path(base) / "pte-stress" / digest.hexdigest()[:16]
-
-
-@cache
-def _own_files() -> frozenset[Path]:
-    """The files of both packages that compiled functions lie in, or take numbers from."""
-    root = Path(__file__).resolve().parent
-    files = {*root.glob("*.py"), *root.parent.joinpath("shm_layout").glob("*.py")}
-    for folder in ("kernel", "explore", "workers", "rss"):
-        files.update((root / folder).rglob("*.py"))
-    return frozenset(files)
+    return Path(base) / "pte-stress" / _SOURCES
 
 
 def _file_of(function: Callable[..., Any]) -> Path:
