@@ -95,8 +95,13 @@ def _file_of(function: Callable[..., Any]) -> Path:
 def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
     """A hash of generated source, and of the files of a user that steps and helpers come from."""
     digest = hashlib.sha256(source.encode())
-    for path in sorted({_file_of(f) for f in (*functions, *helpers())} - _own_files()):
+    users = [f for f in (*functions, *helpers()) if _file_of(f) not in _own_files()]
+    for path in sorted({_file_of(f) for f in users}):
         digest.update(path.read_bytes())
+    # Labels and fields are numbered as they are declared: what a user's file declares depends on what came before it.
+    for function in users:
+        numbers = {k: v for k, v in inspect.unwrap(function).__globals__.items() if isinstance(v, int)}
+        digest.update(repr(sorted(numbers.items())).encode())
     return digest.hexdigest()[:16]
 
 

@@ -152,3 +152,7 @@ def possible_outcomes(function: StepFunction) -> frozenset[int]:
 def outcomes() -> int:
     """Number of outcomes declared so far: they are 0 to this number - 1."""
     return _FIRST_LABEL + len(_labels)
+
+
+# The labels of this package get the lowest numbers, whatever a user's file declares: machine code on disk knows them.
+import stress.labels  # noqa: E402, F401
