@@ -7,6 +7,7 @@ user's cache), which all test processes share.
 import fcntl
 import gc
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,9 @@ import pytest
 from shm_layout import creator
 
 SHM = Path("/dev/shm")
+
+# A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def made_by(pid):
