@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stress import designs
@@ -103,6 +103,8 @@ def test_an_edit_within_a_section_leaves_the_rest_alone(program, entry):
 
 @given(program=PROGRAMS, first=STEPS, second=STEPS)
 def test_swapping_twice_changes_nothing(program, first, second):
+    # Of several in a row the last one moves, and then it is no longer the last.
+    assume(program.count(first) <= 1 and program.count(second) <= 1)
     try:
         swapped = program.swap(first, second)
     except ValueError:
