@@ -154,16 +154,17 @@ class Hunt:
         # The name under which Hypothesis keeps what it found.
         look.__qualname__ = f"hunt_{self.design.name}"
         self._seed += 1
-        test = seed(self._seed)(
-            settings(
-                max_examples=EXAMPLES,
-                deadline=None,
-                database=self._database,
-                phases=[Phase.reuse, Phase.generate, Phase.shrink],
-                suppress_health_check=list(HealthCheck),
-                report_multiple_bugs=True,
-            )(given(self.strategy)(look))
-        )
+        # Hypothesis forgets what it tries again and what no longer breaks, and what is known is not raised again.
+        again = [] if self._known else [Phase.reuse]
+        # In this order: seed() takes the database away from the settings that a test has already.
+        test = settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=self._database,
+            phases=[*again, Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=True,
+        )(seed(self._seed)(given(self.strategy)(look)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
             try:

@@ -115,6 +115,16 @@ def test_a_find_is_tried_first_the_next_time():
     assert set(again.finds) & set(first.finds)
 
 
+def test_finds_are_kept_when_later_rounds_look_for_others(monkeypatch):
+    monkeypatch.setattr(hunting, "EXAMPLES", 20)
+    database = InMemoryExampleDatabase()
+    design = mutants.get("clone_keeps_anon").design()
+    first = hunt_for(design, 150, kinds=("fault", "clone"), database=database)
+    assert first.finds
+    again = hunt_for(design, 20, kinds=("fault", "clone"), first=True, database=database, seed_=77)
+    assert set(again.finds) & set(first.finds)
+
+
 def test_distinct_finds_are_not_contained_in_one_another():
     hunted = hunt_for(designs.get("v12"), 300, kinds=("fault", "swap_out", "clone", "zap"))
     kept = [f.signature for f in hunted.distinct()]
@@ -190,7 +200,7 @@ def test_json_has_the_fields_of_the_issue_and_steps_of_the_counterexample(tmp_pa
 
 def failed(**changes):
     """What `run --save` writes of a run of v12 in which page_remove_rmap met mapcount 0."""
-    machine = Machine(arch="64", cpus=2, anon=4, frames=8, swap=2)
+    machine = Machine(arch="64", cpus=2, mms=1, anon=4, frames=8, swap=2)
     pool = SimpleNamespace(
         design=designs.get("v12"),
         machine=machine,
@@ -315,4 +325,4 @@ def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monk
 
 
 def test_machines_of_a_failure_are_data():
-    assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, anon=4, frames=8, swap=2))
+    assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, mms=1, anon=4, frames=8, swap=2))
