@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
@@ -172,10 +172,9 @@ class Server:
 
     def forget(self, request: Forget) -> None:
         """End what is left of a segment's workers, without a word about it, and unmap it."""
-        for pid in self.alive.intersection(request.pids):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            self.alive.discard(pid)
+        mine = self.alive.intersection(request.pids)
+        end_all(mine)
+        self.alive -= mine
         segment, _, _ = self.open.pop(request.segment, (None, None, None))
         if segment is not None:
             segment.close()
@@ -224,10 +223,12 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(told[:4])}"
 
 
-def end_all(pids: Iterable[int]) -> None:
-    """Kill what is left."""
+def end_all(pids: Collection[int]) -> None:
+    """Kill these children and wait until they are gone."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        os.waitpid(pid, 0)
 
 
 def main() -> None:

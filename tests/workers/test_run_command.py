@@ -1,0 +1,190 @@
+"""`pte-stress run` as a user meets it: processes, exit statuses, one line for each error, nothing left behind."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from shm_layout import creator
+from stress.workers.report import FAILURE_FORMAT
+
+RUN = [sys.executable, "-m", "stress", "run"]
+QUICK = ["--mix", "fault=6,zap=1,statm=1", "--pages", "64"]
+"""What compiles soon."""
+
+
+def run(*args):
+    return subprocess.run([*RUN, *args], capture_output=True, text=True, check=False, timeout=170)
+
+
+def left_by(pid):
+    return [f for f in os.listdir("/dev/shm") if (creator.creator_of(f) or (None,))[0] == pid]
+
+
+@pytest.fixture
+def running():
+    """Starts runs that go on until they are told to end; yields (process, pids of its workers)."""
+    started = []
+
+    def start(workers, *args):
+        process = subprocess.Popen(
+            [*RUN, "--workers", str(workers), "--seconds", "600", *QUICK, *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        launcher = psutil.Process(process.pid)
+        while process.poll() is None:
+            workers_now = [p.pid for server in launcher.children() for p in server.children()]
+            if len(workers_now) == workers:
+                return process, workers_now
+            time.sleep(0.01)
+        raise AssertionError(process.communicate())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_json_is_one_object_of_the_promised_form():
+    done = run(*QUICK, "--json", "--operations", "20000", "--seconds", "60", "--workers", "3", "--seed", "9")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {
+        "design", "arch", "workers", "seconds", "seed", "ops", "ops_per_second", "rss", "anon_rss", "checks", "ok",
+    }  # fmt: skip
+    assert (found["design"], found["arch"], found["workers"], found["seed"]) == ("v12_sound", "64", 3, 9)
+    assert sum(found["ops"].values()) == 20_000
+    assert found["rss"]["read"] == found["rss"]["true"]
+    assert found["anon_rss"]["read"] == found["anon_rss"]["true"] <= 64 + 16
+    assert found["ok"]
+    assert all(set(check) == {"name", "ok", "detail"} and check["ok"] for check in found["checks"])
+    assert done.stderr == ""
+
+
+def test_tables_say_what_was_run_and_what_holds():
+    done = run(*QUICK, "--operations", "5000", "--seed", "9", "--format", "github", "--placement", "padded")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "design v12_sound, arch 64, placement padded, 2 workers, 64 pages, 32 of a file, seed 9\n"
+    )
+    for name in ("fault", "zap", "statm", "all", "rss_exact", "read_regular", "progress"):
+        assert f"| {name}" in done.stdout
+    assert "BROKEN" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from shm_layout.registers import R_OOPS\n"
+        "from stress.designs.v12_sound import DESIGN\n"
+        "from stress.kernel.memory import user_access\n"
+        "from stress.oops import OWNER\n"
+        "from stress.step import NEXT, step\n"
+        "@step\n"
+        "def sees_something_wrong(m, r):\n"
+        "    r[R_OOPS] = OWNER\n"
+        "    return NEXT\n"
+        "MINE = DESIGN.edit(name='mine', fault=lambda p: p.after(user_access, sees_something_wrong))\n"
+    )
+    failure = tmp_path / "failure.json"
+    done = run(
+        "--design", f"{mine}:MINE", *QUICK, "--operations", "5000", "--seed", "4", "--save", str(failure), "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert not found["ok"]
+    assert [check["name"] for check in found["checks"] if not check["ok"]] == ["owner"]
+    saved = json.loads(failure.read_text())
+    assert saved["format"] == FAILURE_FORMAT
+    assert (saved["design"], saved["arch"], saved["seed"]) == (f"{mine}:MINE", "64", 4)
+    assert saved["mix"] == {"fault": 6, "zap": 1, "statm": 1}
+    assert [check["name"] for check in saved["checks"]] == ["owner"]
+    assert any(call["operation"] == "fault" for call in saved["under_way"])
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "says"),
+    [
+        (["--design", "v12_sond"], 2, "did you mean v12_sound?"),
+        (["--design", "/nowhere/mine.py:MINE"], 2, "no design file"),
+        (["--workers", "0"], 2, "--workers"),
+        (["--mix", "fault=0,zap=0"], 2, "every weight is 0"),
+        (["--mix", "falt=1"], 2, "did you mean fault?"),
+        (["--seconds", "0"], 2, "--seconds 0"),
+        (["--seconds", "nan"], 2, "--seconds nan"),
+        (["--operations", "0"], 2, "--operations"),
+        (["--pages", "0"], 2, "--pages"),
+        (["--pages", "100000000000"], 3, "use fewer pages"),
+        (["--pages", "1" + "0" * 30], 3, "use fewer pages"),
+        (["--arch", "32"], 2, "--arch"),
+        (["--placement", "paded"], 2, "did you mean padded?"),
+        (["--format", "tables"], 2, "no table format"),
+        (["--save", "/nowhere/failure.json"], 2, "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(args, status, says):
+    done = run(*args)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_worker_killed_at_any_moment_is_named(running):
+    for _ in range(5):
+        process, workers = running(3)
+        time.sleep(random.random() * 0.5)
+        victim = random.choice(workers)
+        os.kill(victim, signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 3
+        assert f"(pid {victim}) was killed by SIGKILL" in err
+        assert " in fault " in err or " in zap " in err or " in statm " in err or " between two operations" in err
+        assert err.count("\n") == 1
+        assert left_by(process.pid) == []
+        assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_measured_is_printed_when_interrupted(running, number):
+    process, workers = running(2)
+    time.sleep(0.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "read_regular" in out
+    assert err == "\npte-stress: interrupted\n"
+    assert left_by(process.pid) == []
+    assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
+@pytest.mark.usefixtures("cleaning_alone")
+def test_workers_end_with_a_launcher_that_is_killed(running):
+    process, workers = running(2)
+    processes = [psutil.Process(pid) for pid in workers]
+    process.kill()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
+    process.wait()
+    assert len(left_by(process.pid)) == 1  # the segment; semaphores have no name once all have opened them
+    subprocess.run([sys.executable, "-m", "stress", "clean"], check=True, capture_output=True)
+    assert left_by(process.pid) == []
+
+
+def test_two_runs_at_once(running):
+    first, _ = running(2)
+    done = run(*QUICK, "--operations", "5000")
+    assert done.returncode == 0, done.stderr
+    first.send_signal(signal.SIGINT)
+    out, _ = first.communicate(timeout=60)
+    assert "BROKEN" not in out
