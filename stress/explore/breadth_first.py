@@ -243,13 +243,13 @@ class Search:
         counts = [len(operations) for operations in self.model.workload.cpus]
         total, columns = int(self.s[engine.FOUND]), self.columns
         states = self.states[: total * columns].reshape(total, columns)
+        ended = [(rows[:, R_DONE] == count) & (rows[:, R_OP] == 0) for count in counts]
         found = []
         for begin in range(0, total, SLICE):
-            part = states[begin : begin + SLICE]
-            final = np.ones(len(part), bool)
-            for cpu, count in enumerate(counts):
-                mine = part[:, len(self.active) + cpu]
-                final &= (rows[mine, R_DONE] == count) & (rows[mine, R_OP] == 0)
+            part = states[begin : begin + SLICE, len(self.active) :]
+            final = ended[0][part[:, 0]]
+            for cpu in range(1, self.cpus):
+                final &= ended[cpu][part[:, cpu]]
             found.append(np.flatnonzero(final) + begin)
         return np.concatenate(found)
 

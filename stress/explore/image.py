@@ -55,5 +55,5 @@ R_LAST = REGISTERS + 1
 """Of CPU 0, where preemptions are bounded: the CPU that moved last, + 1."""
 R_PREEMPTED = REGISTERS + 2
 """Of CPU 0, likewise: how often a CPU was left that could go on."""
-STRIDE = 48
+STRIDE = 44
 """Words from the registers of one CPU to those of the next."""
