@@ -54,6 +54,7 @@ EXCEPTIONS = {
     "spin_lock",
     "spin_lock_child",
     "spin_lock_counter",
+    "pte_lock",
     "pte_offset_map_lock",
     "pte_offset_map_lock_child",
     "down_read",
