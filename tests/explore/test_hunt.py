@@ -1,5 +1,6 @@
 """Hunting: broken designs are caught and made small, sound ones are left alone, and bad input is one line."""
 
+import contextlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -136,14 +137,16 @@ def test_distinct_finds_are_not_contained_in_one_another():
     )
     hunted._deadline = float("inf")
     for text in (
-        "fault 0 w; zap 0 | swap_out",
+        "fault 0 w; zap 0 | swap_out; swap_out",
         "fault 0 w | swap_out",
-        "fault 0 w | fault 1 w; clone",
-        "fault 0 w; swap_out; clone",
         "fault 0 w; clone",
     ):
-        with pytest.raises(hunting.Broken):
-            hunted.look(Workload.parse(text, arch="64"))
+        workload = Workload.parse(text, arch="64")
+        # One violation is raised at a time, those that are known no more.
+        for _ in range(4):
+            with contextlib.suppress(hunting.Broken):
+                hunted.look(workload)
+            hunted._known |= hunted.finds.keys()
     kept = [f.signature for f in hunted.distinct()]
     assert {("mapcount", ("fault", "swap_out")), ("anon_rss_exact", ("clone", "fault"))} <= set(kept)
     for i, (check, kinds) in enumerate(kept):
