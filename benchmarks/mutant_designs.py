@@ -358,11 +358,10 @@ ENDED = (
         _put((LOCK, mm.read_mm_rss, task.fold_rss), mm.read_mm_rss, task.fold_rss, LOCK),
     ),
     Mutant(
-        "exit_off_list_first",
-        "a task that exits leaves the list before it folds its rss",
+        "exit_fold_late",
+        "fold_rss and list_del_rcu change places, so that it adds to what was read of anon_rss",
         ("exit",),
         _swap(task.fold_rss, task.list_del_rcu),
-        "all of it happens under page_table_lock, which readers of the list take, too",
     ),
     Mutant("exec_keeps_counts", "exec does not set the task's counts to 0", ("exec",), _drop(exit_.zero_task_rss)),
     Mutant("exec_zero_first", "exec sets the task's counts to 0 before it folds them", ("exec",), _zero_first),
@@ -393,6 +392,7 @@ UNMAPPED = (
         "swap-out counts the swap entry when it is set, not before",
         ("swap_out",),
         _swap(vmscan.swap_duplicate_slot, pte_access.PTEP_XCHG_FLUSH),
+        "whoever frees the new entry takes page_table_lock first, and until then the swap cache keeps the slot",
     ),
     Mutant(
         "swap_out_unlocked_rss",
