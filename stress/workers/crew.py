@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, TypeVar
 
 import posix_ipc
 import psutil
@@ -22,6 +22,8 @@ from stress.workers.client import ForkServer, code_of
 from stress.workers.errors import WorkerDied
 from stress.workers.memory import Memory
 from stress.workers.server import Forget, Fork, Open
+
+T = TypeVar("T")
 
 STUCK = 5.0
 """Seconds without a single operation finished after which the workers are said to be stuck."""
@@ -81,12 +83,18 @@ class Crew(Memory):
     def _pin(self) -> None:
         allowed = sorted(os.sched_getaffinity(0))
         self.cpus = tuple(allowed[worker % len(allowed)] for worker in range(self.workers))
-        for pid, cpu in zip(self.pids, self.cpus, strict=True):
-            try:
-                psutil.Process(pid).cpu_affinity([cpu])
-            except psutil.NoSuchProcess:
-                self._look()  # says who died, and how
-                raise
+        cpu_of = dict(zip(self.pids, self.cpus, strict=True))
+        self._of_each(lambda process: process.cpu_affinity([cpu_of[process.pid]]))
+
+    def _of_each(self, question: Callable[[psutil.Process], T]) -> list[T]:
+        """Ask psutil about the process of each worker. Raises `WorkerDied` when one is gone."""
+        try:
+            return [question(psutil.Process(pid)) for pid in self.pids]
+        except psutil.NoSuchProcess:
+            limit = time.monotonic() + STUCK
+            while time.monotonic() < limit:
+                self._wait(LOOK)  # the server is about to say who died, and how
+            raise
 
     def close(self) -> None:
         """End the workers and remove the segment. May be repeated."""
@@ -110,13 +118,10 @@ class Crew(Memory):
 
     def usage(self) -> list[Usage]:
         """Memory and CPU times of the workers, by psutil."""
-        found = []
-        for worker, (pid, cpu) in enumerate(zip(self.pids, self.cpus, strict=True)):
-            process = psutil.Process(pid)
-            times = process.cpu_times()
-            uss = process.memory_full_info().uss
-            found.append(Usage(worker, pid, cpu, times.user, times.system, uss))
-        return found
+        times = self._of_each(lambda process: process.cpu_times())
+        memory = self._of_each(lambda process: process.memory_full_info())
+        rows = zip(self.pids, self.cpus, times, memory, strict=True)
+        return [Usage(n, pid, cpu, t.user, t.system, own.uss) for n, (pid, cpu, t, own) in enumerate(rows)]
 
     def _command(self, command: int, workers: Sequence[int]) -> None:
         self._serial += 1

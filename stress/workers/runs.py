@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from stress.workers import block
@@ -124,7 +123,7 @@ class Runs(Crew):
         return grown
 
     def _cpu_times(self) -> tuple[float, float]:
-        times = [psutil.Process(pid).cpu_times() for pid in self.pids]
+        times = self._of_each(lambda process: process.cpu_times())
         return sum(t.user for t in times), sum(t.system for t in times)
 
     def running(self) -> bool:

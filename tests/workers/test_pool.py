@@ -156,6 +156,15 @@ def test_a_killed_worker_is_named_with_its_operation(make_pool):
         Segment.attach(name)
 
 
+@pytest.mark.parametrize("ask", [lambda pool: pool.usage(), lambda pool: pool.start(MIX, seed=1)])
+def test_a_worker_that_died_unseen_is_named_by_whatever_asks_next(make_pool, ask):
+    pool = make_pool("v12_sound", 2)
+    os.kill(pool.pids[0], signal.SIGKILL)
+    assert ended(pool.pids[:1])
+    with pytest.raises(WorkerDied, match=f"pid {pool.pids[0]}"):
+        ask(pool)
+
+
 def test_workers_end_with_their_server(make_pool):
     pool = make_pool("v12_sound", 2, own_server=True)
     pool.start(MIX, seed=1)
