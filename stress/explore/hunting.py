@@ -24,9 +24,10 @@ from hypothesis.strategies import SearchStrategy
 from stress.design import Design
 from stress.drawn import interrupts, no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
+from stress.explore.drawing import kinds_of
 from stress.explore.model import build
 from stress.explore.trace import trace
-from stress.workload import Workload
+from stress.workload import Operation, Workload
 
 EXAMPLES = 400
 """Workloads drawn in one round."""
@@ -133,7 +134,7 @@ class Hunt:
     def run(self) -> None:
         """Hunt until the time is up, the first find, or Ctrl-C."""
         # Compiling is no hunting.
-        explore(self.design, Workload.parse("exit", arch="64"))
+        explore(self.design, Workload.of([[Operation(kinds_of(self.design)[0], 0, 1)]]))
         begin = time.monotonic()
         self._deadline = begin + self.seconds
         try:
