@@ -54,6 +54,12 @@ def _offsets(struct: Struct, placement: Placement) -> tuple[dict[str, int], int]
     return offsets, _round_up(place)
 
 
+def _instance_of(number: int, first: int, others: int) -> tuple[int, int]:
+    """The mm, and the place in it, of what mm 0 has ``first`` of and every other mm ``others``, the last ones."""
+    mm = 0 if number < first else 1 + (number - first) // others
+    return mm, number - mm * others
+
+
 class Layout:
     """Where everything lies in the memory of one machine.
 
@@ -68,17 +74,18 @@ class Layout:
         """Compute the layout. Regions begin on a cache line."""
         self.machine = machine
         self.placement = placement
+        ptes = machine.ptes + (machine.mms - 1) * machine.child_ptes
         counts = {
             "mm_struct": machine.mms,
             "task_struct": machine.tasks,
             "cpu": machine.cpus,
             "zone": 1,
-            "page_table": machine.mms * machine.page_tables,
+            "page_table": machine.page_tables + (machine.mms - 1) * machine.child_tables,
             "rss_stat": machine.cpus * machine.mms,
             "counter_node": 2 * machine.mms * tree_items(machine.cpus),
             "page": machine.frames,
-            "pte": machine.mms * machine.ptes,
-            "written": machine.mms * machine.ptes if machine.ghost else 0,
+            "pte": ptes,
+            "written": ptes if machine.ghost else 0,
             "swap": machine.swap,
             "page_cache": machine.private_file + machine.shared_file,
             "mmu_cache": machine.cpus * machine.mms * machine.ptes if machine.mmu else 0,
@@ -100,6 +107,7 @@ class Layout:
             structs.PAE: int(machine.arch == "pae"),
             structs.ABOVE_4G: int(machine.above_4g),
             structs.NR_PTES: machine.ptes,
+            structs.CHILD_PTES: machine.child_ptes,
             structs.ANON_END: machine.anon,
             structs.PRIVATE_END: machine.anon + machine.private_file,
             structs.MMU: int(machine.mmu),
@@ -107,6 +115,7 @@ class Layout:
             structs.BATCH: machine.batch,
             structs.TASK_DEPTH: machine.task_depth,
             structs.PTRS_PER_PTE: machine.ptrs_per_pte,
+            structs.CHILD_TABLES: machine.child_tables,
             structs.TREE_LEVELS: len(tree_orders(machine.cpus)),
             structs.TREE_ORDERS: sum(n << (4 * i) for i, n in enumerate(tree_orders(machine.cpus))),
             structs.TREE_WIDTH: tree_width(machine.cpus),
@@ -134,6 +143,10 @@ class Layout:
                         return f, instance
         return None
 
+    def mm_and_page(self, pte: int) -> tuple[int, int]:
+        """The mm that a pte belongs to, by the pte's number among all, and its virtual page."""
+        return _instance_of(pte, self.machine.ptes, self.machine.child_ptes)
+
     def describe(self, index: int) -> str:
         """A word of the memory as people name it: ``mm 0 rss``, ``pte 1:3`` (mm 1, virtual page 3)."""
         found = self.field_at(index)
@@ -142,8 +155,7 @@ class Layout:
         f, instance = found
         name = next(r.struct.name for r in self.regions.values() if f in r.struct.fields)
         if name in ("pte", "written"):
-            mm, address = divmod(instance, self.machine.ptes)
-            return f"{name} {mm}:{address}"
+            return "{} {}:{}".format(name, *self.mm_and_page(instance))
         if name == "mmu_cache":
             cpu, rest = divmod(instance, self.machine.mms * self.machine.ptes)
             mm, address = divmod(rest, self.machine.ptes)
@@ -155,7 +167,7 @@ class Layout:
             tree, node = divmod(instance, tree_items(self.machine.cpus))
             return f"node {node} of mm {tree // 2} {('rss', 'anon_rss')[tree % 2]}"
         if name == "page_table":
-            mm, table = divmod(instance, self.machine.page_tables)
+            mm, table = _instance_of(instance, self.machine.page_tables, self.machine.child_tables)
             return f"ptl {mm}:{table * self.machine.ptrs_per_pte}"
         short = name.removesuffix("_struct")
         return f"{short} {f.name}" if name == "zone" else f"{short} {instance} {f.name}"

@@ -18,7 +18,8 @@ class Machine:
     mapping, in this order. ``frames``: page frames, frame 0 (the zero page) among them. ``swap``: slots.
     ``batch``: batch of per-CPU counters, pages. ``above_4g``: frames lie above 4 GiB. ``mmu``: update_mmu_cache
     loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
-    page-table page.
+    page-table page. ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others
+    are as if marked by madvise(MADV_DONTFORK), and no operation may be asked to touch them there.
     """
 
     cpus: int
@@ -35,6 +36,7 @@ class Machine:
     batch: int = 32
     task_depth: int = 3
     ptrs_per_pte: int = 512
+    child_pages: int | None = None
 
     def __post_init__(self) -> None:
         """Check that the machine can exist. Raises `ValueError`."""
@@ -50,6 +52,8 @@ class Machine:
                 raise ValueError(f"{name} must not be negative")
         if self.ptes < 1:
             raise ValueError("an mm needs at least one virtual page")
+        if self.child_pages is not None and not 1 <= self.child_pages <= self.ptes:
+            raise ValueError(f"child_pages: 1 to {self.ptes}, the virtual pages of mm 0")
         if self.swap > self.frames:
             raise ValueError("swap slots must not outnumber the frames")
         if self.frames < 2:
@@ -61,9 +65,19 @@ class Machine:
         return self.anon + self.private_file + self.shared_file
 
     @property
+    def child_ptes(self) -> int:
+        """Virtual pages of an mm other than mm 0."""
+        return self.ptes if self.child_pages is None else self.child_pages
+
+    @property
     def page_tables(self) -> int:
-        """Page-table pages of an mm."""
+        """Page-table pages of mm 0."""
         return -(-self.ptes // self.ptrs_per_pte)
+
+    @property
+    def child_tables(self) -> int:
+        """Page-table pages of an mm other than mm 0: those that its virtual pages lie in."""
+        return self.page_tables - (self.ptes - self.child_ptes) // self.ptrs_per_pte
 
     @property
     def tasks(self) -> int:

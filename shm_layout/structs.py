@@ -110,7 +110,8 @@ def at(m: Words, field_constant: int, stride_constant: int, instance: int) -> in
 
 PAE = parameter("pae", "1 when a pte is two 32-bit halves (arch=pae)")
 ABOVE_4G = parameter("above_4g", "1 when page frame numbers go past 4 GiB")
-NR_PTES = parameter("nr_ptes", "virtual pages of an mm")
+NR_PTES = parameter("nr_ptes", "virtual pages of mm 0, and numbers of virtual pages of any mm")
+CHILD_PTES = parameter("child_ptes", "virtual pages of every other mm: the last of nr_ptes")
 ANON_END = parameter("anon_end", "first virtual page that is not in the private anonymous area")
 PRIVATE_END = parameter("private_end", "first virtual page that is not privately mapped: shared file from here")
 MMU = parameter("mmu", "1 when update_mmu_cache loads a cache of translations (mmu=hash)")
@@ -119,6 +120,7 @@ STOP = parameter("stop", "set by the launcher: workers end, even those that wait
 BATCH = parameter("batch", "batch of per-CPU counters, in pages")
 TASK_DEPTH = parameter("task_depth", "tasks that one CPU can have started, one above the other")
 PTRS_PER_PTE = parameter("ptrs_per_pte", "ptes in a page-table page")
+CHILD_TABLES = parameter("child_tables", "page-table pages of every mm other than mm 0")
 TREE_LEVELS = parameter("tree_levels", "levels of a hierarchical counter below its root: CPUs are level 0")
 TREE_ORDERS = parameter("tree_orders", "log2 of the children of a node, 4 bits a level, level 0 lowest")
 TREE_WIDTH = parameter("tree_width", "leaves of a hierarchical counter: CPUs rounded up to a power of two")
@@ -180,11 +182,11 @@ PAGE_COUNT = page_struct.word("count", "get_page, put_page", "references")
 PAGE_MAPCOUNT = page_struct.word("mapcount", "rmap", "ptes that map the page")
 PAGE_CONTENT = page_struct.word("content", "allocator, user", "(virtual page + 1) << 16, + version written")
 
-# one pte, one word: mm number * nr_ptes + virtual page
+# one pte, one word: mm number * child_ptes + virtual page
 
 pte_struct = Struct("pte", "page-table entries: of mm 0, of mm 1, ...")
 PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or a swap entry")
-PTE_STRIDE = pte_struct.stride
+PTE_STRIDE, NR_ALL_PTES = pte_struct.stride, pte_struct.count
 
 # what later kernels count and lock elsewhere than in the mm
 

@@ -21,6 +21,7 @@ from shm_layout.structs import (
     MM_PAGE_TABLE_LOCK,
     MM_STRIDE,
     MMU,
+    NR_ALL_PTES,
     NR_CPUS,
     NR_FILE,
     NR_MMS,
@@ -45,6 +46,7 @@ from stress.kernel.pgtable import (
     PG_FREE,
     WRITABLE,
     ZERO_PAGE,
+    first_page,
     pte_anon,
     pte_at,
     pte_counted,
@@ -63,7 +65,7 @@ HOLDS = -1
 def true_rss(m: Words, mm: int) -> int:
     """Pages that rss of an mm ought to say: its counted ptes."""
     pages = 0
-    for address in range(m[NR_PTES]):
+    for address in range(first_page(m, mm), m[NR_PTES]):
         pages += pte_counted(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
@@ -72,7 +74,7 @@ def true_rss(m: Words, mm: int) -> int:
 def true_anon_rss(m: Words, mm: int) -> int:
     """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file."""
     pages = 0
-    for address in range(m[NR_PTES]):
+    for address in range(first_page(m, mm), m[NR_PTES]):
         pages += pte_anon(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
@@ -82,7 +84,7 @@ def mapcount(m: Words, w: Words) -> int:
     """The mapcount of every page equals the number of ptes that map it; else the first frame where not."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_MMS] * m[NR_PTES]):
+    for pte in range(m[NR_ALL_PTES]):
         entry = read_once(m, pte_at(m, 0, pte))
         if pte_counted(m, entry) != 0:
             w[pte_page(m, entry)] += 1
@@ -101,7 +103,7 @@ def page_refs(m: Words, w: Words) -> int:
     """
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_MMS] * m[NR_PTES]):
+    for pte in range(m[NR_ALL_PTES]):
         entry = read_once(m, pte_at(m, 0, pte))
         if pte_counted(m, entry) != 0:
             w[pte_page(m, entry)] += 1
@@ -127,7 +129,7 @@ def slot_refs(m: Words, w: Words) -> int:
     """
     for slot in range(m[NR_SWAP]):
         w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
-    for pte in range(m[NR_MMS] * m[NR_PTES]):
+    for pte in range(m[NR_ALL_PTES]):
         entry = read_once(m, pte_at(m, 0, pte))
         if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
             w[pte_to_slot(entry)] += 1
@@ -147,7 +149,7 @@ def mmu_cache(m: Words) -> int:
         return HOLDS
     for cpu in range(m[NR_CPUS]):
         for mm in range(m[NR_MMS]):
-            for address in range(m[NR_PTES]):
+            for address in range(first_page(m, mm), m[NR_PTES]):
                 cached = read_once(m, mmu_at(m, cpu, mm, address))
                 entry = read_once(m, pte_at(m, mm, address))
                 if cached == 0:
@@ -179,7 +181,7 @@ def data_kept(m: Words) -> int:
     """What the user wrote last to a virtual page is still behind its pte; else the first pte where not."""
     if m[GHOST] == 0:
         return HOLDS
-    for pte in range(m[NR_MMS] * m[NR_PTES]):
+    for pte in range(m[NR_ALL_PTES]):
         written = m[written_at(m, 0, pte)]
         if written != 0 and content_behind(m, read_once(m, pte_at(m, 0, pte))) != written:
             return pte

@@ -51,7 +51,7 @@ from stress.explore.image import (
 )
 from stress.explore.verdict import READ_PAIR, READ_REGULAR
 from stress.kernel.mm_types import MM_EXITING
-from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
+from stress.kernel.pgtable import first_page, pte_anon, pte_at, pte_counted
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 
@@ -102,7 +102,7 @@ def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
     pages = 0
     file_pages = 0
     maybe = 0
-    for address in range(m[NR_PTES]):
+    for address in range(first_page(m, mm), m[NR_PTES]):
         for other in range(p[P_CPUS]):
             if other != cpu and covers(p, m, g, other, mm, address):
                 maybe += 1

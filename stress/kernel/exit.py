@@ -20,6 +20,7 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress.kernel.fork import current_mm, publish_mm
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER, PF_BORROWED_MM
+from stress.kernel.pgtable import first_page
 from stress.labels import LAST
 from stress.step import DONE, NEXT, helper, step
 
@@ -47,7 +48,7 @@ def mmput(m: Words, r: Words) -> int:
     users = fetch_add(m, at(m, MM_USERS, MM_STRIDE, r[R_MM]), -1) - 1
     if users != MM_EXITING:
         return LAST
-    r[R_ADDRESS] = 0
+    r[R_ADDRESS] = first_page(m, r[R_MM])
     r[R_END] = m[NR_PTES]
     return NEXT
 

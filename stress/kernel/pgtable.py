@@ -8,7 +8,7 @@ bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half (p
 from __future__ import annotations
 
 from shm_layout.atomic import read_once
-from shm_layout.structs import ABOVE_4G, NR_PAGES, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, PTE, at
+from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, PTE, at
 from shm_layout.words import Words
 from stress.step import helper
 
@@ -40,8 +40,14 @@ SLOT_SHIFT = 32
 
 @helper
 def pte_at(m: Words, mm: int, address: int) -> int:
-    """Index of the pte of a virtual page of an mm."""
-    return m[PTE] + mm * m[NR_PTES] + address
+    """Index of the pte of a virtual page of an mm, which must have it: see `first_page`."""
+    return m[PTE] + mm * m[CHILD_PTES] + address
+
+
+@helper
+def first_page(m: Words, mm: int) -> int:
+    """First virtual page of an mm: mm 0 has all, the others the last `CHILD_PTES`, so that ptes lie without gaps."""
+    return 0 if mm == 0 else m[NR_PTES] - m[CHILD_PTES]
 
 
 @helper

@@ -22,7 +22,7 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.page_alloc import content_address, put_page
-from stress.kernel.pgtable import DIRTY, PG_DIRTY, PG_FREE, PG_LRU, pte_page, pte_present, swp_entry
+from stress.kernel.pgtable import DIRTY, PG_DIRTY, PG_FREE, PG_LRU, first_page, pte_page, pte_present, swp_entry
 from stress.kernel.rmap import page_anon
 from stress.kernel.swap_state import (
     add_to_swap,
@@ -84,9 +84,11 @@ def add_to_swap_cache(m: Words, r: Words) -> int:
 
 @step
 def next_vma(m: Words, r: Words) -> int:
-    """try_to_unmap: go to the next mm in use, as long as the page is mapped; `last` behind the last one."""
+    """try_to_unmap: go to the next mm in use that has the page's address; `last` behind the last one."""
     mm = r[R_SCAN]
-    while mm < m[NR_MMS] and read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE:
+    while mm < m[NR_MMS] and (
+        read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE or r[R_ADDRESS] < first_page(m, mm)
+    ):
         mm += 1
     if mm >= m[NR_MMS]:
         r[R_SCAN] = mm

@@ -24,9 +24,9 @@ from shm_layout.registers import (
     R_WRITE,
     REGISTERS,
 )
-from shm_layout.structs import ANON_END, NR_CPUS, STOP, TASK_MM, TASK_STRIDE, at
+from shm_layout.structs import ANON_END, NR_CPUS, NR_PTES, STOP, TASK_MM, TASK_STRIDE, at
 from shm_layout.words import Words
-from stress.kernel.pgtable import WRITABLE, pte_present
+from stress.kernel.pgtable import WRITABLE, first_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 from stress.workers import block
@@ -71,16 +71,21 @@ def current_mm(m: Words, r: Words) -> int:
 
 
 @helper
-def barrier(m: Words, b: Words) -> bool:
-    """Wait until all workers of this command are here; False when the run is stopped first."""
+def barrier(m: Words, b: Words, time: int) -> bool:
+    """Wait until all workers of this command are here for the so-manieth time, or are to rest.
+
+    False when the run is stopped first.
+    """
     if b[block.WAIT_FOR] == 0:
         return True
     word = b[block.SHARED] + block.ARRIVED
     fetch_add(m, word, 1)
     spins = 0
-    while load(m, word) < b[block.WAIT_FOR]:
+    while load(m, word) < time * b[block.WAIT_FOR]:
         if read_once(m, STOP) != 0:
             return False
+        if read_once(m, b[block.SHARED] + block.PAUSE) != 0:
+            return True
         cpu_relax()
         spins += 1
         if spins > SPINS:
@@ -184,16 +189,25 @@ def end(m: Words, b: Words, r: Words, number: int, oops_before: int) -> None:
 
 
 @helper
-def random_page(b: Words, r: Words, x: int) -> None:
-    """A virtual page of the worker's area, and whether it is written to."""
-    r[R_ADDRESS] = b[block.FIRST] + draw(x, b[block.END] - b[block.FIRST])
+def random_page(m: Words, b: Words, r: Words, x: int, mm: int) -> None:
+    """A virtual page of the worker's area, and whether it is written to.
+
+    Where ``mm`` does not have that page, the page as far behind its first one, round and round.
+    """
+    address = b[block.FIRST] + draw(x, b[block.END] - b[block.FIRST])
+    first = first_page(m, mm)
+    if address < first:
+        address = first + address % (m[NR_PTES] - first)
+    r[R_ADDRESS] = address
     r[R_WRITE] = 1 if (x & 1023) < b[block.WRITES] else 0
 
 
 @helper
-def random_span(b: Words, x: int) -> int:
-    """A number of pages, 1 to SPAN."""
-    return 1 + draw(x << 20, b[block.SPAN])
+def random_range(m: Words, b: Words, r: Words, x: int, mm: int) -> None:
+    """A range of 1 to SPAN pages that ``mm`` has."""
+    random_page(m, b, r, x, mm)
+    end = b[block.END] if r[R_ADDRESS] < b[block.END] else m[NR_PTES]
+    r[R_END] = min(end, r[R_ADDRESS] + 1 + draw(x << 20, b[block.SPAN]))
 
 
 @helper

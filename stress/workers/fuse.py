@@ -41,20 +41,26 @@ that a fork makes nor the end of an mm changes it. What a design's own operation
 """
 ANYTHING = ("-1", "m[$NR_PTES]", "m[$NR_PTES]")
 
-_SPAN = "r[$R_END] = min(b[$END], r[$R_ADDRESS] + random_span(b, x))"
+_OWN = "current_mm(m, r)"
+_OTHER = "r[$R_ARG] - 1"
+_CHILD = "1"
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "fault": ("random_page(b, r, x)",),
-    "zap": ("random_page(b, r, x)", _SPAN),
-    "fork": ("random_page(b, r, x)", _SPAN),
+    "fault": (f"random_page(m, b, r, x, {_OWN})",),
+    "zap": (f"random_range(m, b, r, x, {_OWN})",),
+    "fork": (f"random_range(m, b, r, x, {_CHILD})",),
     "swap_out": ("r[$R_ARG] = draw(x, m[$NR_PAGES])",),
     "truncate": ("r[$R_ADDRESS] = m[$ANON_END] + draw(x, m[$NR_FILE])",),
     **dict.fromkeys(
-        ("access_process_vm", "use_mm"), ("random_page(b, r, x)", "r[$R_ARG] = 1 + draw(x << 16, m[$NR_MMS])")
+        ("access_process_vm", "use_mm"),
+        ("r[$R_ARG] = 1 + draw(x << 16, m[$NR_MMS])", f"random_page(m, b, r, x, {_OTHER})"),
     ),
     **dict.fromkeys(READS, ("random_read(b, r, x)",)),
     **dict.fromkeys(("clone", "exit", "exec", "tick", "precise"), ()),
 }
-"""By operation: the statements that draw what it is given; a design's own gets a range of pages."""
+"""By operation: the statements that draw what it is given; a design's own gets a range of pages.
+
+Pages are drawn among those of the mm that is meant; a fork's among those that every child has.
+"""
 
 _DO = """
 @njit
@@ -104,7 +110,7 @@ def batch(array, first):
     x = b[$SEED]
     left = b[$COUNT]
     status = 0
-    if not barrier(m, b):
+    if not barrier(m, b, 1):
         return -1
     began = ticks()
     while status >= 0 and not pausing(m, b):
@@ -136,7 +142,7 @@ def script(array, first):
     m = words(array, 0)
     b = words(array, first)
     r = words(array, first + $REGISTERS_AT)
-    if not barrier(m, b):
+    if not barrier(m, b, 1):
         return -1
     for call in range(b[$COUNT]):
         c = words(b, $SCRIPT + call * $CALL_WORDS)
@@ -166,7 +172,7 @@ def sweep(array, first):
     m = words(array, 0)
     b = words(array, first)
     r = words(array, first + $REGISTERS_AT)
-    if not barrier(m, b):
+    if not barrier(m, b, 1):
         return -1
     began = ticks()
     for turn in range(b[$COUNT]):
@@ -180,6 +186,8 @@ def sweep(array, first):
                 return -1
         b[$TICKS + $fault] += ticks() - start
         b[$TIMED + $fault] += b[$END] - b[$FIRST]
+        if not barrier(m, b, turn + 2):
+            return -1
         start = ticks()
         for address in range(b[$FIRST], b[$END], b[$SPAN]):
             r[$R_ADDRESS] = address
@@ -223,8 +231,8 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
     batch.pausing,
     batch.rand,
     batch.random_page,
+    batch.random_range,
     batch.random_read,
-    batch.random_span,
     judge.before_read,
     judge.after_read,
     checks.true_rss,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
-from stress.design import Design
+from stress.design import READS, Design
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
 from stress.kernel.proc import NOT_SHOWN
 from stress.workers import block
@@ -79,6 +79,8 @@ class Pool(Runs):
         if call.operation not in self.operations:
             raise ValueError(f"no operation {call.operation}; this pool has {', '.join(self.operations)}")
         last = call.end if call.operation in ("zap", "fork") else call.address + 1
+        if self.machine.child_ptes < self.machine.ptes and call.operation not in (*READS, "precise"):
+            raise ValueError(f"{call}: only where every mm has all pages")
         if not 0 <= call.address < last <= self.machine.ptes:
             raise ValueError(f"{call}: pages are 0 to {self.machine.ptes - 1}, a range has at least one")
         if not 0 <= call.arg <= max(self.machine.mms, self.machine.frames):

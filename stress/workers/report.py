@@ -20,6 +20,8 @@ def head(pool: Pool, seed: int) -> str:
     machine = pool.machine
     files = machine.private_file + machine.shared_file
     pages = f"{machine.anon:,} pages" + (f", {files:,} of a file" if files else "")
+    if machine.mms > 1 and machine.child_ptes < machine.ptes:
+        pages += f" (the last {machine.child_ptes:,} in children)"
     where = ", frames above 4 GiB" if machine.arch == "pae" and machine.above_4g else ""
     return (
         f"design {pool.design.name}, arch {machine.arch}{where}, placement {pool.layout.placement.name}, "

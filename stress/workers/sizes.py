@@ -8,6 +8,9 @@ from shm_layout.machine import Machine
 
 COPIES = 65536
 """Frames for copies that children write to: so many at most, whatever the size of the machine."""
+CHILD_PAGES = 8192
+"""Virtual pages of a started mm: so many at most, the last ones. With more than these its page table takes much memory,
+and workers do little else than look through it at every exit."""
 MOST_MMS = 33
 
 
@@ -16,8 +19,9 @@ def machine_for(
 ) -> Machine:
     """A machine on which ``workers`` perform this mix.
 
-    ``pages``: anonymous pages of each mm; ``file_pages``: pages of the file, half of them mapped privately. A mix
-    without fork and exec has one mm; with them as many as the workers can have started. There is a frame for every
+    ``pages``: anonymous pages of the first mm; ``file_pages``: pages of the file, half of them mapped privately. A mix
+    without fork and exec has one mm; with them as many as the workers can have started, which have the same pages, or
+    the last `CHILD_PAGES` of them, so that a fork copies no others. There is a frame for every
     page of the first mm and of the file, and for copies in the others as far as `COPIES`; where frames run out a
     fault ends without effect, as a kernel without memory would have it. Swap slots only for a mix that swaps out.
     """
@@ -39,4 +43,5 @@ def machine_for(
         swap=max(1, pages // 2) if mix.get("swap_out") else 0,
         arch=arch,
         above_4g=above_4g,
+        child_pages=min(pages + file_pages, CHILD_PAGES),
     )

@@ -109,7 +109,7 @@ def _place(pool: Pool, name: str, function: str, place: int) -> str:
     if name == "page_refs" and place >= pool.machine.frames:
         return f"swap slot {place - pool.machine.frames}"
     if name == "data_kept":
-        mm, address = divmod(place, pool.machine.ptes)
+        mm, address = pool.layout.mm_and_page(place)
         return f"page {address} of mm {mm}"
     noun = {"mapcount": "frame", "page_refs": "frame", "mmu_cache": "CPU", "progress": "a lock is held in mm"}
     return f"{noun.get(name, function)} {place}"

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from shm_layout.registers import R_ADDRESS
 from stress import designs
 from stress.design import Design
 from stress.designs.build import operations
 from stress.designs.page_table_lock import MM_COUNTER
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.kernel import pte_access, spinlock
+from stress.kernel.exit import mmput
+from stress.step import NEXT, step
 
 
 def unlocked() -> Design:
@@ -28,3 +31,15 @@ def no_page_is_free(m, w):
 
 def always_wrong() -> Design:
     return replace(designs.get("page_table_lock"), checks=(no_page_is_free,))
+
+
+@step(private=True)
+def from_page_0(m, r):
+    """The walk begins at page 0, whether the mm has it or not."""
+    r[R_ADDRESS] = 0
+    return NEXT
+
+
+def exits_from_page_0() -> Design:
+    """The end of an mm walks over pages that a child may lack, and so over another's."""
+    return designs.get("v12_sound").edit(name="exits_from_page_0", exit=lambda p: p.after(mmput, from_page_0))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from shm_layout.atomic import read_once, store, write_once
 from shm_layout.registers import R_ADDRESS, R_ANON_RSS, R_CHILD, R_END, R_MM, R_RSS, R_SCAN
 from shm_layout.structs import (
+    CHILD_TABLES,
     MM_ANON_RSS,
     MM_FILE_RSS,
     MM_STRIDE,
-    NR_PTES,
     PTL,
     PTL_STRIDE,
     PTRS_PER_PTE,
@@ -26,8 +26,7 @@ from stress.step import NEXT, WAIT, helper, step
 @helper
 def pte_lockptr(m: Words, mm: int, address: int) -> int:
     """Index of the lock of the page-table page with the pte of a virtual page."""
-    tables = (m[NR_PTES] + m[PTRS_PER_PTE] - 1) // m[PTRS_PER_PTE]
-    return at(m, PTL, PTL_STRIDE, mm * tables + address // m[PTRS_PER_PTE])
+    return at(m, PTL, PTL_STRIDE, mm * m[CHILD_TABLES] + address // m[PTRS_PER_PTE])
 
 
 @helper
