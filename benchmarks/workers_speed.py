@@ -5,7 +5,9 @@
 (a) An anonymous write fault in one worker, against a compiled loop that makes the same atomic read-modify-writes on
     the same words (so on the same number of distinct cache lines) and nothing else. Which ones they are is found by
     performing one such fault in plain Python and noting every atomic operation.
-(b) Two workers on distinct pages against one, in faults a second.
+(b) Two workers on distinct pages against one, in faults a second: as posted, where every fault takes mmap_sem for
+    read and so all of them write one cache line; with readers of mmap_sem counted by CPU (placement `big_reader`),
+    which leaves what the design itself shares; and with an mm each.
 (c) The same for `page_table_lock`.
 
 Medians of several rounds in which all of them take turns. Times are CPU times of the workers, so that other load on
@@ -27,6 +29,7 @@ from tabulate import tabulate
 
 from shm_layout import atomic
 from shm_layout.machine import Machine
+from shm_layout.placement import AS_POSTED, BIG_READER, Placement
 from stress import designs
 from stress.compile import compiled_module
 from stress.plain import PlainMachine
@@ -34,10 +37,12 @@ from stress.workers.call import Call
 from stress.workers.client import ForkServer
 from stress.workers.pool import Pool
 
-PAGES = 16384
+PAGES = 65536
 ROUNDS = 7
-SWEEPS = 200
-"""Sweeps over all pages in a round."""
+SWEEPS = 50
+"""Sweeps over all pages in a round, of one worker."""
+SHORT = 15
+"""Single sweeps in a round, of one worker and of two."""
 READ_MODIFY_WRITE = ("xchg", "cmpxchg", "fetch_add", "fetch_or", "fetch_and")
 
 
@@ -129,11 +134,21 @@ def bare_loop(design: str) -> tuple[Callable[[int], None], int, int]:
 class Bench:
     """A pool for one design, whose sweeps are timed by the CPU time of the workers."""
 
-    def __init__(self, design: str, server: ForkServer, *, judge: bool = False, own_mm: bool = False) -> None:
+    def __init__(
+        self,
+        design: str,
+        server: ForkServer,
+        placement: Placement = AS_POSTED,
+        *,
+        judge: bool = False,
+        own_mm: bool = False,
+    ) -> None:
         """Start two workers; with ``own_mm`` the second goes on in an address space of its own."""
         machine = Machine(cpus=2, mms=2, anon=PAGES, frames=2 * PAGES + 64)
         operations = ["fault", "zap", "fork"]
-        self.pool = Pool(designs.get(design), machine, 2, operations=operations, server=server, judge=judge)
+        self.pool = Pool(
+            designs.get(design), machine, 2, placement=placement, operations=operations, server=server, judge=judge
+        )
         if own_mm:
             self.pool.perform({1: [Call("fork", 0, 1)]})
 
@@ -151,10 +166,10 @@ class Bench:
     def per_second(self, workers: int) -> float:
         """Faults a second of wall time, by so many workers that start together; zaps left out.
 
-        The median of many single sweeps, each too short for other load to get far into it.
+        The median of many single sweeps, each short beside the turns that other load takes.
         """
         found = []
-        for _ in range(SWEEPS // 10):
+        for _ in range(SHORT):
             self.pool.start_sweep(rounds=1, workers=range(workers))
             self.pool.wait(float("inf"))
             ns = self.pool.finish().ns["fault"]
@@ -177,7 +192,9 @@ def main() -> None:
             "v12_sound": Bench("v12_sound", server),
             "v12_sound, truth noted": Bench("v12_sound", server, judge=True),
             "v12_sound, an mm each": Bench("v12_sound", server, own_mm=True),
+            "v12_sound, big_reader": Bench("v12_sound", server, BIG_READER),
             "page_table_lock": Bench("page_table_lock", server),
+            "page_table_lock, big_reader": Bench("page_table_lock", server, BIG_READER),
         }
         samples: dict[str, list[float]] = {}
         for _ in range(ROUNDS):

@@ -81,6 +81,7 @@ class Layout:
             "cpu": machine.cpus,
             "zone": 1,
             "page_table": machine.page_tables + (machine.mms - 1) * machine.child_tables,
+            "mmap_sem_readers": machine.cpus * machine.mms if placement.readers_apart else 0,
             "rss_stat": machine.cpus * machine.mms,
             "counter_node": 2 * machine.mms * tree_items(machine.cpus),
             "page": machine.frames,
@@ -163,6 +164,9 @@ class Layout:
         if name == "rss_stat":
             cpu, mm = divmod(instance, self.machine.mms)
             return f"{f.name} of cpu {cpu} for mm {mm}"
+        if name == "mmap_sem_readers":
+            cpu, mm = divmod(instance, self.machine.mms)
+            return f"mmap_sem readers of cpu {cpu} for mm {mm}"
         if name == "counter_node":
             tree, node = divmod(instance, tree_items(self.machine.cpus))
             return f"node {node} of mm {tree // 2} {('rss', 'anon_rss')[tree % 2]}"

@@ -16,11 +16,13 @@ from shm_layout.structs import STRUCTS
 class Placement:
     """``lines``: structure name to the groups of fields that get a line each; fields not named follow the last
     group. A structure that is not named lies packed, instance behind instance, without regard to lines.
+    ``readers_apart``: the readers of mmap_sem are not counted in its one word, but by each CPU in a word of its own.
     """
 
     name: str
     doc: str
     lines: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    readers_apart: bool = False
 
 
 _OWN_LINES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -29,6 +31,7 @@ _OWN_LINES: dict[str, tuple[tuple[str, ...], ...]] = {
     "zone": ((),),
     "page_table": ((),),
     "rss_stat": ((),),
+    "mmap_sem_readers": ((),),
     "counter_node": ((),),
 }
 
@@ -60,8 +63,14 @@ PADDED = Placement(
         ),
     },
 )
+BIG_READER = Placement(
+    "big_reader",
+    "as padded, and the readers of mmap_sem counted on a line of each CPU, as a brlock of Linux 2.4 does",
+    PADDED.lines,
+    readers_apart=True,
+)
 
-PLACEMENTS: dict[str, Placement] = {p.name: p for p in (AS_POSTED, PACKED, SEPARATE, PADDED)}
+PLACEMENTS: dict[str, Placement] = {p.name: p for p in (AS_POSTED, PACKED, SEPARATE, PADDED, BIG_READER)}
 
 
 def grouped(placement: Placement, struct: str) -> list[list[str]] | None:

@@ -194,6 +194,10 @@ page_table_struct = Struct("page_table", "page-table pages: of mm 0, of mm 1, ..
 PTL = page_table_struct.word("ptl", "whoever takes it", "0 free, 1 held: guards the ptes of this page")
 PTL_STRIDE = page_table_struct.stride
 
+sem_readers_struct = Struct("mmap_sem_readers", "readers of mmap_sem where each CPU counts its own: cpu, then mm")
+SEM_READERS_STRIDE, NR_SEM_READERS = sem_readers_struct.stride, sem_readers_struct.count
+SEM_READERS = sem_readers_struct.word("readers", "that CPU's faults; writers", "its readers; with WRITER_WAITS")
+
 rss_stat_struct = Struct("rss_stat", "what one CPU counted on one mm: cpu, then mm")
 RSS_STAT_STRIDE = rss_stat_struct.stride
 CPU_RSS = rss_stat_struct.word("rss", "that CPU", "pages that the CPU counted and has not moved on")

@@ -17,7 +17,6 @@ from shm_layout.structs import (
     FILE_PAGE,
     FILE_STRIDE,
     GHOST,
-    MM_MMAP_SEM,
     MM_PAGE_TABLE_LOCK,
     MM_STRIDE,
     MMU,
@@ -54,6 +53,7 @@ from stress.kernel.pgtable import (
     pte_present,
     pte_to_slot,
 )
+from stress.kernel.spinlock import sem_is_free
 from stress.kernel.tlb import mmu_at
 from stress.step import helper
 
@@ -194,7 +194,7 @@ def locks_free(m: Words) -> int:
     for mm in range(m[NR_MMS]):
         if read_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm)) != 0:
             return mm
-        if read_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm)) != 0:
+        if not sem_is_free(m, mm):
             return mm
     return HOLDS
 

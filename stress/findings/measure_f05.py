@@ -18,6 +18,7 @@ PLACEMENTS = {
     "posted": "beside mmap_sem and page_table_lock",
     "separate": "on a line of their own",
     "padded": "one line per counter",
+    "big_reader": "one line per counter, readers of mmap_sem by CPU",
 }
 
 
@@ -36,7 +37,7 @@ def counted_late() -> Design:
 
 
 def measure(effort: float, seed: int) -> Measured:
-    """Anonymous faults with atomic counters in three placements, counted at once and late, beside per-task ones."""
+    """Anonymous faults with atomic counters in all placements, counted at once and late, beside per-task ones."""
     chosen = {"at once": designs.get("atomic"), "late": counted_late(), "list": designs.get("list")}
     rows = []
     best: dict[int, tuple[float, str]] = {}

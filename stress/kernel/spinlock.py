@@ -5,9 +5,18 @@ A lock that is held makes the step wait: it is not enabled in the explorer and s
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, load, store
-from shm_layout.registers import R_CHILD, R_MM
-from shm_layout.structs import MM_MMAP_SEM, MM_PAGE_TABLE_LOCK, MM_STRIDE, at
+from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, fetch_or, load, read_once, store
+from shm_layout.registers import R_CHILD, R_CPU, R_MM
+from shm_layout.structs import (
+    MM_MMAP_SEM,
+    MM_PAGE_TABLE_LOCK,
+    MM_STRIDE,
+    NR_MMS,
+    NR_SEM_READERS,
+    SEM_READERS,
+    SEM_READERS_STRIDE,
+    at,
+)
 from shm_layout.words import Words
 from stress.step import NEXT, WAIT, helper, step
 
@@ -49,10 +58,22 @@ def spin_unlock_child(m: Words, r: Words) -> int:
     return NEXT
 
 
+@helper
+def sem_readers(m: Words, cpu: int, mm: int) -> int:
+    """Index of the word in which a CPU counts the readers of an mm's mmap_sem, where each CPU has one."""
+    return at(m, SEM_READERS, SEM_READERS_STRIDE, cpu * m[NR_MMS] + mm)
+
+
+@helper
+def sem_of_reader(m: Words, cpu: int, mm: int) -> int:
+    """Index of the word in which a reader of mmap_sem counts itself: the one of the mm, or its CPU's."""
+    return at(m, MM_MMAP_SEM, MM_STRIDE, mm) if m[NR_SEM_READERS] == 0 else sem_readers(m, cpu, mm)
+
+
 @step(waits=True)
 def down_read(m: Words, r: Words) -> int:
     """down_read(&mm->mmap_sem): behind a writer that waits already."""
-    sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
+    sem = sem_of_reader(m, r[R_CPU], r[R_MM])
     if load(m, sem) >= WRITER_WAITS:
         return WAIT
     if fetch_add(m, sem, 1) < WRITER_WAITS:
@@ -64,24 +85,50 @@ def down_read(m: Words, r: Words) -> int:
 @step
 def up_read(m: Words, r: Words) -> int:
     """up_read(&mm->mmap_sem)."""
-    fetch_add(m, at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM]), -1)
+    fetch_add(m, sem_of_reader(m, r[R_CPU], r[R_MM]), -1)
     return NEXT
+
+
+@helper
+def stop_readers(m: Words, mm: int) -> bool:
+    """Make the readers of all CPUs wait, where each CPU counts its own. Whether none is left that came before."""
+    none = True
+    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+        if fetch_or(m, sem_readers(m, cpu, mm), WRITER_WAITS) != 0:
+            none = False
+    return none
+
+
+@helper
+def admit_readers(m: Words, mm: int) -> None:
+    """Undo `stop_readers`."""
+    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+        fetch_and(m, sem_readers(m, cpu, mm), ~WRITER_WAITS)
 
 
 @step(waits=True)
 def down_write_queue(m: Words, r: Words) -> int:
-    """down_write(&mm->mmap_sem), first half: become the writer that is next; new readers wait."""
+    """down_write(&mm->mmap_sem), first half: become the writer that is next; new readers wait.
+
+    The word of the mm decides between writers; only who has won there touches the bits in the words of the CPUs.
+    """
     sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
     readers = load(m, sem)
     if readers >= WRITER_WAITS:
         return WAIT
     # not fetch_or: behind a writer that came first it would leave a bit that is nobody's
-    return NEXT if cmpxchg(m, sem, readers, readers | WRITER_WAITS) == readers else WAIT
+    if cmpxchg(m, sem, readers, readers | WRITER_WAITS) != readers:
+        return WAIT
+    stop_readers(m, r[R_MM])
+    return NEXT
 
 
 @step(waits=True)
 def down_write(m: Words, r: Words) -> int:
     """down_write(&mm->mmap_sem), second half: the readers have left."""
+    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+        if load(m, sem_readers(m, cpu, r[R_MM])) != WRITER_WAITS:
+            return WAIT
     sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
     if load(m, sem) != WRITER_WAITS:
         return WAIT
@@ -91,5 +138,28 @@ def down_write(m: Words, r: Words) -> int:
 @step
 def up_write(m: Words, r: Words) -> int:
     """up_write(&mm->mmap_sem)."""
+    admit_readers(m, r[R_MM])
     fetch_and(m, at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM]), ~WRITER)
     return NEXT
+
+
+@helper
+def down_write_try(m: Words, mm: int) -> bool:
+    """down_write_trylock(&mm->mmap_sem): whether it was free, and is taken now."""
+    sem = at(m, MM_MMAP_SEM, MM_STRIDE, mm)
+    if load(m, sem) != 0 or cmpxchg(m, sem, 0, WRITER) != 0:
+        return False
+    if stop_readers(m, mm):
+        return True
+    admit_readers(m, mm)
+    fetch_and(m, sem, ~WRITER)
+    return False
+
+
+@helper
+def sem_is_free(m: Words, mm: int) -> bool:
+    """At rest: nobody holds mmap_sem or waits for it."""
+    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+        if read_once(m, sem_readers(m, cpu, mm)) != 0:
+            return False
+    return read_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm)) == 0

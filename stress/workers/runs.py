@@ -73,7 +73,7 @@ class Runs(Crew):
         distinct: bool = True,
         workers: Sequence[int] | None = None,
     ) -> None:
-        """Have workers fault all anonymous pages of their area in, one after the other, and then zap them.
+        """Have workers fault all anonymous pages of their area in, one after the other, and then, together, zap them.
 
         ``rounds`` times, or until `finish`. ``write``: by write accesses. ``span``: pages of one zap. ``distinct``: the
         pages are divided among the workers; else all fault the same ones. The times in `Result.ns` are of all

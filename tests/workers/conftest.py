@@ -3,6 +3,7 @@
 import pytest
 
 from shm_layout.machine import Machine
+from shm_layout.placement import AS_POSTED
 from stress import designs
 from stress.workers.client import ForkServer
 from stress.workers.pool import Pool
@@ -21,7 +22,7 @@ def make_pool(server):
     """Makes pools that end with the test."""
     pools = []
 
-    def make(design, workers=2, *, operations=BASE, own_server=False, **machine):
+    def make(design, workers=2, *, operations=BASE, own_server=False, placement=AS_POSTED, **machine):
         machine = {"mms": 5, "anon": 32, "private_file": 4, "shared_file": 4, "frames": 256, **machine}
         if isinstance(design, str):
             design = designs.get(design)
@@ -29,6 +30,7 @@ def make_pool(server):
             design,
             Machine(cpus=workers, **machine),
             workers,
+            placement=placement,
             operations=operations,
             server=None if own_server else server,
         )

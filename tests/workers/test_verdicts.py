@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from broken_designs import always_wrong, unlocked
 
+from shm_layout.placement import AS_POSTED, BIG_READER
 from shm_layout.registers import R_OOPS
 from stress import designs, oops
 from stress.checks import CHECKS
@@ -20,10 +21,11 @@ def broken(pool):
     return {v.name for v in pool.verdicts() if not v.ok}
 
 
+@pytest.mark.parametrize("placement", [AS_POSTED, BIG_READER], ids=lambda p: p.name)
 @pytest.mark.parametrize("arch", ["64", "pae"])
 @pytest.mark.parametrize("design", ["v12_sound", "page_table_lock"])
-def test_sound_designs_hold(make_pool, design, arch):
-    pool = make_pool(design, 3, arch=arch)
+def test_sound_designs_hold(make_pool, design, arch, placement):
+    pool = make_pool(design, 3, arch=arch, placement=placement)
     result = pool.run(MIX, seed=11, operations=300_000, seconds=20)
     assert result.reads > 0
     assert broken(pool) == set()

@@ -5,10 +5,9 @@ Nobody but the task itself reads or writes its counts, so one step may read and 
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, load, store, write_once
+from shm_layout.atomic import store, write_once
 from shm_layout.registers import R_CURRENT, R_MM, R_TASK
 from shm_layout.structs import (
-    MM_MMAP_SEM,
     MM_PAGE_TABLE_LOCK,
     MM_STRIDE,
     TASK_ANON_RSS,
@@ -18,7 +17,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.rss.task import owner_check
-from stress.kernel.spinlock import WRITER, spin_trylock
+from stress.kernel.spinlock import down_write_try, spin_trylock
 from stress.labels import IN_BATCH, OUT
 from stress.step import DONE, NEXT, step
 
@@ -73,8 +72,7 @@ def folded(m: Words, r: Words) -> int:
 @step
 def down_write_trylock(m: Words, r: Words) -> int:
     """down_write_trylock(&mm->mmap_sem) of the timer tick, which does without if it is not free."""
-    word = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
-    return NEXT if load(m, word) == 0 and cmpxchg(m, word, 0, WRITER) == 0 else DONE
+    return NEXT if down_write_try(m, r[R_MM]) else DONE
 
 
 @step
