@@ -61,7 +61,11 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
     "--operations", type=click.IntRange(1), metavar="N", help="End after so many operations, if that comes first."
 )
 @click.option(
-    "--pages", type=click.IntRange(1), default=256, show_default=True, help="Anonymous pages of each address space."
+    "--pages",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Anonymous pages of the first address space; its children have the same, or the last 8192.",
 )
 @click.option(
     "--file-pages",

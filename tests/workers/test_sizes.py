@@ -1,5 +1,8 @@
 """Machines for runs: how much memory they take, and children that have the last pages only."""
 
+import subprocess
+import sys
+
 import pytest
 from broken_designs import exits_from_page_0
 
@@ -53,3 +56,12 @@ def test_single_calls_are_refused_there(make_pool):
     with pytest.raises(ValueError, match="only where every mm has all pages"):
         pool.perform({0: [Call("fault", 3)]})
     assert pool.perform({0: [Call("statm")]})[0][0].resident == 0
+
+
+def test_a_run_on_32_gib():
+    command = [sys.executable, "-m", "stress", "run", "--pages", "8388608", "--seconds", "0.3", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8,388,608 pages, 32 of a file (the last 8,192 in children), seed 1" in done.stdout
+    assert float(done.stdout.split("segment ")[1].split(" MiB")[0]) * (1 << 20) < 400_000_000
+    assert "BROKEN" not in done.stdout
