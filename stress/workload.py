@@ -158,6 +158,8 @@ class Workload:
         """
         setup_text, separator, columns_text = text.rpartition("||")
         setup = []
+        if "|" in setup_text:
+            raise UsageError("what stands before '||' has no columns: write '1: fault 0 w' for what CPU 1 does there")
         for part in _list(setup_text) if separator else ():
             match = re.fullmatch(r"(?:(\d+)\s*:)?\s*(.+)", part)
             assert match

@@ -45,7 +45,11 @@ def test_the_machine_is_just_large_enough():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "|", "fault", "fault x", "fault 0 0", "zap", "clone 0", "fault 0 frame=1", "5: clone || fault 0"]
+    "text",
+    [
+        *("", "|", "fault", "fault x", "fault 0 0", "zap", "clone 0", "fault 0 frame=1"),
+        *("5: clone || fault 0", "clone | fault 0 || fault 0"),
+    ],
 )
 def test_what_cannot_be_read_is_refused(text):
     with pytest.raises(UsageError):

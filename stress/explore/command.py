@@ -78,7 +78,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
     """Try every interleaving of one small WORKLOAD on DESIGN; print the shortest counterexample.
 
     WORKLOAD has a column for each CPU: 'fault 0 w; zap 0-1 | swap_out | statm'. What stands before '||' is performed
-    beforehand. DESIGN is a name, or my_design.py:MINE.
+    beforehand, one after the other, by CPU 0 or the CPU that is named: '1: fault 0 w || exec | status'. DESIGN is a
+    name, or my_design.py:MINE.
 
     Exit status 1 when a check breaks.
     """
