@@ -85,6 +85,7 @@ class LazyGroup(click.Group):
         A command ends with status 0, or another that it gives to `ctx.exit`. Errors: `exit_status` of a
         PteStressError, 2 for what click refuses, 130 when interrupted, 141 when nobody reads the output.
         """
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
         try:
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
             sys.stdout.flush()

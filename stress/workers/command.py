@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +129,6 @@ def run(context: click.Context, /, **options: Any) -> None:
         arch=options["arch"],
         above_4g=not options["below_4g"],
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
     with Pool(
         design,
         machine,

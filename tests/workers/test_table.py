@@ -1,15 +1,21 @@
 """pte-stress table: each page touched once, by the worker whose part it is in, and honest figures."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shm_layout import creator
 from stress import designs
 from stress.errors import MachineError, UsageError
 from stress.kernel.memory import handle_pte_fault
@@ -112,6 +118,35 @@ def test_json_and_table():
     assert lines[1].split() == list(COLUMNS)
     assert lines[3].split()[1:3] == ["2", "64"]
     assert "cores: rows with more workers share them" in lines[4]
+
+
+@pytest.mark.parametrize(("number", "as_json"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, True)])
+def test_rows_so_far_are_printed_when_interrupted(number, as_json):
+    counts = ["1"] + ["2"] * 500  # seconds for the first rows, minutes for all
+    command = [sys.executable, "-m", "stress", "table", "--pages", "5000", "--workers", ",".join(counts), "--seed", "1"]
+    with subprocess.Popen(
+        [*command, *(["--json"] if as_json else [])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        launcher = psutil.Process(process.pid)
+        workers = []
+        while len(workers) < 2 and process.poll() is None:  # the second row
+            with suppress(psutil.NoSuchProcess):
+                workers = [p.pid for server in launcher.children() for p in server.children()]
+            time.sleep(0.005)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err == "\npte-stress: interrupted\n"
+    threads = (
+        [row["threads"] for row in json.loads(out)["rows"]]
+        if as_json
+        else [int(line.split()[2]) for line in out.splitlines()[3:]]
+    )
+    assert threads[0] == 1
+    assert set(threads[1:]) <= {2}
+    assert len(threads) < len(counts)
+    assert [f for f in os.listdir("/dev/shm") if (creator.creator_of(f) or (None,))[0] == process.pid] == []
+    assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
 @step
