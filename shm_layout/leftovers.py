@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
 
 from shm_layout.available import SHM
 from shm_layout.creator import alive, creator_of
+from shm_layout.segment import MAGIC, VERSION
 from stress.errors import MachineError
 
 
@@ -19,6 +23,8 @@ class Leftover:
     bytes: int
     pid: int
     """Process that created it."""
+    what: str
+    """``semaphore``, ``segment``, ``segment of version 2``, or ``no segment`` for what only has such a name."""
 
 
 def stale() -> list[Leftover]:
@@ -41,9 +47,26 @@ def stale() -> list[Leftover]:
             stat = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # a clean at the same time
             continue
-        if stat.st_uid == os.geteuid():
-            found.append(Leftover(entry.name, stat.st_size, creator[0]))
+        if stat.st_uid == os.geteuid() and S_ISREG(stat.st_mode):
+            found.append(Leftover(entry.name, stat.st_size, creator[0], _what(entry)))
     return found
+
+
+def _what(entry: os.DirEntry[str]) -> str:
+    """What a file is by its name and the first words of its header."""
+    if entry.name.startswith("sem."):
+        return "semaphore"
+    try:
+        with Path(entry.path).open("rb") as file:
+            header = file.read(16)
+    except OSError:  # no permission, or removed at the same time
+        header = b""
+    if len(header) < 16:
+        return "no segment"
+    magic, version = struct.unpack("=qq", header)
+    if magic != MAGIC:
+        return "no segment"
+    return "segment" if version == VERSION else f"segment of version {version}"
 
 
 def clean() -> list[Leftover]:

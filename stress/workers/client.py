@@ -77,7 +77,8 @@ class ForkServer:
     def receive(self) -> Done:
         """Wait for the answer to the oldest request that has none yet.
 
-        Raises `UsageError` for a design that does not compile, `MachineError` when the server is gone.
+        Raises `UsageError` for a design that does not compile or a segment that is none, `MachineError` when the
+        server is gone or out of something.
         """
         while True:
             try:
@@ -88,7 +89,7 @@ class ForkServer:
                 case Done():
                     return answer
                 case Failed():
-                    raise UsageError(f"the design does not run: {answer.message}")
+                    raise (MachineError if answer.machine else UsageError)(answer.message)
                 case Died():
                     self._died[answer.pid] = answer.status
                 case Compiling():

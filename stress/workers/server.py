@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from stress.design import Design
+from stress.errors import MachineError, PteStressError
 
 
 class Code(NamedTuple):
@@ -82,9 +83,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request was not carried out: what is wrong, in a line, and whether the design is to blame."""
+    """A request was not carried out: what is wrong, in a line, and whether the machine is to blame."""
 
     message: str
+    machine: bool
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,12 @@ class Server:
                     pids = self.fork(request)
                 case Forget():
                     self.forget(request)
+        except PteStressError as error:
+            self.launcher.send(Failed(str(error), isinstance(error, MachineError)))
+        except (OSError, MemoryError) as error:
+            self.launcher.send(Failed(f"the fork server cannot go on: {one_line(error)}", machine=True))
         except Exception as error:
-            self.launcher.send(Failed(one_line(error)))
+            self.launcher.send(Failed(f"the design does not run: {one_line(error)}", machine=False))
         else:
             self.launcher.send(Done(pids))
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ import pytest
 
 from shm_layout import creator
 from shm_layout.leftovers import clean, stale
-from shm_layout.segment import Segment
+from shm_layout.segment import MAGIC, VERSION, Segment
 
 pytestmark = pytest.mark.usefixtures("cleaning_alone")
 
@@ -62,7 +63,8 @@ def test_a_killed_creator_leaves_what_clean_removes():
         child.wait()
         found = {leftover.name: leftover for leftover in stale()}
         assert theirs <= set(found)
-        assert (found[name].bytes, found[name].pid) == (8000, child.pid)
+        assert (found[name].bytes, found[name].pid, found[name].what) == (8000, child.pid, "segment")
+        assert found[f"sem.{name}.start"].what == "semaphore"
         assert found[f"sem.{name}.start"].bytes == (SHM / f"sem.{name}.start").stat().st_size > 0
         assert theirs <= names(clean())
         assert not theirs & set(os.listdir(SHM))
@@ -107,6 +109,37 @@ def test_names_of_a_pid_that_nobody_has_are_stale(pattern, file):
     path = file(pattern.format(2**22 + os.getpid()))
     assert path.name in names(clean())
     assert not path.exists()
+
+
+def header(magic=MAGIC, version=VERSION, size=100):
+    return struct.pack("=qqqqqq", magic, version, 5, size // 8, 1, 1).ljust(size, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (header(), "segment"),
+        (header(version=VERSION + 1), f"segment of version {VERSION + 1}"),
+        (header(magic=7), "no segment"),
+        (b"\xff" * 4096, "no segment"),
+        (b"", "no segment"),
+        (header()[:15], "no segment"),
+    ],
+)
+def test_clean_says_what_it_removed(content, what, file):
+    path = file(f"pte-stress.{2**22 + os.getpid()}.7.1.run")
+    path.write_bytes(content)
+    assert [leftover.what for leftover in stale() if leftover.name == path.name] == [what]
+    done = subprocess.run([sys.executable, "-m", "stress", "clean"], capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if path.name in line and line.endswith(what)]
+    assert not path.exists()
+
+
+def test_a_folder_of_such_a_name_is_nobodys():
+    path = SHM / f"pte-stress.{2**22 + os.getpid()}.8.1.run"
+    path.mkdir()
+    assert path.name not in names(clean())
+    path.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -4,14 +4,18 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from shm_layout import creator
+from shm_layout.segment import MAGIC, VERSION, Segment
+from stress.errors import UsageError
 from stress.workers.report import FAILURE_FORMAT
 
 RUN = [sys.executable, "-m", "stress", "run"]
@@ -188,3 +192,55 @@ def test_two_runs_at_once(running):
     first.send_signal(signal.SIGINT)
     out, _ = first.communicate(timeout=60)
     assert "BROKEN" not in out
+
+
+AMONG_OTHERS = """
+import os, sys
+from itertools import islice
+from pathlib import Path
+from shm_layout.creator import new_names
+for name, content in zip(new_names("run"), {contents!r}):
+    Path("/dev/shm" + name).write_bytes(content)
+os.execv(sys.executable, {command!r})
+"""
+
+
+@pytest.mark.usefixtures("cleaning_alone")
+def test_files_of_another_version_do_not_disturb_a_run():
+    """They lie under the very names that the run would take: exec keeps pid and start time."""
+    other_version = struct.pack("=qqqqqq", MAGIC, VERSION + 1, 0, 512, 1, 1).ljust(4096, b"\0")
+    other_layout = struct.pack("=qqqqqq", MAGIC, VERSION, 5, 512, 1, 1).ljust(4096, b"\0")
+    contents = [b"", b"\xff" * 4096, other_version, other_layout]
+    command = [*RUN, *QUICK, "--operations", "5000", "--seed", "1"]
+    script = AMONG_OTHERS.format(contents=contents, command=command)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        out, _ = process.communicate(timeout=170)
+    assert process.returncode == 0, out
+    assert "BROKEN" not in out
+    left = sorted(left_by(process.pid))
+    assert len(left) == len(contents)
+    assert [(Path("/dev/shm") / name).read_bytes() for name in left] == contents
+    refused = ["too short", "magic word", f"version {VERSION + 1}, not {VERSION}", "another layout"]
+    for name, why in zip(left, refused, strict=True):
+        with pytest.raises(UsageError, match=why):
+            Segment.attach("/" + name, 6)
+    cleaned = subprocess.run([sys.executable, "-m", "stress", "clean"], capture_output=True, text=True, check=True)
+    said = [line.split(str(process.pid))[-1].strip() for line in cleaned.stdout.splitlines() if left[0][:-6] in line]
+    assert said == ["no segment", "no segment", f"segment of version {VERSION + 1}", "segment"]
+    assert left_by(process.pid) == []
+
+
+def test_a_segment_that_another_version_spoils_is_named(make_pool, monkeypatch):
+    """The fork server refuses what it finds under the segment's name; nothing is left behind."""
+    before = left_by(os.getpid())
+    create = Segment.create
+
+    def spoiled(*args):
+        segment = create(*args)
+        segment.array[1] = VERSION + 1
+        return segment
+
+    monkeypatch.setattr(Segment, "create", spoiled)
+    with pytest.raises(UsageError, match=rf"is no segment of this pte-stress: it has version {VERSION + 1}, not"):
+        make_pool("v12_sound", 1)
+    assert left_by(os.getpid()) == before
