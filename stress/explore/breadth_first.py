@@ -33,7 +33,9 @@ SLICE = 50_000
 """States visited between two looks at the clock."""
 MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
-_NUMBERS = {"mask", "size", "width", "count", "columns", "runs", "depth"}
+FEW, MANY = 16, 32
+"""Bits of a number in a state."""
+_NUMBERS = {"mask", "size", "count", "runs", "depth"}
 _Words = NDArray[np.int64]
 
 
@@ -47,7 +49,8 @@ def compiled() -> dict[str, Any]:
         "expand_": engine.expand,
         "rehash_": intern.rehash,
         "reindex_": engine.reindex,
-        "intern_row_": intern.intern_row,
+        "intern_block_": engine.intern_block,
+        "intern_registers_": engine.intern_registers,
         "random_walk_": walks.random_walk,
         "pct_walk_": walks.pct_walk,
     }
@@ -81,9 +84,10 @@ class Search:
         self.p, self.m, self.g = arrays(model)
         if preemptions >= 0:
             self.p[P_SYMMETRY] = 0  # who moved last tells the CPUs apart
+        self.m = np.pad(self.m, (0, engine.GROUP * BLOCK))
         self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
         frames = np.zeros(model.workload.machine.frames, np.int64)
-        self.w = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
+        self.w = np.concatenate([np.zeros(STRIDE, np.int64), np.array(model.memory, np.int64), frames])
         self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros(1 << 11, np.int64)
         self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros(1 << 11, np.int64)
         self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1
@@ -93,9 +97,11 @@ class Search:
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
         self.cpus = len(model.workload.cpus)
         self.table = np.zeros(FIRST_TABLE, np.int64)
+        self.bits = FEW
         self.active: list[int] = []
-        self.column_of = np.full((len(self.m) - FIRST_WORD) // BLOCK, -1, np.int64)
+        self.column_of = np.full((len(model.memory) - FIRST_WORD) // BLOCK, -1, np.int64)
         self._make_room(0)
+        self.states[: self.width] = 0
         self._first_state()
 
     @property
@@ -103,52 +109,84 @@ class Search:
         """Numbers that a state is made of."""
         return len(self.active) + self.cpus
 
+    @property
+    def width(self) -> int:
+        """Words of 64 bits that a state takes."""
+        return -(-self.columns * self.bits // 64)
+
+    def _numbers(self, begin: int, end: int) -> NDArray[Any]:
+        """The numbers of states, a row for each."""
+        words = self.states[begin * self.width : end * self.width].reshape(-1, self.width)
+        return words.view(f"u{self.bits // 8}")[:, : self.columns]
+
     def _make_room(self, count: int) -> None:
         """Arrays for states of the present number of columns. Pages that are not touched take no memory."""
-        room = max(min(self.most_states, self.memory // (4 * self.columns + 5)), 1)
+        room = max(min(self.most_states, self.memory // (8 * self.width + 5)), count, 1)
         try:
-            self.states = np.empty(room * self.columns, np.int32)
+            self.states = np.empty(room * self.width, np.int64)
             if count == 0:
                 self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
         except MemoryError:
-            raise MachineError(
-                f"no memory for {self.memory:,} bytes of states: give less with --max-memory"
-            ) from None
+            raise MachineError(f"no memory for {self.memory:,} bytes of states: give less with --max-memory") from None
         self.parent, self.via = self.parent[:room], self.via[:room]
         self.loaded = np.full(self.columns, -1, np.int64)
-        self.batch = np.empty(BATCH * self.columns, np.int32)
+        self.batch = np.empty(BATCH * self.width, np.int64)
         self.origin = np.empty(BATCH * 3, np.int64)
 
     def _first_state(self) -> None:
         for cpu in range(self.cpus):
             row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
-            number = self._intern(self.rows, self.row_table, row, cpu)
+            number = self._intern("registers", self.rows, self.row_table, row, cpu)
             assert number == cpu  # registers differ by the CPU's number at least
-            self.states[cpu] = number
+            self._numbers(0, 1)[0, cpu] = number
         self.s[engine.ROWS] = self.cpus
         self.parent[0], self.via[0] = -1, -1
         self.s[engine.FOUND] = self.s[engine.LEVEL_END] = 1
-        compiled()["reindex"](self.states, self.keys, self.columns, 1, self.table, len(self.table) - 1)
+        self._reindex()
 
-    def _intern(self, arena: _Words, table: _Words, words: _Words, count: int) -> int:
-        return int(compiled()["intern_row"](arena, table, len(table) - 1, self.keys, words, len(words), count))
+    def _intern(self, what: str, arena: _Words, table: _Words, words: _Words, count: int) -> int:
+        return int(compiled()[f"intern_{what}"](arena, table, len(table) - 1, self.keys, words, count))
 
     def _add_block(self, block: int) -> None:
         """A block has changed for the first time: all states so far have it as it was in the first one."""
-        count, columns, first = int(self.s[engine.FOUND]), self.columns, FIRST_WORD + block * BLOCK
-        old = self.states[: count * columns].reshape(count, columns)
+        count, first = int(self.s[engine.FOUND]), FIRST_WORD + block * BLOCK
+        old = self._numbers(0, count)
         at = len(self.active)
         self.active.append(block)
         self.column_of[block] = at
         words = self.kept_m[first : first + BLOCK]
         so_far = int(self.s[engine.BLOCKS])
-        number = self._intern(self.blocks, self.block_table, words, so_far)
+        number = self._intern("block", self.blocks, self.block_table, words, so_far)
         self.s[engine.BLOCKS] += number == so_far
         self._make_room(count)
-        new = self.states[: count * self.columns].reshape(count, self.columns)
+        self.states[: count * self.width] = 0  # what no number lies in is compared, too
+        new = self._numbers(0, count)
         new[:, :at], new[:, at], new[:, at + 1 :] = old[:, :at], number, old[:, at:]
+        self._reindex()
+
+    def _widen(self) -> None:
+        """Let numbers take 32 bits, because they no longer fit into 16."""
+        count = int(self.s[engine.FOUND])
+        old = self._numbers(0, count)
+        self.bits = MANY
+        self._make_room(count)
+        self.states[: count * self.width] = 0
+        self._numbers(0, count)[:] = old
+
+    def _reindex(self) -> None:
+        """Enter all states into an empty table."""
+        self.s[engine.COLUMNS], self.s[engine.WIDTH], self.s[engine.BITS] = self.columns, self.width, self.bits
         self.table = np.zeros(len(self.table), np.int64)
-        compiled()["reindex"](self.states, self.keys, self.columns, count, self.table, len(self.table) - 1)
+        count = int(self.s[engine.FOUND])
+        compiled()["reindex"](self.s, self.states, self.keys, count, self.table, len(self.table) - 1)
+
+    def _numbers_fit(self, rows: int) -> bool:
+        """Make the numbers wide if twice ``rows`` ask for it; False when the memory does not allow it."""
+        if 2 * rows > 1 << self.bits:
+            if 2 * self.bytes() > self.memory:
+                return False
+            self._widen()
+        return True
 
     def _grow(self, arena: _Words, table: _Words) -> tuple[_Words, _Words]:
         larger, larger_table = np.zeros(2 * len(arena), np.int64), np.zeros(2 * len(table), np.int64)
@@ -159,7 +197,8 @@ class Search:
     def advance(self, budget: int = SLICE) -> int:
         """Visit up to ``budget`` states; returns the status of `stress.explore.engine.expand`."""
         s = self.s
-        s[engine.COLUMNS], s[engine.ACTIVE], s[engine.ROOM] = self.columns, len(self.active), len(self.parent)
+        s[engine.COLUMNS], s[engine.WIDTH], s[engine.BITS] = self.columns, self.width, self.bits
+        s[engine.ACTIVE], s[engine.ROOM] = len(self.active), len(self.parent)
         s[engine.TABLE_SIZE], s[engine.BUDGET] = len(self.table), budget
         # What one state can add at most must fit.
         s[engine.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
@@ -195,10 +234,12 @@ class Search:
             larger = np.zeros(2 * len(self.table), np.int64)
             compiled()["rehash"](self.table, len(self.table), larger, len(larger) - 1)
             self.table = larger
-        elif status == engine.BLOCKS_FULL:
+        elif status == engine.BLOCKS_FULL and self._numbers_fit(len(self.blocks) // BLOCK):
             self.blocks, self.block_table = self._grow(self.blocks, self.block_table)
-        elif status == engine.ROWS_FULL:
+        elif status == engine.ROWS_FULL and self._numbers_fit(len(self.rows) // STRIDE):
             self.rows, self.row_table = self._grow(self.rows, self.row_table)
+        elif status in (engine.BLOCKS_FULL, engine.ROWS_FULL):
+            return engine.STATES_FULL
         elif status == engine.BLOCK_CHANGED:
             self._add_block(int(self.s[engine.NEW_BLOCK]))
         return status
@@ -206,7 +247,7 @@ class Search:
     def bytes(self) -> int:
         """Memory taken by the states and all that belongs to them."""
         fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
-        return int(self.s[engine.FOUND]) * (4 * self.columns + 5) + sum(a.nbytes for a in fixed)
+        return int(self.s[engine.FOUND]) * (8 * self.width + 5) + sum(a.nbytes for a in fixed)
 
     def schedule(self, state: int, *then: int) -> tuple[int, ...]:
         """The CPUs that move on the way to a state, and the one that moves from there."""
@@ -241,12 +282,11 @@ class Search:
         """Numbers of the states in which every CPU has performed all its operations."""
         rows = self.rows.reshape(-1, STRIDE)
         counts = [len(operations) for operations in self.model.workload.cpus]
-        total, columns = int(self.s[engine.FOUND]), self.columns
-        states = self.states[: total * columns].reshape(total, columns)
+        total = int(self.s[engine.FOUND])
         ended = [(rows[:, R_DONE] == count) & (rows[:, R_OP] == 0) for count in counts]
         found = []
         for begin in range(0, total, SLICE):
-            part = states[begin : begin + SLICE, len(self.active) :]
+            part = self._numbers(begin, min(begin + SLICE, total))[:, len(self.active) :]
             final = ended[0][part[:, 0]]
             for cpu in range(1, self.cpus):
                 final &= ended[cpu][part[:, cpu]]
@@ -258,7 +298,7 @@ class Search:
 
         Where CPUs are interchangeable it stands for several.
         """
-        row = self.states[state * self.columns : (state + 1) * self.columns].tolist()
+        row = self._numbers(state, state + 1)[0].tolist()
         memory = np.array(self.model.memory, np.int64)
         for block, number in zip(self.active, row, strict=False):
             first = FIRST_WORD + block * BLOCK
@@ -298,7 +338,7 @@ def breadth_first(
             if progress:
                 progress(int(search.s[engine.FOUND]), int(search.s[engine.CUR]), int(search.s[engine.DEPTH]))
             if status == engine.STATES_FULL:
-                bound = "states" if search.most_states == bounds.states else "memory"
+                bound = "states" if search.s[engine.FOUND] == bounds.states else "memory"
             elif search.bytes() > search.memory:
                 bound = "memory"
             elif bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:

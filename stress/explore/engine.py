@@ -1,7 +1,8 @@
 """Breadth-first search over states, compiled: `expand` takes states from the queue until it must stop.
 
-A state is a row of numbers of 32 bits: one for each block of `BLOCK` words of the memory that ever changes, one for
-the registers of each CPU; each names a row that `stress.explore.intern` keeps. States lie one behind another in the
+A state is a row of numbers: one for each block of `BLOCK` words of the memory that ever changes, one for the
+registers of each CPU; each names a row that `stress.explore.intern` keeps. The numbers take 16 bits each, and 32 once
+there are more than 2**16 rows of a kind; they are looked at as words of 64 bits. States lie one behind another in the
 order in which they were found, which is the queue. To visit a state its blocks are copied into the memory ``m`` (only
 those that differ from the state before), each CPU takes its transition there, blocks that changed are interned, and
 the memory is put back from its copy. New states are looked up in batches, so that their cache misses overlap.
@@ -18,7 +19,7 @@ from shm_layout.structs import FIRST_WORD
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch, window
 from stress.explore.image import P_CPUS, P_READS, P_SYMMETRY, P_WORDS, R_LAST, R_PREEMPTED, STRIDE
-from stress.explore.intern import LOW, MIX, intern_row
+from stress.explore.intern import LOW, MIX, interning
 from stress.explore.symmetry import put_in_order
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
@@ -28,11 +29,17 @@ BLOCK = 8
 """Words of a block: a cache line."""
 BATCH = 256
 """New states that are looked up together."""
+GROUP = 4
+"""Blocks that are looked at together for a change: the memory is padded to a multiple of them."""
 CHECK_COUNT = len(NAMES)
+
+intern_block, intern_registers = interning(BLOCK), interning(STRIDE)
 
 # words of the search's own state ``s``
 CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
 COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(12, 22)
+WIDTH, BITS = 22, 23
+"""Words that a state takes; bits of each of its numbers."""
 S_WORDS = 24
 
 # why `expand` returned
@@ -40,13 +47,20 @@ AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STO
 
 
 @helper
+def state_number(states: Any, at: int, bits: int, column: int) -> int:
+    """The number in a column of the state that begins at word ``at``."""
+    place = column * bits
+    return int((states[at + (place >> 6)] >> (place & 63)) & ((1 << bits) - 1))
+
+
+@helper
 def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number: int) -> None:
     """Copy a state into the memory and the registers, and into what they are put back from."""
     states, loaded, active, blocks, rows = a
-    columns = s[COLUMNS]
-    changing = s[ACTIVE]
+    columns, changing = s[COLUMNS], s[ACTIVE]
+    first, bits = number * s[WIDTH], s[BITS]
     for column in range(columns):
-        row = states[number * columns + column]
+        row = state_number(states, first, bits, column)
         if row == loaded[column]:
             continue
         loaded[column] = row
@@ -106,13 +120,13 @@ def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
 def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any) -> None:
     """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room."""
     mask = s[TABLE_SIZE] - 1
-    columns = s[COLUMNS]
+    width = s[WIDTH]
     pending = s[PENDING]
     for b in range(pending):
         found = origin[3 * b]
         entry = table[found & mask]
         if entry != 0 and ((entry >> 32) & LOW) == found:
-            prefetch(states, ((entry & LOW) - 1) * columns)
+            prefetch(states, ((entry & LOW) - 1) * width)
     for b in range(pending):
         found = origin[3 * b]
         slot = found & mask
@@ -124,17 +138,17 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
                     s[STATUS] = STATES_FULL
                     break
                 table[slot] = (found << 32) | (n + 1)
-                for i in range(columns):
-                    states[n * columns + i] = batch[b * columns + i]
+                for i in range(width):
+                    states[n * width + i] = batch[b * width + i]
                 parent[n] = origin[3 * b + 1]
                 via[n] = origin[3 * b + 2]
                 s[FOUND] = n + 1
                 break
             if ((entry >> 32) & LOW) == found:
-                row = ((entry & LOW) - 1) * columns
+                row = ((entry & LOW) - 1) * width
                 different = 0
-                for i in range(columns):
-                    different |= states[row + i] ^ batch[b * columns + i]
+                for i in range(width):
+                    different |= states[row + i] ^ batch[b * width + i]
                 if different == 0:
                     break
             slot = (slot + 1) & mask
@@ -152,27 +166,34 @@ def collect(
     s: Any, p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, tables: Any, keys: Any, out: Any, cpu: int
 ) -> int:
     """Put the state that a transition led to into the batch, and the memory back; returns its hash, -1: new block."""
-    _, loaded, _, blocks, rows = a
+    states, loaded, _, blocks, rows = a
     block_table, row_table, column_of = tables
     batch, state_hash = out
-    columns = s[COLUMNS]
-    base = s[PENDING] * columns
-    for i in range(columns):
-        batch[base + i] = loaded[i]
-    for block in range((p[P_WORDS] - FIRST_WORD) // BLOCK):
-        at = FIRST_WORD + block * BLOCK
+    width, bits = s[WIDTH], s[BITS]
+    base, before = s[PENDING] * width, s[CUR] * width
+    for i in range(width):
+        batch[base + i] = states[before + i]
+    for group in range(FIRST_WORD, p[P_WORDS], GROUP * BLOCK):
         different = 0
-        for i in range(BLOCK):
-            different |= m[at + i] ^ kept_m[at + i]
-        if different != 0:
+        for i in range(GROUP * BLOCK):
+            different |= m[group + i] ^ kept_m[group + i]
+        if different == 0:
+            continue
+        for at in range(group, group + GROUP * BLOCK, BLOCK):
+            different = 0
+            for i in range(BLOCK):
+                different |= m[at + i] ^ kept_m[at + i]
+            if different == 0:
+                continue
+            block = (at - FIRST_WORD) // BLOCK
             column = column_of[block]
             if column < 0:
                 s[NEW_BLOCK] = block
                 return -1
-            row = intern_row(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), BLOCK, s[BLOCKS])
+            row = intern_block(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), s[BLOCKS])
             s[BLOCKS] += row == s[BLOCKS]
             state_hash += (row - loaded[column]) * keys[column]
-            batch[base + column] = row
+            batch[base + (column * bits >> 6)] += (row - loaded[column]) << (column * bits & 63)
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
     only_own = p[P_READS] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
@@ -185,10 +206,10 @@ def collect(
             different |= g[at + i] ^ kept_g[at + i]
         if different != 0:
             column = s[ACTIVE] + other
-            row = intern_row(rows, row_table, s[ROW_MASK], keys, window(g, at), STRIDE, s[ROWS])
+            row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])
             s[ROWS] += row == s[ROWS]
             state_hash += (row - loaded[column]) * keys[column]
-            batch[base + column] = row
+            batch[base + (column * bits >> 6)] += (row - loaded[column]) << (column * bits & 63)
             for i in range(STRIDE):
                 g[at + i] = kept_g[at + i]
     return spread(state_hash)
@@ -221,10 +242,10 @@ def expand(
     """Visit up to ``s[BUDGET]`` states; returns why it stopped, which is also word `STATUS` of ``s``.
 
     ``s``: int64 (S_WORDS,), where the search stands; it goes on from there at the next call. ``p``, ``m``, ``g``,
-    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int32 (room, columns); ``parent`` int32 and ``via`` int8
+    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int64 (room, width); ``parent`` int32 and ``via`` int8
     (room,): from which state, by which CPU. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
-    ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int32
-    (BATCH, columns); ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
+    ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int64
+    (BATCH, width); ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
     and length of the shortest way to break each check. All are passed as pointers to the first element; the sizes are
     words of ``s``.
     """
@@ -312,12 +333,12 @@ def expand(
     return int(s[STATUS])
 
 
-def reindex(states: Any, keys: Any, columns: int, count: int, table: Any, mask: int) -> None:
+def reindex(s: Any, states: Any, keys: Any, count: int, table: Any, mask: int) -> None:
     """Enter the first ``count`` states into an empty table."""
     for n in range(count):
         total = 0
-        for i in range(columns):
-            total += states[n * columns + i] * keys[i]
+        for i in range(s[COLUMNS]):
+            total += state_number(states, n * s[WIDTH], s[BITS], i) * keys[i]
         found = spread(total)
         slot = found & mask
         while table[slot] != 0:

@@ -10,6 +10,7 @@ linearly; ``mask`` is the number of its entries - 1. Nothing here is ever remove
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from shm_layout.words import Words
@@ -20,37 +21,41 @@ MIX = -7046029254386353131
 """An odd number with well-spread bits: 2**64 / golden ratio, signed."""
 
 
-@helper
-def row_hash(keys: Any, words: Words, width: int) -> int:
-    """32 bits that depend on all words of a row: NH of UMAC (Black et al., CRYPTO 1999), which vectorizes."""
-    total = 0
-    for i in range(width):
-        x = words[i] + keys[i]
-        total += (x & LOW) * ((x >> 32) & LOW)
-    total ^= (total >> 32) & LOW
-    return ((total * MIX) >> 32) & LOW
+def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
+    """A function that interns rows of ``width`` words: compiled for this width, its loops are a few instructions."""
 
+    @helper
+    def row_hash(keys: Any, words: Words) -> int:
+        """32 bits that depend on all words of a row: NH of UMAC (Black et al., CRYPTO 1999), which vectorizes."""
+        total = 0
+        for i in range(width):
+            x = words[i] + keys[i]
+            total += (x & LOW) * ((x >> 32) & LOW)
+        total ^= (total >> 32) & LOW
+        return ((total * MIX) >> 32) & LOW
 
-@helper
-def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words, width: int, count: int) -> int:
-    """The number of the row with these words; ``count``, the number of rows so far, when it has just been added."""
-    found = row_hash(keys, words, width)
-    slot = found & mask
-    while True:
-        entry = table[slot]
-        if entry == 0:
-            table[slot] = (found << 32) | (count + 1)
-            for i in range(width):
-                arena[count * width + i] = words[i]
-            return count
-        if ((entry >> 32) & LOW) == found:
-            row = (entry & LOW) - 1
-            different = 0
-            for i in range(width):
-                different |= arena[row * width + i] ^ words[i]
-            if different == 0:
-                return int(row)
-        slot = (slot + 1) & mask
+    @helper
+    def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words, count: int) -> int:
+        """The number of the row with these words; ``count``, the number of rows so far, when it was just added."""
+        found = row_hash(keys, words)
+        slot = found & mask
+        while True:
+            entry = table[slot]
+            if entry == 0:
+                table[slot] = (found << 32) | (count + 1)
+                for i in range(width):
+                    arena[count * width + i] = words[i]
+                return count
+            if ((entry >> 32) & LOW) == found:
+                row = (entry & LOW) - 1
+                different = 0
+                for i in range(width):
+                    different |= arena[row * width + i] ^ words[i]
+                if different == 0:
+                    return int(row)
+            slot = (slot + 1) & mask
+
+    return intern_row
 
 
 @helper

@@ -1,0 +1,73 @@
+"""States are stored with numbers of 16 bits, of 32 once there are too many: nothing that is found depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stress import designs
+from stress.explore import Bounds, Result, breadth_first, explore
+from stress.explore.model import build
+from stress.workload import Workload
+
+DESIGN = designs.get("v12_sound")
+WORKLOAD = Workload.parse("fault 0 w; zap 0 | fault 0 w; zap 0 | swap_out frame=1", arch="pae")
+
+
+def found(result: Result) -> tuple[object, ...]:
+    return result.states, result.transitions, result.depth, result.outcomes, result.finals
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Result:
+    return explore(DESIGN, WORKLOAD, finals=True)
+
+
+def test_wide_numbers_change_nothing(narrow: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breadth_first, "FEW", breadth_first.MANY)
+    wide = explore(DESIGN, WORKLOAD, finals=True)
+    assert found(wide) == found(narrow)
+    assert wide.bytes > narrow.bytes
+
+
+@pytest.mark.parametrize("at", [1, 700, 5000])
+def test_numbers_may_become_wide_on_the_way(narrow: Result, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    whole: Callable[..., int] = breadth_first.Search.advance
+    became: list[int] = []
+
+    def advance(search: breadth_first.Search, budget: int = 0) -> int:
+        status = whole(search, min(budget or 300, 300))
+        if not became and search.s[breadth_first.engine.FOUND] >= at:
+            became.append(int(search.s[breadth_first.engine.FOUND]))
+            assert search._numbers_fit(1 << 16)
+        return status
+
+    monkeypatch.setattr(breadth_first.Search, "advance", advance)
+    assert found(explore(DESIGN, WORKLOAD, finals=True)) == found(narrow)
+    assert became[0] >= at
+
+
+@pytest.mark.parametrize(("memory", "fits"), [(10**9, True), (1000, False)])
+def test_numbers_become_wide_when_rows_no_longer_fit(memory: int, fits: bool) -> None:
+    search = breadth_first.Search(build(DESIGN, WORKLOAD), Bounds(memory=memory), -1, stop_first=False)
+    assert search._numbers_fit(1 << 15)
+    assert search.bits == 16
+    assert search._numbers_fit(1 << 16) == fits
+    assert search.bits == (32 if fits else 16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2**16 - 1), min_size=5, max_size=5), min_size=1, max_size=20))
+def test_widening_keeps_every_number(rows: list[list[int]]) -> None:
+    search = breadth_first.Search(
+        build(DESIGN, Workload.parse("fault 0 | fault 1")), Bounds(states=1000), -1, stop_first=False
+    )
+    search.active = list(range(5 - search.cpus))
+    search._make_room(len(rows))
+    search.s[breadth_first.engine.FOUND] = len(rows)
+    search._numbers(0, len(rows))[:] = rows
+    search._widen()
+    assert search._numbers(0, len(rows)).tolist() == rows
