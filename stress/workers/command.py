@@ -87,6 +87,9 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
 )
 @click.option("--below-4g", is_flag=True, help="Put all page frames below 4 GiB.")
 @click.option(
+    "--mmu", is_flag=True, help="update_mmu_cache loads a cache of translations for each CPU: check mmu_cache."
+)
+@click.option(
     "--placement",
     default="posted",
     show_default=True,
@@ -128,6 +131,7 @@ def run(context: click.Context, /, **options: Any) -> None:
         file_pages=options["file_pages"],
         arch=options["arch"],
         above_4g=not options["below_4g"],
+        mmu=options["mmu"],
     )
     with Pool(
         design,

@@ -15,7 +15,14 @@ MOST_MMS = 33
 
 
 def machine_for(
-    mix: Mapping[str, float], *, workers: int, pages: int, file_pages: int, arch: str, above_4g: bool
+    mix: Mapping[str, float],
+    *,
+    workers: int,
+    pages: int,
+    file_pages: int,
+    arch: str,
+    above_4g: bool,
+    mmu: bool = False,
 ) -> Machine:
     """A machine on which ``workers`` perform this mix.
 
@@ -43,5 +50,6 @@ def machine_for(
         swap=max(1, pages // 2) if mix.get("swap_out") else 0,
         arch=arch,
         above_4g=above_4g,
+        mmu=mmu,
         child_pages=min(pages + file_pages, CHILD_PAGES),
     )

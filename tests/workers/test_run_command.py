@@ -59,7 +59,7 @@ def running():
 
 
 def test_json_is_one_object_of_the_promised_form():
-    done = run(*QUICK, "--json", "--operations", "20000", "--seconds", "60", "--workers", "3", "--seed", "9")
+    done = run(*QUICK, "--json", "--operations", "20000", "--seconds", "60", "--workers", "3", "--seed", "9", "--mmu")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found) == {
@@ -71,6 +71,7 @@ def test_json_is_one_object_of_the_promised_form():
     assert found["anon_rss"]["read"] == found["anon_rss"]["true"] <= 64 + 16
     assert found["ok"]
     assert all(set(check) == {"name", "ok", "detail"} and check["ok"] for check in found["checks"])
+    assert "mmu_cache" in {check["name"] for check in found["checks"]}
     assert done.stderr == ""
 
 
