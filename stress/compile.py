@@ -96,8 +96,9 @@ def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
     """A hash of generated source, and of the files of a user that steps and helpers come from."""
     digest = hashlib.sha256(source.encode())
     users = [f for f in (*functions, *helpers()) if _file_of(f) not in _own_files()]
-    for path in sorted({_file_of(f) for f in users}):
+    for path, module in sorted({(_file_of(f), f.__module__) for f in users}):
         digest.update(path.read_bytes())
+        digest.update(module.encode())  # machine code looks the module up by name
     # Labels and fields are numbered as they are declared: what a user's file declares depends on what came before it.
     for function in users:
         numbers = {k: v for k, v in inspect.unwrap(function).__globals__.items() if isinstance(v, int)}

@@ -62,6 +62,12 @@ def struct_rows(layout: Layout) -> list[dict[str, object]]:
 
 @click.command()
 @click.option("--placement", "placement_name", default="posted", show_default=True, metavar="NAME")
+@click.option(
+    "--design",
+    "design_name",
+    metavar="NAME",
+    help="A design of your own, my_design.py:MINE: with the fields that its file declares.",
+)
 @click.option("--cpus", type=click.IntRange(1, 1024), default=2, show_default=True, help="CPUs of the machine.")
 @click.option("--pages", type=click.IntRange(1), default=4096, show_default=True, help="Anonymous pages of an mm.")
 @click.option("--file-pages", type=click.IntRange(0), default=0, show_default=True, help="Pages of the mapped file.")
@@ -69,7 +75,14 @@ def struct_rows(layout: Layout) -> list[dict[str, object]]:
 @json_option
 @format_option
 def layout(  # noqa: PLR0917  (click gives options by keyword)
-    placement_name: str, cpus: int, pages: int, file_pages: int, mms: int, as_json: bool, table_format: str
+    placement_name: str,
+    design_name: str | None,
+    cpus: int,
+    pages: int,
+    file_pages: int,
+    mms: int,
+    as_json: bool,
+    table_format: str,
 ) -> None:
     """Where every field lies, cache line by cache line, and who writes it.
 
@@ -82,6 +95,10 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
     if placement_name not in PLACEMENTS:
         raise UsageError(f"no placement {placement_name!r}{did_you_mean(placement_name, PLACEMENTS)}")
     placement = PLACEMENTS[placement_name]
+    if design_name is not None:
+        from stress.resolve import resolve_design
+
+        resolve_design(design_name)
     machine = Machine(
         cpus=cpus, mms=mms, anon=pages, shared_file=file_pages, frames=pages + file_pages + 1, swap=0
     )

@@ -31,11 +31,18 @@ def resolve_design(name: str) -> Design:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file under a name of its own, once. Raises `UsageError`, one line, when it does not import."""
+    """Import a Python file under a name of its own, once. Raises `UsageError`, one line, when it does not import.
+
+    The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again.
+    """
     path = path.resolve()
     if not path.is_file():
         raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE")
-    module_name = f"pte_stress_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    try:
+        contents = path.read_bytes()
+    except OSError as e:
+        raise UsageError(f"cannot read {path} ({e.strerror}): name a file that you may read") from None
+    module_name = f"pte_stress_user_{hashlib.sha256(contents).hexdigest()[:12]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)

@@ -127,3 +127,15 @@ def test_resolving_needs_neither_numba_nor_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_copied_file_is_the_same_and_a_changed_one_another(tmp_path):
+    """Machine code kept on disk looks its module up by this name, wherever the file lies by then."""
+    names = []
+    for folder, text in (("a", "X = 1\n"), ("b", "X = 1\n"), ("c", "X = 2\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(text)
+        names.append(import_file(tmp_path / folder / "mine.py").__name__)
+    assert names[0] == names[1] != names[2]
+    (tmp_path / "a" / "mine.py").write_text("X = 3\n")
+    assert import_file(tmp_path / "a" / "mine.py").X == 3

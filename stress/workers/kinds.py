@@ -19,8 +19,9 @@ from shm_layout.words import Words
 from stress.design import Design
 from stress.kernel.page_alloc import fresh_content
 from stress.kernel.pgtable import PG_FILE, PG_LRU, YOUNG, ZERO_PAGE, mk_pte, swp_entry
+from stress.labels import NEXT_PAGE
 from stress.program import At, Program
-from stress.step import NEXT, label, step
+from stress.step import NEXT, step
 from stress.workers.block import SCRIPT_CALLS
 from stress.workers.call import Call
 from stress.workers.pool import Pool
@@ -30,7 +31,6 @@ SPARE = 16
 
 TOUCH = "touch"
 """Name of the operation."""
-NEXT_PAGE = label("next_page", back=True)
 
 
 @step(private=True)
