@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.errors import MachineError
-from stress.explore import at_rest, engine, intern, symmetry, transition, truth, verdict, walks
+from stress.explore import at_rest, engine, intern, onward, symmetry, transition, truth, verdict, walks
 from stress.explore.engine import BATCH, BLOCK, CHECK_COUNT
 from stress.explore.image import P_OWN_STEPS, P_STEPS, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.library import addresses
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result, Violation
-from stress.explore.verdict import NAMES
+from stress.explore.verdict import NAMES, PROGRESS
 
 Progress = Callable[[int, int, int], None]
 """Called now and then with states found, states visited, and depth."""
@@ -35,7 +35,7 @@ MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
 FEW, MANY = 16, 32
 """Bits of a number in a state."""
-_NUMBERS = {"mask", "size", "count", "runs", "depth"}
+_NUMBERS = {"mask", "size", "count", "number", "runs", "depth"}
 _Words = NDArray[np.int64]
 
 
@@ -51,6 +51,8 @@ def compiled() -> dict[str, Any]:
         "reindex_": engine.reindex,
         "intern_block_": engine.intern_block,
         "intern_registers_": engine.intern_registers,
+        "walk_": onward.walk,
+        "behind_": onward.behind,
         "random_walk_": walks.random_walk,
         "pct_walk_": walks.pct_walk,
     }
@@ -133,6 +135,21 @@ class Search:
         self.batch = np.empty(BATCH * self.width, np.int64)
         self.origin = np.empty(BATCH * 3, np.int64)
 
+    @property
+    def found_states(self) -> int:
+        """How many states were found."""
+        return int(self.s[engine.FOUND])
+
+    def not_onward(self) -> _Words:
+        """The states that are no end and have no successor on a later level; of a search that is done."""
+        return np.flatnonzero(self.via[: self.found_states] < 0)
+
+    def arguments(self) -> tuple[_Words, ...]:
+        """What `stress.explore.onward.walk` is given of the search."""
+        own = (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w, self.states, self.table, self.loaded)
+        rows = (self.blocks, self.block_table, self.rows, self.row_table)
+        return (*own, np.array(self.active, np.int64), self.column_of, *rows, self.keys, self.batch)
+
     def _first_state(self) -> None:
         for cpu in range(self.cpus):
             row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
@@ -140,7 +157,7 @@ class Search:
             assert number == cpu  # registers differ by the CPU's number at least
             self._numbers(0, 1)[0, cpu] = number
         self.s[engine.ROWS] = self.cpus
-        self.parent[0], self.via[0] = -1, -1
+        self.parent[0], self.via[0] = -1, engine.NOT_ONWARD
         self.s[engine.FOUND] = self.s[engine.LEVEL_END] = 1
         self._reindex()
 
@@ -253,7 +270,7 @@ class Search:
         """The CPUs that move on the way to a state, and the one that moves from there."""
         way = list(reversed(then))
         while self.parent[state] >= 0:
-            way.append(int(self.via[state]))
+            way.append(int(self.via[state]) & engine.CPU_OF_VIA)
             state = int(self.parent[state])
         way.reverse()
         return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
@@ -268,6 +285,14 @@ class Search:
             transition.transition(p, m, g, cpu)
             symmetry.put_in_order(p, m, g, who)
         return out
+
+    def look_for_endless(self, in_time: Callable[[], bool]) -> None:
+        """After the last state: note the nearest from which no end can be reached. Raises `onward.OutOfTime`."""
+        noted = 3 * NAMES.index("progress")
+        if self.found[noted] < 0:
+            state = onward.nearest_endless(self, in_time)
+            if state >= 0:
+                self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
 
     def violations(self) -> tuple[Violation, ...]:
         """The checks that were broken, each with the way to it."""
@@ -332,6 +357,10 @@ def breadth_first(
     started = time.perf_counter()
     bound = ""
     status = engine.AGAIN
+
+    def in_time() -> bool:
+        return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
+
     try:
         while status not in (engine.DONE, engine.STOPPED):
             status = search.advance()
@@ -341,10 +370,16 @@ def breadth_first(
                 bound = "states" if search.s[engine.FOUND] == bounds.states else "memory"
             elif search.bytes() > search.memory:
                 bound = "memory"
-            elif bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
+            elif not in_time():
                 bound = "seconds"
             if bound:
                 break
+        if status == engine.DONE:
+            bound = ""  # reached with the last state, if at all
+            if wanted & PROGRESS and preemptions < 0:
+                search.look_for_endless(in_time)
+    except onward.OutOfTime:
+        bound = "seconds"
     except KeyboardInterrupt:
         bound = "interrupted"
     seconds = time.perf_counter() - started
@@ -356,8 +391,8 @@ def breadth_first(
         design=model.design,
         workload=model.workload,
         strategy="breadth-first",
-        complete=status == engine.DONE,
-        bound="" if status == engine.DONE else bound,
+        complete=status == engine.DONE and not bound,
+        bound=bound,
         states=int(search.s[engine.FOUND]),
         transitions=int(search.s[engine.TRANSITIONS]),
         depth=int(search.s[engine.DEPTH]),

@@ -27,6 +27,8 @@ from stress.step import helper
 
 BLOCK = 8
 """Words of a block: a cache line."""
+NOT_ONWARD, CPU_OF_VIA = -128, 127
+"""`via` names a CPU, and its sign bit a state that is no end and that nothing leads on from to a later level."""
 BATCH = 256
 """New states that are looked up together."""
 GROUP = 4
@@ -141,15 +143,18 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
                 for i in range(width):
                     states[n * width + i] = batch[b * width + i]
                 parent[n] = origin[3 * b + 1]
-                via[n] = origin[3 * b + 2]
+                via[n] = origin[3 * b + 2] + NOT_ONWARD
+                via[origin[3 * b + 1]] &= CPU_OF_VIA
                 s[FOUND] = n + 1
                 break
             if ((entry >> 32) & LOW) == found:
-                row = ((entry & LOW) - 1) * width
+                n = (entry & LOW) - 1
                 different = 0
                 for i in range(width):
-                    different |= states[row + i] ^ batch[b * width + i]
+                    different |= states[n * width + i] ^ batch[b * width + i]
                 if different == 0:
+                    if n >= s[LEVEL_END]:
+                        via[origin[3 * b + 1]] &= CPU_OF_VIA
                     break
             slot = (slot + 1) & mask
     s[PENDING] = 0
@@ -162,15 +167,55 @@ def spread(total: int) -> int:
 
 
 @helper
+def hash_of_loaded(s: Any, loaded: Any, keys: Any) -> int:
+    """The sum over the columns of number times key, of the state that is loaded."""
+    total = 0
+    for i in range(s[COLUMNS]):
+        total += loaded[i] * keys[i]
+    return total
+
+
+@helper
+def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
+    """The number of a state that is known: the first of the batch, with this hash."""
+    width, mask = s[WIDTH], s[TABLE_SIZE] - 1
+    slot = found & mask
+    while True:
+        entry = table[slot]
+        if ((entry >> 32) & LOW) == found:
+            n = (entry & LOW) - 1
+            different = 0
+            for i in range(width):
+                different |= states[n * width + i] ^ batch[i]
+            if different == 0:
+                return int(n)
+        slot = (slot + 1) & mask
+
+
+@helper
 def collect(
-    s: Any, p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, tables: Any, keys: Any, out: Any, cpu: int
+    s: Any,
+    p: Any,
+    m: Any,
+    g: Any,
+    kept_m: Any,
+    kept_g: Any,
+    a: Any,
+    tables: Any,
+    keys: Any,
+    out: Any,
+    cur: int,
+    cpu: int,
 ) -> int:
-    """Put the state that a transition led to into the batch, and the memory back; returns its hash, -1: new block."""
+    """Put the state that CPU ``cpu`` led to from state ``cur`` into the batch, and the memory back.
+
+    Returns its hash, -1 when a block has changed that has no column yet.
+    """
     states, loaded, _, blocks, rows = a
     block_table, row_table, column_of = tables
     batch, state_hash = out
     width, bits = s[WIDTH], s[BITS]
-    base, before = s[PENDING] * width, s[CUR] * width
+    base, before = s[PENDING] * width, cur * width
     for i in range(width):
         batch[base + i] = states[before + i]
     for group in range(FIRST_WORD, p[P_WORDS], GROUP * BLOCK):
@@ -249,7 +294,6 @@ def expand(
     and length of the shortest way to break each check. All are passed as pointers to the first element; the sizes are
     words of ``s``.
     """
-    columns = s[COLUMNS]
     cpus = p[P_CPUS]
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of)
@@ -278,9 +322,7 @@ def expand(
         if s[STATUS] != AGAIN:
             break
         load_state(s, m, g, kept_m, kept_g, a, cur)
-        base_hash = 0
-        for i in range(columns):
-            base_hash += loaded[i] * keys[i]
+        base_hash = hash_of_loaded(s, loaded, keys)
         rest = at_rest(p, g)
         if rest:
             note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
@@ -304,6 +346,7 @@ def expand(
                 if bits != 0:
                     note_broken(s, found, bits, cur, cpu, s[DEPTH] + 1)
                 if (bits & ~GOES_ON) != 0:
+                    via[cur] &= CPU_OF_VIA
                     put_back(p, m, g, kept_m, kept_g)
                     continue
                 if p[P_SYMMETRY] != 0:
@@ -312,7 +355,7 @@ def expand(
                     g[R_LAST] = cpu + 1
                     g[R_PREEMPTED] += preempts
                 out = (batch, base_hash)
-                hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cpu)
+                hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cur, cpu)
                 if hashed < 0:
                     put_back(p, m, g, kept_m, kept_g)
                     flush(s, table, states, parent, via, batch, origin)
@@ -325,8 +368,10 @@ def expand(
                 origin[3 * b + 2] = cpu
                 s[PENDING] = b + 1
                 prefetch(table, hashed & (s[TABLE_SIZE] - 1))
-        if moved == 0 and waiting != 0:
-            note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
+        if moved == 0:
+            via[cur] &= CPU_OF_VIA
+            if waiting != 0:
+                note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
         s[TRANSITIONS] += moved
         s[CUR] = cur + 1
     flush(s, table, states, parent, via, batch, origin)

@@ -30,6 +30,8 @@ class Truth:
     broken: frozenset[str]
     states: int
     deadlock: bool
+    endless: int
+    """States from which no end can be reached: neither a final one, nor a deadlock, nor a broken check."""
 
 
 class Reference:
@@ -106,19 +108,41 @@ def reference(design: Design, workload: Workload, most_states: int = 1_000_000) 
     finals: set[State] = set()
     broken: set[str] = set()
     deadlock = False
+    before: dict[State, list[State]] = {relation.first: []}
+    ends: list[State] = []
     while queue:
         state = queue.pop()
         broken.update(relation.at_rest(state))
         if relation.final(state):
             finals.add((state[0], *(r[:KEPT] for r in state[1:])))
+            ends.append(state)
             continue
         moves = [move for cpu in range(len(relation.columns)) if (move := relation.step(state, cpu))]
         deadlock = deadlock or not moves
+        if not moves or any(set(breaks) - {"owner"} for _, breaks in moves):
+            ends.append(state)
         for after, breaks in moves:
             broken.update(breaks)
-            if after not in seen and not set(breaks) - {"owner"}:
+            if set(breaks) - {"owner"}:
+                continue
+            before.setdefault(after, []).append(state)
+            if after not in seen:
                 seen.add(after)
                 queue.append(after)
                 if len(seen) > most_states:
                     raise RuntimeError(f"more than {most_states} states: give the reference something smaller")
-    return Truth(frozenset(finals), frozenset(broken | ({"progress"} if deadlock else set())), len(seen), deadlock)
+    endless = len(seen - _lead_to(ends, before))
+    stuck = {"progress"} if deadlock or endless else set()
+    return Truth(frozenset(finals), frozenset(broken | stuck), len(seen), deadlock, endless)
+
+
+def _lead_to(ends: list[State], before: dict[State, list[State]]) -> set[State]:
+    """The states from which one of ``ends`` can be reached. ``before``: the predecessors of each state."""
+    found = set(ends)
+    queue = list(found)
+    while queue:
+        for state in before[queue.pop()]:
+            if state not in found:
+                found.add(state)
+                queue.append(state)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,9 @@ from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import StepFunction, info
+
+ENDLESS_STATES = 10_000
+"""States that a replay looks at, at most, to see again that no end can be reached."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Player:
         self.g = list(model.registers)
         self.taken: list[tuple[StepFunction, list[str]]] = []
         self.registers: list[int] = []
-        self.reads: list[str] = []
+        self.followed = ""
+        """What `endless` followed, in words, when it found no end."""
 
     def _take(self, function: StepFunction, m: Words, r: Words) -> int:
         recording = show.Recording(self.m)
@@ -112,6 +116,30 @@ class Player:
             self.m, self.g = m, g
         return True
 
+    def endless(self) -> bool:
+        """Whether no end can be reached from the present state: tries all that follow, `ENDLESS_STATES` at most."""
+        kept = list(self.m), list(self.g)
+        seen = {(tuple(self.m), tuple(self.g))}
+        queue = list(seen)
+        ends = False
+        while queue and not ends and len(seen) <= ENDLESS_STATES:
+            m, g = queue.pop()
+            after = []
+            for cpu in range(len(self.model.workload.cpus)):
+                self.m, self.g = list(m), list(g)
+                bits = transition(self.p, self.m, self.g, cpu)
+                ends = ends or (bits >= 0 and bits & ~verdict.GOES_ON != 0)
+                if bits not in (FINISHED, WAITS):
+                    after.append((tuple(self.m), tuple(self.g)))
+            ends = ends or not after
+            queue += [state for state in after if state not in seen]
+            seen.update(after)
+        self.m, self.g = kept
+        which = f"of the first {len(seen):,}" if queue else f"of all {len(seen):,}"
+        if not ends:
+            self.followed = f"none {which} states that can be reached from here is an end"
+        return not ends
+
     def explain(self, check: str) -> str:
         """What is wrong in the present state, at rest, in a sentence."""
         if check in ("rss_exact", "anon_rss_exact", "rss_bounded"):
@@ -126,7 +154,11 @@ class Player:
                 *divmod(checks.data_kept(self.m), self.model.workload.machine.ptes)
             ),
             "mmu_cache": lambda: f"CPU {checks.mmu_cache(self.m)} holds a translation that is gone",
-            "progress": lambda: f"a lock of mm {checks.locks_free(self.m)} is held for ever",
+            "progress": lambda: (
+                f"can never finish: {self.followed}"
+                if self.followed
+                else f"a lock of mm {checks.locks_free(self.m)} is held for ever"
+            ),
         }
         return found[check]() if check in found else f"check {check} does not hold"
 
@@ -181,10 +213,12 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
         if states:
             pictures.append(show.state(model.layout, player.m))
     if violation.at_rest:
-        broken: Iterable[str] = player.broken_at_rest() + (["progress"] if player.stuck() else [])
+        broken = player.broken_at_rest()
+        if violation.check == "progress" and "progress" not in broken and (player.stuck() or player.endless()):
+            broken = [*broken, "progress"]
         wrong = player.explain(violation.check) if violation.check in broken else ""
     else:
-        broken = rows[-1].broken if rows else ()
+        broken = list(rows[-1].broken) if rows else []
         wrong = checks.CHECKS[violation.check].holds + ": broken by the last step"
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
