@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
-from stress.program import Program
+from stress.program import ByArch, Program
+from stress.step import StepFunction
 
 OPERATIONS: tuple[str, ...] = (
     "fault",
@@ -105,6 +107,18 @@ class Design:
                 self.checks,
             ),
         )
+
+    @cached_property
+    def steps(self) -> tuple[StepFunction, ...]:
+        """All steps of the programs on either arch, in the order of their first use."""
+        found: dict[StepFunction, None] = {}
+        for program in self.programs.values():
+            for entry in program:
+                if isinstance(entry, ByArch):
+                    found.update(dict.fromkeys((*entry.arch_64, *entry.arch_pae)))
+                elif callable(entry):
+                    found[entry] = None
+        return tuple(found)
 
     def edit(
         self,

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 def hunt(context: click.Context, /, design: str | None, source: Path | None, **options: Any) -> None:
     """Let Hypothesis draw workloads that break DESIGN, and make them smaller.
 
+    One half of the workloads are two operations at the same time on one page, on each state of the page and of its
+    tasks that matters: all of these are tried in the end, none of them twice. The others are larger: up to three CPUs
+    with two operations each, on pages of files, too.
+
     The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
     workload and shortest schedule. What was found is tried first the next time. Exit status 1 when there is a find.
     """
@@ -117,6 +121,9 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
         notes = [f"arch {machine.arch}", *(["mmu cache"] if machine.mmu else [])]
         if machine.arch == "pae":
             notes.append("frames above 4 GiB" if machine.above_4g else "frames below 4 GiB")
+        if machine.private_file or machine.shared_file:
+            kinds = (("anonymous", machine.anon), ("private file", machine.private_file), ("file", machine.shared_file))
+            notes.append("pages: " + ", ".join(f"{count} {kind}" for kind, count in kinds if count))
         click.echo(f"{find.workload}  ({', '.join(notes)})")
         click.echo(counterexample(model, trace(model, find.violation), table_format) + "\n")
     rows = [

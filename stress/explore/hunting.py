@@ -25,14 +25,16 @@ from stress.design import Design
 from stress.drawn import interrupts, no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.drawing import kinds_of
-from stress.explore.model import build
+from stress.explore.model import SetupError, build
 from stress.explore.trace import trace
 from stress.workload import Operation, Workload
 
-EXAMPLES = 400
-"""Workloads drawn in one round."""
-STATES = 300_000
+EXAMPLES = 5_000
+"""Workloads drawn in one round, of which none is drawn twice."""
+STATES = 100_000
 """States of one workload: a larger one is given up, the hunt is for small ones."""
+MEMORY = 1 << 30
+"""Bytes of them, at most."""
 SECONDS = 10.0
 """Time for one workload, at most."""
 
@@ -83,9 +85,14 @@ def begun(design: Design, workload: Workload, violation: Violation) -> Workload:
     kept = kept or [0]
     columns = [workload.cpus[cpu][: counts[cpu]] for cpu in kept]
     setup = [(kept.index(cpu), operation) for cpu, operation in workload.setup]
-    if not any(counts):
-        columns, setup = [tuple(op for c, op in setup if c == cpu) for cpu in range(len(kept))], []
-    return Workload(replace(workload.machine, cpus=len(kept)), tuple(columns), tuple(setup))
+    part = Workload(replace(workload.machine, cpus=len(kept)), tuple(columns), tuple(setup))
+    return part if any(counts) else setup_alone(part)
+
+
+def setup_alone(workload: Workload) -> Workload:
+    """The workload whose CPUs do what the setup was, and nothing else."""
+    columns = tuple(tuple(op for c, op in workload.setup if c == cpu) for cpu in range(len(workload.cpus)))
+    return replace(workload, cpus=columns, setup=())
 
 
 def signature_of(workload: Workload, violation: Violation) -> Signature:
@@ -164,7 +171,7 @@ class Hunt:
             database=self._database,
             phases=[*again, Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=True,
+            report_multiple_bugs=not self.first,
         )(seed(self._seed)(given(self.strategy)(look)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
@@ -181,7 +188,7 @@ class Hunt:
             raise TimeUp
         result = self._explore(workload)
         for violation in result.violations:
-            find = self._smaller(workload, violation)
+            find = self._smaller(result.workload, violation)
             signature = find.signature
             best = self.finds.get(signature)
             if best is None or find.size < best.size:
@@ -201,8 +208,12 @@ class Hunt:
         if key not in self._results:
             if len(self._results) > 20_000:
                 self._results.clear()
-            bounds = Bounds(states=STATES, seconds=SECONDS)
-            self._results[key] = result = explore(self.design, workload, bounds=bounds, checks=self.checks)
+            bounds = Bounds(states=STATES, memory=MEMORY, seconds=SECONDS)
+            try:
+                result = explore(self.design, workload, bounds=bounds, checks=self.checks)
+            except SetupError:
+                result = explore(self.design, setup_alone(workload), bounds=bounds, checks=self.checks)
+            self._results[key] = result
             self.workloads += 1
             self.given_up += not result.complete
             if self._progress is not None:

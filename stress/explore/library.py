@@ -12,20 +12,7 @@ from typing import Any
 
 from stress import designs
 from stress.design import Design
-from stress.program import ByArch
 from stress.step import StepFunction, info
-
-
-def steps_of(design: Design) -> list[StepFunction]:
-    """All steps of a design's programs on either arch, in the order of their first use."""
-    found: dict[StepFunction, None] = {}
-    for program in design.programs.values():
-        for entry in program:
-            if isinstance(entry, ByArch):
-                found.update(dict.fromkeys((*entry.arch_64, *entry.arch_pae)))
-            elif callable(entry):
-                found[entry] = None
-    return list(found)
 
 
 @cache
@@ -33,13 +20,13 @@ def library() -> dict[StepFunction, int]:
     """The number of each step of the built-in designs."""
     found: dict[StepFunction, None] = {}
     for name in designs.names():
-        found.update(dict.fromkeys(steps_of(designs.get(name))))
+        found.update(dict.fromkeys(designs.get(name).steps))
     return {function: number for number, function in enumerate(found)}
 
 
 def own_functions(design: Design) -> list[Callable[..., int]]:
     """What a design brings along: the steps that are in no built-in design, and behind them its checks."""
-    return [f for f in steps_of(design) if f not in library()] + list(design.checks)
+    return [f for f in design.steps if f not in library()] + list(design.checks)
 
 
 @cache
@@ -63,7 +50,7 @@ def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int)
 
 def addresses(design: Design) -> tuple[int, int]:
     """Addresses of the library and of what the design brings along, 0 when that is nothing."""
-    for function in steps_of(design):
+    for function in design.steps:
         info(function)
     own = tuple(own_functions(design))
     return (
@@ -74,7 +61,7 @@ def addresses(design: Design) -> tuple[int, int]:
 
 def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable[..., int]]]:
     """The same as plain Python: the library's steps and the design's own, by number."""
-    return list(library()), [f if f in steps_of(design) else _alone(f) for f in own_functions(design)]
+    return list(library()), [f if f in design.steps else _alone(f) for f in own_functions(design)]
 
 
 def _alone(check: Callable[..., int]) -> StepFunction:

@@ -16,7 +16,7 @@ from shm_layout.registers import R_CPU, R_CURRENT
 from shm_layout.words import Words
 from stress.design import Design
 from stress.explore.image import P_CPUS, P_SYMMETRY, STRIDE
-from stress.explore.library import own_functions, steps_of
+from stress.explore.library import own_functions
 from stress.step import helper
 from stress.workload import Workload
 
@@ -30,8 +30,10 @@ def classes(design: Design, workload: Workload) -> list[int]:
     """For each CPU the number of the first one that it is interchangeable with: its own where there is none."""
     columns = workload.cpus
     used = {op.name for op in workload.operations()}
-    steps = {f for name in used for f in steps_of(design.without(*(design.programs.keys() - {name})))}
-    if not used <= OPERATIONS or own_functions(design) or any(f.__module__ in UNSAFE for f in steps):
+    if not used <= OPERATIONS or own_functions(design):
+        return list(range(len(columns)))
+    steps = design.without(*(design.programs.keys() - used)).steps
+    if any(f.__module__ in UNSAFE for f in steps):
         return list(range(len(columns)))
     return [columns.index(column) if column else cpu for cpu, column in enumerate(columns)]
 
