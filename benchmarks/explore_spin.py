@@ -3,7 +3,9 @@
     python benchmarks/explore_spin.py [--rounds 3]
 
 The programs run in turn, `--rounds` times; the best CPU time of each counts, so that a machine that is shared by
-others does not decide. The second table is the cost of a state from 10^5 states to 10^7, on a design of this package.
+others does not decide. The second table is the cost of a state from 10^5 states to 10^7, on a design of this package;
+each size has a process of its own, so that the first touch of its memory counts at every size, and again the best of
+the rounds counts.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -31,6 +35,7 @@ from stress.workload import Workload
 MODEL = Path(__file__).with_name("explore_spin.pml")
 OPERATIONS = ("fault 0", "zap 0", "fault 1", "zap 1")
 PROGRAMS = ((0, 1, 2, 3), (0, 2, 1, 3), (2, 3, 0, 1))
+SIZES = (10**5, 10**6, 10**7)
 SCALING = (
     "fault 0 w; zap 0; fault 1 w; zap 1; fault 0 w | fault 0 w; fault 1 w; zap 0; zap 1; fault 1 w | "
     "swap_out frame=1; fault 1 w; zap 1; swap_out"
@@ -104,24 +109,36 @@ def compare(rounds: int) -> None:
     print(f"time to complete: {mine['cpu'] / reduced['cpu']:.2f} of that of spin with its reduction\n")
 
 
-def scale() -> None:
-    """The second table."""
+def cost(most: int) -> dict[str, float]:
+    """CPU time and figures of a search of so many states."""
     design, workload = designs.get("v12_sound"), Workload.parse(SCALING, arch="pae")
     explore(design, workload, bounds=Bounds(states=1000))  # compile
-    rows = []
-    for most in (10**5, 10**6, 10**7):
-        before = time.process_time()
-        result = explore(design, workload, bounds=Bounds(states=most))
-        cpu = time.process_time() - before
-        rows.append(
-            {
-                "states": f"{result.states:,}",
-                "CPU us / state": f"{cpu / result.states * 1e6:.2f}",
-                "M transitions / CPU s": f"{result.transitions / cpu / 1e6:.2f}",
-                "bytes / state": f"{result.bytes / result.states:.0f}",
-            }
-        )
+    before = time.process_time()
+    result = explore(design, workload, bounds=Bounds(states=most))
+    return {**figures(result), "cpu": time.process_time() - before}
+
+
+def scale(rounds: int) -> None:
+    """The second table."""
+    best: dict[int, dict[str, float]] = {}
+    for _ in range(rounds):
+        for most in SIZES:
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                run = alone.submit(cost, most).result()
+            if most not in best or run["cpu"] < best[most]["cpu"]:
+                best[most] = run
+    rows = [
+        {
+            "states": f"{run['states']:,}",
+            "CPU us / state": f"{run['cpu'] / run['states'] * 1e6:.2f}",
+            "M transitions / CPU s": f"{run['transitions'] / run['cpu'] / 1e6:.2f}",
+            "bytes / state": f"{run['bytes']:.0f}",
+        }
+        for run in best.values()
+    ]
     print(tabulate(rows, headers="keys", disable_numparse=True))
+    small, large = (best[most]["cpu"] / best[most]["states"] for most in (SIZES[0], SIZES[-1]))
+    print(f"cost of a state: {large / small:.2f} times as much at {SIZES[-1]:,} states as at {SIZES[0]:,}")
 
 
 @click.command()
@@ -133,7 +150,7 @@ def main(rounds: int) -> None:
         print(f"{' and '.join(missing)} not found: the comparison is left out", file=sys.stderr)
     else:
         compare(rounds)
-    scale()
+    scale(rounds)
 
 
 if __name__ == "__main__":
