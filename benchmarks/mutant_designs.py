@@ -1,7 +1,8 @@
 """Mutants: v12_sound with one edit each. Data for `mutants.py`, and for tests that need a broken design.
 
 An edit that concerns the fault path is made in each operation that contains it. ``harmless`` says why a mutant that
-no hunt catches breaks nothing; it is empty where one is expected to be caught.
+no hunt catches breaks nothing; it is empty where one is expected to be caught. ``by_hand`` is a workload that breaks
+one that a short hunt may miss.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Mutant:
     operations: tuple[str, ...]
     change: Callable[[Program], Program]
     harmless: str = ""
+    by_hand: str = ""
 
     def design(self) -> Design:
         """The design. Raises `ValueError` when the edit fits nowhere in one of the operations."""
@@ -335,6 +337,7 @@ STARTED = (
         "fork copies without the child's page_table_lock",
         ("fork",),
         lambda p: p.drop(spinlock.spin_lock_child).drop(spinlock.spin_unlock_child),
+        by_hand="fault 0 w; fault 1 w || fault 0; fork | swap_out",
     ),
     Mutant("fork_no_mmap_sem", "fork copies without mmap_sem", ("fork",), _no_write_mmap_sem),
     Mutant("fork_published_early", "the child's mm can be found before it is copied", ("fork",), _publish_first),
@@ -379,6 +382,9 @@ UNMAPPED = (
         "swap-out reads the pte and then sets it, not by an exchange",
         ("swap_out",),
         lambda p: p.replace(pte_access.PTEP_XCHG_FLUSH, pte_access.READ_PTE, pte_access.SET_PTE_ATOMIC),
+        "page_table_lock is held from the read to the set: only ptep_cmpxchg of the present pte comes in between, and "
+        "what is lost is its young or its dirty bit; private pages are dirty since they became writable, and pages of "
+        "a shared file are never written back in this model (in a kernel this would lose what was written)",
     ),
     Mutant("swap_out_no_flush", "swap-out flushes no translation", ("swap_out",), _drop(tlb.flush_tlb_page)),
     Mutant(

@@ -33,6 +33,7 @@ from stress.workers import report
 from stress.workers.call import Verdict
 
 mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
+BENCHMARK = import_file(Path(__file__).parents[2] / "benchmarks" / "mutants.py")
 SOUND = designs.get("v12_sound")
 
 
@@ -117,6 +118,50 @@ def test_every_mutant_is_one_edit_that_some_arch_notices():
     for mutant in mutants.MUTANTS:
         assert len(mutant.design().edits) == 1
         assert mutant.arches()
+
+
+def test_workloads_by_hand_break_their_mutants_alone():
+    by_hand = [mutant for mutant in mutants.MUTANTS if mutant.by_hand]
+    assert by_hand
+    for mutant in by_hand:
+        assert not mutant.harmless
+        for arch in mutant.arches():
+            workload = Workload.parse(mutant.by_hand, arch=arch, mmu=True)
+            assert explore(mutant.design(), workload).violations
+            broken = explore(SOUND, workload)
+            assert broken.complete
+            assert broken.violations == ()
+
+
+def test_the_benchmark_says_what_hunt_catches_and_what_it_misses():
+    arguments = ["--seconds", "4", "--json", "--only", "raced_page_kept", "--only", "no_lru", "--only", "no_rss"]
+    result = CliRunner().invoke(BENCHMARK.main, arguments)
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    assert (data["caught"], data["of"]) == (2, 3)
+    assert [m["check"] for m in data["mutants"] if m["mutant"] == "raced_page_kept"] == ["page_refs"]
+    assert [m["check"] for m in data["mutants"] if m["mutant"] == "no_lru"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("check", "by_hand", "harmless", "expected"),
+    [
+        ("mapcount", "", "", True),
+        (None, "mapcount in 3 steps", "", True),
+        (None, "", "a reason", True),
+        (None, "", "", False),
+        ("mapcount", "", "a reason", False),
+        (None, "mapcount in 3 steps", "a reason", False),
+    ],
+)
+def test_a_mutant_is_caught_or_harmless(capsys, check, by_hand, harmless, expected):
+    outcome = BENCHMARK.Outcome("some", "one edit", check, None, None, None, 1.0, 1, harmless, by_hand)
+    assert outcome.as_expected == expected
+    BENCHMARK.show([outcome])
+    said = capsys.readouterr().out
+    assert ("NOT EXPLAINED" in said) == (not (check or by_hand or harmless))
+    assert ("said to be harmless" in said) == bool((check or by_hand) and harmless)
+    assert ("missed by hunt" in said) == bool(by_hand)
 
 
 def test_a_find_is_tried_first_the_next_time():
