@@ -2,7 +2,7 @@
 
 An end is a state in which no CPU can move, or one that breaks a check behind which nothing is followed. A state with
 a successor on a later level leads on; whoever goes on like that comes to an end or to one of the few states marked
-`stress.explore.engine.NOT_ONWARD`. If an end can be reached from each of these, it can from every state. `walk`
+`stress.explore.stored.NOT_ONWARD`. If an end can be reached from each of these, it can from every state. `walk`
 looks for one greedily, compiled, and remembers every state that it passed; where it gets stuck, `closure` looks at
 all that can be reached.
 """
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stress.explore.engine import collect, hash_of_loaded, load_state, number_of, put_back
 from stress.explore.image import P_CPUS, P_SYMMETRY
+from stress.explore.stored import collect, hash_of_loaded, load_state, number_of, put_back
 from stress.explore.symmetry import put_in_order
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.explore.verdict import GOES_ON
@@ -154,10 +154,10 @@ class Onward:
     """What is known of the states of a finished search."""
 
     def __init__(self, search: Any, in_time: Callable[[], bool]) -> None:
-        """``search``: a `stress.explore.breadth_first.Search` that is done; ``in_time``: whether to go on."""
+        """``search``: a `stress.explore.searching.Search` that is done; ``in_time``: whether to go on."""
         import numpy as np
 
-        from stress.explore.breadth_first import compiled
+        from stress.explore.machine_code import compiled
 
         self.count = search.found_states
         self.in_time = in_time

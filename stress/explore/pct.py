@@ -9,7 +9,8 @@ found by one such schedule with a chance of at least 1 / (n k^(d-1)), where k bo
 from __future__ import annotations
 
 from stress.errors import UsageError
-from stress.explore.breadth_first import Progress, compiled
+from stress.explore.breadth_first import Progress
+from stress.explore.machine_code import compiled
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result
 from stress.explore.sampling import Sampler, sample

@@ -10,8 +10,9 @@ import numpy as np
 
 from stress.errors import UsageError
 from stress.explore import walks
-from stress.explore.breadth_first import Progress, arrays, compiled
+from stress.explore.breadth_first import Progress
 from stress.explore.image import STRIDE
+from stress.explore.machine_code import arrays, compiled
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result, Violation
 from stress.explore.verdict import NAMES

@@ -126,11 +126,11 @@ def test_no_nearer_state_is_without_an_end():
 @pytest.mark.parametrize("name", ["v12_sound", "page_table_lock"])
 def test_every_state_by_itself_agrees_with_the_walks(name):
     """What the marks leave out is no shortcut: looked at one by one, all states reach an end."""
-    from stress.explore import breadth_first, engine
+    from stress.explore import searching, stored
 
     model = build(designs.get(name), Workload.parse("fault 0 w; zap 0 | fault 0 w", arch="pae"))
-    search = breadth_first.Search(model, Bounds(), -1, stop_first=False)
-    while search.advance() != engine.DONE:
+    search = searching.Search(model, Bounds(), -1, stop_first=False)
+    while search.advance() != stored.DONE:
         pass
     assert len(search.not_onward()) < search.found_states / 10
     assert onward.Onward(search, lambda: True).first_endless(range(search.found_states)) == -1

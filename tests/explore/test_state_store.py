@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stress import designs
-from stress.explore import Bounds, Result, breadth_first, explore
+from stress.explore import Bounds, Result, explore, searching, stored
 from stress.explore.model import build
 from stress.workload import Workload
 
@@ -27,7 +27,7 @@ def narrow() -> Result:
 
 
 def test_wide_numbers_change_nothing(narrow: Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breadth_first, "FEW", breadth_first.MANY)
+    monkeypatch.setattr(searching, "FEW", searching.MANY)
     wide = explore(DESIGN, WORKLOAD, finals=True)
     assert found(wide) == found(narrow)
     assert wide.bytes > narrow.bytes
@@ -35,24 +35,24 @@ def test_wide_numbers_change_nothing(narrow: Result, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("at", [1, 700, 5000])
 def test_numbers_may_become_wide_on_the_way(narrow: Result, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    whole: Callable[..., int] = breadth_first.Search.advance
+    whole: Callable[..., int] = searching.Search.advance
     became: list[int] = []
 
-    def advance(search: breadth_first.Search, budget: int = 0) -> int:
+    def advance(search: searching.Search, budget: int = 0) -> int:
         status = whole(search, min(budget or 300, 300))
-        if not became and search.s[breadth_first.engine.FOUND] >= at:
-            became.append(int(search.s[breadth_first.engine.FOUND]))
+        if not became and search.s[stored.FOUND] >= at:
+            became.append(int(search.s[stored.FOUND]))
             assert search._numbers_fit(1 << 16)
         return status
 
-    monkeypatch.setattr(breadth_first.Search, "advance", advance)
+    monkeypatch.setattr(searching.Search, "advance", advance)
     assert found(explore(DESIGN, WORKLOAD, finals=True)) == found(narrow)
     assert became[0] >= at
 
 
 @pytest.mark.parametrize(("memory", "fits"), [(10**9, True), (1000, False)])
 def test_numbers_become_wide_when_rows_no_longer_fit(memory: int, fits: bool) -> None:
-    search = breadth_first.Search(build(DESIGN, WORKLOAD), Bounds(memory=memory), -1, stop_first=False)
+    search = searching.Search(build(DESIGN, WORKLOAD), Bounds(memory=memory), -1, stop_first=False)
     assert search._numbers_fit(1 << 15)
     assert search.bits == 16
     assert search._numbers_fit(1 << 16) == fits
@@ -62,12 +62,12 @@ def test_numbers_become_wide_when_rows_no_longer_fit(memory: int, fits: bool) ->
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 2**16 - 1), min_size=5, max_size=5), min_size=1, max_size=20))
 def test_widening_keeps_every_number(rows: list[list[int]]) -> None:
-    search = breadth_first.Search(
+    search = searching.Search(
         build(DESIGN, Workload.parse("fault 0 | fault 1")), Bounds(states=1000), -1, stop_first=False
     )
     search.active = list(range(5 - search.cpus))
     search._make_room(len(rows))
-    search.s[breadth_first.engine.FOUND] = len(rows)
+    search.s[stored.FOUND] = len(rows)
     search._numbers(0, len(rows))[:] = rows
     search._widen()
     assert search._numbers(0, len(rows)).tolist() == rows

@@ -1,0 +1,55 @@
+"""The compiled functions of the engine, and what they are given of a model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stress.explore import at_rest, engine, intern, onward, stored, symmetry, transition, truth, verdict, walks
+from stress.explore.image import P_OWN_STEPS, P_STEPS
+from stress.explore.library import addresses
+from stress.explore.model import Model
+
+_NUMBERS = {"mask", "size", "count", "number", "runs", "depth"}
+_Words = NDArray[np.int64]
+
+
+@cache
+def compiled() -> dict[str, Any]:
+    """The compiled functions of the engine, by name."""
+    from stress.compile import compiled_module
+    from stress.explore import lowered  # noqa: F401
+
+    functions: dict[str, Callable[..., Any]] = {
+        "expand_": engine.expand,
+        "rehash_": intern.rehash,
+        "reindex_": stored.reindex,
+        "intern_block_": stored.intern_block,
+        "intern_registers_": stored.intern_registers,
+        "walk_": onward.walk,
+        "behind_": onward.behind,
+        "random_walk_": walks.random_walk,
+        "pct_walk_": walks.pct_walk,
+    }
+    # What these call is compiled into them: the hash that names the module must know it.
+    functions |= {"part1_": truth.widen_read, "part2_": at_rest.judge_rest, "part3_": verdict.oops_bits}
+    functions |= {"part4_": transition.transition, "part5_": symmetry.put_in_order}
+    source = []
+    for name in [key.removesuffix("_") for key in functions if not key.startswith("part")]:
+        arguments = list(inspect.signature(functions[f"{name}_"]).parameters)
+        passed = [a if a in _NUMBERS else f"pointer({a})" for a in arguments]
+        source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({', '.join(passed)})"]
+    source.insert(0, "from stress.explore.calls import pointer")
+    return compiled_module("explore", "\n".join(source) + "\n", functions)
+
+
+def arrays(model: Model) -> tuple[_Words, _Words, _Words]:
+    """What compiled code is given of a model: the image with the addresses of the steps, memory, registers."""
+    image = [0 if isinstance(word, list) else word for word in model.p]
+    image[P_STEPS], image[P_OWN_STEPS] = addresses(model.design)
+    return np.array(image, np.int64), np.array(model.memory, np.int64), np.array(model.registers, np.int64)
