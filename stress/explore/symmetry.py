@@ -4,33 +4,51 @@ CPUs that perform the same operations and begin alike can change places: their r
 the memory for each of them (the counts of the task that runs there, the CPU's own counts, its MMU cache). A state is
 replaced by the one among its images whose CPUs are in ascending order (Ip and Dill, Better Verification through
 Symmetry, 1996). Nothing else in the memory may tell the CPUs apart, so this is done only where all operations are
-such as neither start nor end tasks nor walk their list, and where all steps are known to name no CPU but their own.
+such as neither start nor end tasks nor walk their list, where all steps are known to name no CPU but their own, and
+where the counters are read at rest as a built-in design reads them: such a pass sums over all tasks or all CPUs, in
+whatever order. One that is edited may leave some out.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import permutations, product
 
 from shm_layout.layout import Layout
 from shm_layout.registers import R_CPU, R_CURRENT
 from shm_layout.words import Words
+from stress import designs
 from stress.design import Design
 from stress.explore.image import P_CPUS, P_SYMMETRY, STRIDE
 from stress.explore.library import own_functions
+from stress.program import Program
 from stress.step import helper
 from stress.workload import Workload
 
 OPERATIONS = frozenset(("fault", "zap", "swap_out", "truncate"))
 """Operations that leave the tasks and their list as they are, and do not look at them."""
+PASSES = ("statm", "precise")
+"""Operations whose programs are performed at rest, to hold what they show against the truth."""
 UNSAFE = frozenset(("stress.kernel.rss.tree", "stress.kernel.rss.lazy"))
 """Steps of these files keep counts by groups of CPUs, or behave by who came first."""
+
+
+@cache
+def _known_passes() -> frozenset[Program]:
+    programs = [designs.get(name).programs for name in designs.names()]
+    return frozenset(each[kind] for each in programs for kind in PASSES if kind in each)
+
+
+def _read_as_known(design: Design) -> bool:
+    """Whether the passes over the counters that are made at rest are those of built-in designs."""
+    return all(design.programs[kind] in _known_passes() for kind in PASSES if kind in design.programs)
 
 
 def classes(design: Design, workload: Workload) -> list[int]:
     """For each CPU the number of the first one that it is interchangeable with: its own where there is none."""
     columns = workload.cpus
     used = {op.name for op in workload.operations()}
-    if not used <= OPERATIONS or own_functions(design):
+    if not used <= OPERATIONS or own_functions(design) or not _read_as_known(design):
         return list(range(len(columns)))
     steps = design.without(*(design.programs.keys() - used)).steps
     if any(f.__module__ in UNSAFE for f in steps):

@@ -8,6 +8,7 @@ from stress.explore.image import P_SYMMETRY
 from stress.explore.model import build
 from stress.explore.reference import reference
 from stress.explore.trace import trace
+from stress.kernel.rss import task
 from stress.workload import Workload
 
 IDENTICAL = (
@@ -55,3 +56,12 @@ def test_cpus_that_can_be_told_apart_stay_where_they_are(text):
 def test_steps_that_name_other_cpus_forbid_it():
     workload = Workload.parse("fault 0 w | fault 0 w")
     assert build(designs.get("tree"), workload).p[P_SYMMETRY] == 0
+
+
+def test_a_pass_at_rest_that_leaves_tasks_out_forbids_it():
+    design = designs.get("v12_sound").edit(statm=lambda p: p.drop(task.next_task))
+    workload = Workload.parse("fault 0 w | fault 0 w")
+    assert build(designs.get("v12_sound"), workload).p[P_SYMMETRY] != 0
+    assert build(design, workload).p[P_SYMMETRY] == 0
+    violation = explore(design, workload).violation("rss_exact")
+    trace(build(design, workload), violation)  # raises unless it leads to the same end
