@@ -331,6 +331,7 @@ STARTED = (
         "fork copies without the parent's page_table_lock",
         ("fork",),
         _around((spinlock.spin_lock_child,), (spinlock.spin_unlock_child,), LOCK, UNLOCK),
+        by_hand="swap_out | fault 0 w; fork",
     ),
     Mutant(
         "fork_child_unlocked",
@@ -347,12 +348,24 @@ STARTED = (
         ("clone",),
         lambda p: p.replace(fork.dup_task_struct_zeroed, fork.dup_task_struct),
     ),
-    Mutant("clone_no_user", "a started thread is no user of its mm", ("clone",), _drop(fork.mm_users_inc)),
+    Mutant(
+        "clone_no_user",
+        "a started thread is no user of its mm",
+        ("clone",),
+        _drop(fork.mm_users_inc),
+        by_hand="clone; clone; exit || exit | fault 0 w",
+    ),
     Mutant("clone_unlisted", "a started thread is not put on the mm's list", ("clone",), _drop(task.list_add_rcu)),
 )
 
 ENDED = (
-    Mutant("exit_no_fold", "a task that exits does not fold its rss", ("exit",), _drop(task.fold_rss)),
+    Mutant(
+        "exit_no_fold",
+        "a task that exits does not fold its rss",
+        ("exit",),
+        _drop(task.fold_rss),
+        by_hand="clone; fault 0 w; exit",
+    ),
     Mutant("exit_listed", "a task that exits stays on the list", ("exit",), _drop(task.list_del_rcu)),
     Mutant(
         "exit_fold_unlocked",
@@ -419,12 +432,19 @@ UNMAPPED = (
 )
 
 READ = (
-    Mutant("read_unlocked", "a read sums under RCU", READS, _put(tuple(GET_RSS_LOCKED), SINGLE_PASS)),
+    Mutant(
+        "read_unlocked",
+        "a read sums under RCU",
+        READS,
+        _put(tuple(GET_RSS_LOCKED), SINGLE_PASS),
+        by_hand="clone; fault 0 w || exit | statm",
+    ),
     Mutant(
         "read_unlocked_early",
         "a read releases page_table_lock between the mm's counters and the tasks'",
         READS,
         _put((task.first_task,), UNLOCK, LOCK, task.first_task),
+        by_hand="clone; fault 0 w || exit | statm",
     ),
     Mutant("read_no_task_anon", "a read does not sum the tasks' anon_rss", READS, _drop(task.add_task_anon_rss)),
     Mutant("read_first_task", "a read sums the first task only", READS, _drop(task.next_task)),

@@ -65,7 +65,7 @@ def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
     design = mutant.design()
     arches = mutant.arches()
     spent, explored = 0.0, 0
-    for left, arch in zip(range(len(arches), 0, -1), arches, strict=True):
+    for done, arch in enumerate(arches):
         found_at: list[float] = []
 
         def note(hunt: Hunt, found_at: list[float] = found_at) -> None:
@@ -78,8 +78,8 @@ def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
         hunted = Hunt(
             design,
             workloads(kinds_of(design), arch),
-            seconds=max(0.1, (seconds - spent) / left),
-            seed_=seed,
+            seconds=max(0.1, (seconds - spent) / (len(arches) - done)),
+            seed_=seed + 1000 * done,
             first=True,
             progress=note,
             database=InMemoryExampleDatabase(),

@@ -86,7 +86,7 @@ def states(kinds: Sequence[str], page: int) -> list[tuple[Operation, ...]]:
     write, read = (Operation("fault", page, page + 1, w) for w in (True, False))
     swap_out, fork, clone, exit_ = (Operation(kind) for kind in ("swap_out", "fork", "clone", "exit"))
     found = [(write,), (read,), (write, swap_out), (write, swap_out, read), (clone,), (clone, write), (clone, exit_)]
-    found += [(fork,), (write, fork)]
+    found += [(write, fork)]
     return [piece for piece in found if {operation.name for operation in piece} <= set(kinds)]
 
 
@@ -144,7 +144,7 @@ def pairs(kinds: Sequence[str], arch: str, setup_kinds: Sequence[str]) -> st.Sea
         for kind in kinds
         if kind not in FILE_ONLY and not (kind in ("status", "stat") and "statm" in kinds)
         for operation in dict.fromkeys(variants(kind, 1, 1))
-        if kind not in ON_OTHER_MM or (operation.write and operation.arg < MMS)
+        if kind not in ON_OTHER_MM or (operation.write and operation.arg == 1)
         if kind not in READS or operation.arg == 0
     ]
 

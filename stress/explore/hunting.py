@@ -31,8 +31,8 @@ from stress.workload import Operation, Workload
 
 EXAMPLES = 5_000
 """Workloads drawn in one round, of which none is drawn twice."""
-STATES = 100_000
-"""States of one workload: a larger one is given up, the hunt is for small ones."""
+FIRST_STATES, STATES = 20_000, 300_000
+"""States of one workload, in the first round and later on: a larger one is given up, the hunt is for small ones."""
 MEMORY = 1 << 30
 """Bytes of them, at most."""
 SECONDS = 10.0
@@ -134,6 +134,7 @@ class Hunt:
         self._progress = progress
         self._database = database or example_database(design)
         self._results: dict[str, Result] = {}
+        self._states = FIRST_STATES
         self._known: set[Signature] = set()
         self._deadline = 0.0
         self._asked = Event()
@@ -149,6 +150,8 @@ class Hunt:
                 while not (self.first and self.finds):
                     self._round()
                     self._known |= self.finds.keys()
+                    self._states = STATES
+                    self._results.clear()
         except TimeUp:
             pass
         except KeyboardInterrupt:
@@ -208,7 +211,7 @@ class Hunt:
         if key not in self._results:
             if len(self._results) > 20_000:
                 self._results.clear()
-            bounds = Bounds(states=STATES, memory=MEMORY, seconds=SECONDS)
+            bounds = Bounds(states=self._states, memory=MEMORY, seconds=SECONDS)
             try:
                 result = explore(self.design, workload, bounds=bounds, checks=self.checks)
             except SetupError:
