@@ -25,10 +25,10 @@ def clean(as_json: bool, table_format: str) -> None:
     if as_json:
         click.echo(json.dumps({"removed": [asdict(leftover) for leftover in removed], "bytes": total}))
     elif removed:
-        from tabulate import tabulate
+        from stress.report.fitted import fitted
 
         rows = [asdict(leftover) for leftover in removed]
-        click.echo(tabulate(rows, headers="keys", tablefmt=table_format))
+        click.echo(fitted(rows, style=table_format))
         click.echo(f"removed {len(removed)}, {total:,} bytes")
     else:
         click.echo("nothing to remove: no dead run left anything in /dev/shm")

@@ -109,9 +109,9 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
         shown = {"placement": placement.name, "bytes": found.words * WORD, "structures": structures, "fields": fields}
         click.echo(json.dumps(shown))
         return
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     click.echo(f"placement {placement.name}: {placement.doc}; {found.words * WORD:,} bytes in all\n")
-    click.echo(tabulate(structures, headers="keys", tablefmt=table_format))
+    click.echo(fitted(structures, style=table_format))
     click.echo()
-    click.echo(tabulate(fields, headers="keys", tablefmt=table_format))
+    click.echo(fitted(fields, style=table_format))

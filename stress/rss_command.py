@@ -139,7 +139,7 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
 def _print_tables(  # noqa: PLR0917
     lines: Sequence[Compared], cores: int, hop: bool, updates: int, seed: int, table_format: str
 ) -> None:
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     first = lines[0]
     how = "hopping" if hop else "staying on their CPUs"
@@ -148,8 +148,11 @@ def _print_tables(  # noqa: PLR0917
     )
     click.echo("Errors in pages (of 4 KiB in what is published):")
     rows = [line.accuracy_row() for line in lines]
-    click.echo(tabulate(rows, headers="keys", tablefmt=table_format, intfmt=",", missingval="-"))
+    click.echo(fitted(rows, style=table_format, intfmt=",", missingval="-"))
     atomic: Cost | None = next((line.cost for line in lines if line.subject.name == "atomic"), None)
-    click.echo(f"\nNanoseconds; contention is that of {cores} cores; reads by CPUs and tasks:")
-    costs = [line.cost_row(atomic) for line in lines]
-    click.echo(tabulate(costs, headers="keys", tablefmt=table_format, floatfmt=".2f", intfmt=",", missingval="-"))
+    changes = [line.change_row(atomic) for line in lines]
+    reads = [line.read_row() for line in lines]
+    click.echo(f"\nNanoseconds a change; contention is that of {cores} cores:")
+    click.echo(fitted(changes, style=table_format, floatfmt=".2f", missingval="-"))
+    click.echo("\nNanoseconds a read, by CPUs and tasks:")
+    click.echo(fitted(reads, style=table_format, floatfmt=".2f", intfmt=",", missingval="-"))

@@ -20,6 +20,9 @@ SHM = Path("/dev/shm")
 # A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pytest-xdist sets it for its workers; tables would be wrapped to it.
+os.environ.pop("COLUMNS", None)
+
 
 def made_by(pid):
     """Return the names of what process `pid` created in /dev/shm and did not remove."""

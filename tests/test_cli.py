@@ -206,7 +206,7 @@ def leftover(cleaning_alone):
 def test_clean_json(leftover):
     done = in_process("clean", "--json")
     answer = json.loads(done.stdout)
-    assert {"name": leftover.name, "bytes": 24, "pid": os.getpid()} in answer["removed"]
+    assert {"name": leftover.name, "bytes": 24, "pid": os.getpid(), "what": "no segment"} in answer["removed"]
     assert answer["bytes"] == sum(one["bytes"] for one in answer["removed"])
     assert not leftover.exists()
 
@@ -214,8 +214,8 @@ def test_clean_json(leftover):
 def test_clean_table(leftover):
     done = in_process("clean", "--format", "tsv")
     head, *rows, summary = done.stdout.splitlines()
-    assert head.split() == ["name", "bytes", "pid"]
-    assert [leftover.name, "24", str(os.getpid())] in [row.split() for row in rows]
+    assert head.split() == ["name", "bytes", "pid", "what"]
+    assert [leftover.name, "24", str(os.getpid()), "no segment"] in [[cell.strip() for cell in row.split("\t")] for row in rows]
     assert summary.startswith(f"removed {len(rows)}, ")
     assert not leftover.exists()
     assert "nothing to remove" in in_process("clean").stdout

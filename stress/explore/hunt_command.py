@@ -109,11 +109,10 @@ def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:
 
 
 def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None:
-    from tabulate import tabulate
-
     from stress.explore.model import build
     from stress.explore.report import counterexample
     from stress.explore.trace import trace
+    from stress.report.fitted import fitted
 
     for find in finds:
         model = build(found.design, find.workload)
@@ -130,7 +129,7 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
         {"check": f.signature[0], "workload": str(f.workload), "length": f.violation.length} for f in finds
     ]
     if rows:
-        click.echo(tabulate(rows, headers="keys", tablefmt=table_format))
+        click.echo(fitted(rows, style=table_format))
     click.echo(
         f"{found.design.name}: {len(finds) or 'no'} distinct violation{'s' * (len(finds) != 1)} in {found.workloads:,}"
         f" workloads ({found.given_up} of them too large to explore completely), seed {seed}"

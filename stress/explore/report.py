@@ -21,7 +21,7 @@ _BOUNDS = {
 
 def summary(result: Result, table_format: str) -> str:
     """The figures of an exploration, and whether it is complete."""
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     machine = result.workload.machine
     row = {
@@ -34,7 +34,7 @@ def summary(result: Result, table_format: str) -> str:
         "seconds": f"{result.seconds:.2f}",
         "violations": ", ".join(v.check for v in result.violations) or "none",
     }
-    text = str(tabulate([row], headers="keys", tablefmt=table_format, disable_numparse=True))
+    text = fitted([row], style=table_format, disable_numparse=True)
     return "\n".join((text, *result.notes, ending(result)))
 
 

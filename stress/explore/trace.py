@@ -227,7 +227,7 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
 
 def table(found: Trace, cpus: int, table_format: str) -> str:
     """The counterexample with one column for each CPU and one row for each step."""
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     lines = []
     for number, row in enumerate(found.rows, 1):
@@ -235,5 +235,5 @@ def table(found: Trace, cpus: int, table_format: str) -> str:
         cell = "\n".join((title, *(f"  {detail}" for detail in row.details)))
         lines.append([number, *(cell if cpu == row.cpu else "" for cpu in range(cpus))])
     headers = ["", *(f"CPU {cpu}" for cpu in range(cpus))]
-    return str(tabulate(lines, headers, tablefmt=table_format))
+    return fitted(lines, headers, style=table_format)
 

@@ -83,7 +83,7 @@ def _measure_all(identifiers: list[str], figures: dict[str, Measured], effort: f
 
 
 def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table_format: str) -> None:
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     if one:
         from stress.findings.page import page
@@ -91,7 +91,7 @@ def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table
         for s in shown:
             click.echo(page(s, table_format))
     else:
-        click.echo(tabulate([row(s) for s in shown], headers="keys", tablefmt=table_format))
+        click.echo(fitted([row(s) for s in shown], style=table_format))
         for s in shown:
             for sentence in s.wrong:
                 click.echo(f"{s.finding.id} is not shown: {sentence}")
@@ -100,7 +100,7 @@ def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table
     for name, measured in figures.items():
         measurement = get_measurement(name)
         click.echo(f"\n{measurement.id}: {measurement.title}\n{measurement.question}\n")
-        click.echo(tabulate(measured.rows, headers="keys", tablefmt=table_format))
+        click.echo(fitted(measured.rows, style=table_format))
         for sentence in measured.says:
             click.echo(sentence)
 

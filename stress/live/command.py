@@ -221,7 +221,7 @@ def _compare(context: click.Context, options: dict[str, Any]) -> None:
 def _watch(context: click.Context, options: dict[str, Any]) -> None:
     """VmRSS and the page walk of running processes, side by side."""
     from stress.live.machine import page_size
-    from stress.live.report import SAMPLE_HEAD, sample_json, sample_line, sum_line, watch_summary
+    from stress.live.report import sample_head, sample_json, sample_line, sum_line, watch_summary
     from stress.live.watch import Watch
 
     watch = Watch(options["pids"], tree=options["tree"])
@@ -231,7 +231,7 @@ def _watch(context: click.Context, options: dict[str, Any]) -> None:
         click.echo(text, err=True)
 
     if not as_json:
-        click.echo(SAMPLE_HEAD)
+        click.echo(sample_head())
     try:
         for taken in watch.run(options["interval"], options["count"], note):
             if as_json:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tabulate import tabulate
-
 from stress.live.compare import Comparison
 from stress.live.family import describe
 from stress.live.proc import Resident
 from stress.live.side_by_side import PAGES, PROCESSES, Step
+from stress.report.fitted import fitted
 
 HEADS = ("#", "operation", "proc", "kernel", "model", "statm", "")
 
@@ -51,7 +50,7 @@ def compare_text(done: Comparison, style: str) -> str:
             "The smallest script that differs, behind each operation: anonymous/file/shared",
             "pages of every process on both sides, resident/shared in the statm of the model:",
             "",
-            tabulate(rows, HEADS, tablefmt=style, disable_numparse=True, colalign=("right", "left", *["right"] * 5)),
+            fitted(rows, HEADS, style=style, disable_numparse=True, colalign=("right", "left", *["right"] * 5)),
             "",
             *map(str, done.differences),
         ]

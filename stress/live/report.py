@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from stress.live.accounting import INTERFACES, disagreements
 from stress.live.faults import Row
 from stress.live.outcome import Outcome, median_us
 from stress.live.watch import Sample, summary
+from stress.report.fitted import fitted, terminal_width
 
 
 def rounded(value: float | None) -> float | None:
@@ -59,9 +58,9 @@ def live_table(outcome: Outcome, style: str) -> str:
         f"Linux {outcome.kernel}, {outcome.cpus} CPUs online, {outcome.page} bytes a page;",
         f"errors in pages, at rest, over {outcome.rounds} rounds",
         "",
-        tabulate(rows, heads, tablefmt=style),
+        fitted(rows, heads, style=style),
         "",
-        tabulate(ways, ["interface", "counts by version", "as seen", "bound of its resident size"], tablefmt=style),
+        fitted(ways, ["interface", "counts by version", "as seen", "bound of its resident size"], style=style),
         "",
         *disagreements(outcome.version, outcome.seen),
         f"Load: {outcome.hops} hops between CPUs, {outcome.forks} forks, {outcome.busy_reads} reads of each interface.",
@@ -136,13 +135,12 @@ def fault_text(rows: Sequence[Row], style: str) -> str:
             f"{r.user:.3f}s",
             f"{r.system:.3f}s",
             f"{r.wall:.3f}s",
-            f"{r.fault_cpu_sec:.3f}",
-            f"{r.fault_wsec:.3f}",
+            f"{r.fault_cpu_sec:.0f}",
+            f"{r.fault_wsec:.0f}",
         ]
         for r in rows
     ]
-    text: str = tabulate(body, heads, tablefmt=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8))
-    return text
+    return fitted(body, heads, style=style, disable_numparse=True, colalign=("left", "left", *["right"] * 8))
 
 
 def fault_json(kernel: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -168,30 +166,36 @@ def fault_json(kernel: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-SAMPLE_HEAD = (
-    f"{'time':>8} {'pid':>8} {'VmRSS':>9} {'stat':>9} {'walk':>9} {'off':>6} {'stat off':>8} "
-    f"{'moved':>6} {'read us':>8} {'walk us':>9}  name"
-)
+SAMPLE_WIDTHS = (7, 7, 8, 8, 8, 5, 8, 5, 7, 8)
+"""80 columns with the blanks between them."""
+NAME_WIDTH = 15
+"""Longest name of a process, proc_pid_comm(5)."""
+
+
+def _sample(values: Sequence[str], name: str) -> str:
+    """Values of a sample in their columns, and the name of the process where the terminal is wide enough for it."""
+    line = " ".join(f"{value:>{width}}" for value, width in zip(values, SAMPLE_WIDTHS, strict=True))
+    return line if 0 < terminal_width() < len(line) + 2 + NAME_WIDTH else f"{line}  {name}"
+
+
+def sample_head() -> str:
+    """The line above samples."""
+    names = ("time", "pid", "VmRSS", "stat", "walk", "off", "stat off", "moved", "read us", "walk us")
+    return _sample(names, "name")
 
 
 def sample_line(sample: Sample) -> str:
-    """One sample as a line under `SAMPLE_HEAD`; sizes in pages."""
-    return (
-        f"{sample.at:8.2f} {sample.pid:8d} {sample.vmrss:9d} {sample.stat:9d} {sample.walk:9d} "
-        f"{sample.off(sample.vmrss):6d} {sample.off(sample.stat):8d} {sample.moved:6d} "
-        f"{sample.vmrss_us:8.1f} {sample.walk_us:9.1f}  {sample.name}"
-    )
+    """One sample as a line under `sample_head`; sizes in pages."""
+    sizes = (sample.vmrss, sample.stat, sample.walk, sample.off(sample.vmrss), sample.off(sample.stat), sample.moved)
+    times = (f"{sample.vmrss_us:.1f}", f"{sample.walk_us:.1f}")
+    return _sample((f"{sample.at:.2f}", str(sample.pid), *map(str, sizes), *times), sample.name)
 
 
 def sum_line(samples: Sequence[Sample]) -> str:
     """The sum of one sample of each of several processes; pages that they share count more than once."""
-    return (
-        f"{samples[0].at:8.2f} {'all':>8} {sum(s.vmrss for s in samples):9d} "
-        f"{sum(s.stat for s in samples):9d} "
-        f"{sum(s.walk for s in samples):9d} {sum(s.off(s.vmrss) for s in samples):6d} "
-        f"{sum(s.off(s.stat) for s in samples):8d} {sum(s.moved for s in samples):6d} "
-        f"{sum(s.vmrss_us for s in samples):8.1f} {sum(s.walk_us for s in samples):9.1f}"
-    )
+    sizes = [(s.vmrss, s.stat, s.walk, s.off(s.vmrss), s.off(s.stat), s.moved) for s in samples]
+    times = (f"{sum(s.vmrss_us for s in samples):.1f}", f"{sum(s.walk_us for s in samples):.1f}")
+    return _sample((f"{samples[0].at:.2f}", "all", *(str(sum(of)) for of in zip(*sizes, strict=True)), *times), "")
 
 
 def sample_json(sample: Sample, page: int) -> dict[str, Any]:
@@ -244,5 +248,4 @@ def watch_summary(samples: Mapping[int, Sequence[Sample]], style: str) -> str:
         "walk us",
         "walk",
     ]
-    text: str = tabulate(body, heads, tablefmt=style)
-    return text
+    return fitted(body, heads, style=style)

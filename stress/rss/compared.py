@@ -76,8 +76,8 @@ class Compared:
             "kept": "yes" if self.ok else "NO",
         }
 
-    def cost_row(self, atomic: Cost | None) -> dict[str, Any]:
-        """The counter's line in the table of costs, ns; ratios to ``atomic``."""
+    def change_row(self, atomic: Cost | None) -> dict[str, Any]:
+        """The counter's line in the table of what a change costs, ns; ratios to ``atomic``."""
         cost = self.cost
         row: dict[str, Any] = {"counter": self.subject.name}
         if cost is None:
@@ -87,7 +87,13 @@ class Compared:
         row["of bare"] = cost.overhead
         row["all cores"] = cost.contended
         row["of atomic, all"] = atomic and atomic.contended and cost.contended and cost.contended / atomic.contended
-        row |= {f"read, {size}": ns for size, ns in cost.reads.items()}
-        row["precise"] = cost.precise
+        return row
+
+    def read_row(self) -> dict[str, Any]:
+        """The counter's line in the table of what a read costs, ns, and what it takes in memory."""
+        row: dict[str, Any] = {"counter": self.subject.name}
+        if self.cost is not None:
+            row |= {f"read, {size}": ns for size, ns in self.cost.reads.items()}
+            row["precise"] = self.cost.precise
         row["bytes/mm"] = self.subject.bytes_per_mm(self.cpus, self.threads)
         return row

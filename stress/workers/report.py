@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tabulate import tabulate
-
+from stress.report.fitted import fitted
 from stress.workers.call import Result, Shown, Truth, Usage, Verdict
 from stress.workers.pool import Pool
 
@@ -34,7 +33,7 @@ def operations_table(result: Result, style: str) -> str:
     rows = [(name, n, n / result.seconds, result.ns[name]) for name, n in result.ops.items()]
     rows.append(("all", result.operations, result.per_second, None))
     headers = ("operation", "count", "per second", "ns each")
-    return str(tabulate(rows, headers=headers, tablefmt=style, intfmt=",", floatfmt=",.0f"))
+    return fitted(rows, headers, style=style, intfmt=",", floatfmt=",.0f")
 
 
 def faults_line(result: Result) -> str:
@@ -46,7 +45,7 @@ def faults_line(result: Result) -> str:
 def verdicts_table(verdicts: Sequence[Verdict], style: str) -> str:
     """The checks."""
     rows = [(v.name, "holds" if v.ok else "BROKEN", v.detail) for v in verdicts]
-    return str(tabulate(rows, headers=("check", "verdict", "detail"), tablefmt=style))
+    return fitted(rows, ("check", "verdict", "detail"), style=style)
 
 
 def usage_line(usage: Sequence[Usage], segment_bytes: int) -> str:

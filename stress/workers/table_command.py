@@ -156,10 +156,10 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def _format_rows(rows: list[Row], style: str) -> str:
-    from tabulate import tabulate
+    from stress.report.fitted import fitted
 
     shown = [[format(value, f) for value, f in zip(row, FORMATS, strict=True)] for row in rows]
-    return str(tabulate(shown, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=["right"] * 8))
+    return fitted(shown, COLUMNS, style=style, disable_numparse=True, colalign=["right"] * 8)
 
 
 @click.command()
