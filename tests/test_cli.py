@@ -215,7 +215,8 @@ def test_clean_table(leftover):
     done = in_process("clean", "--format", "tsv")
     head, *rows, summary = done.stdout.splitlines()
     assert head.split() == ["name", "bytes", "pid", "what"]
-    assert [leftover.name, "24", str(os.getpid()), "no segment"] in [[cell.strip() for cell in row.split("\t")] for row in rows]
+    cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
+    assert [leftover.name, "24", str(os.getpid()), "no segment"] in cells
     assert summary.startswith(f"removed {len(rows)}, ")
     assert not leftover.exists()
     assert "nothing to remove" in in_process("clean").stdout
