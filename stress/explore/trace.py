@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from shm_layout.registers import R_FILE_HIGH, R_FILE_LOW, R_OP, R_RESIDENT, R_RSS_HIGH, R_RSS_LOW, R_SHARED
+from shm_layout.registers import (
+    R_ANON_RSS,
+    R_FILE_HIGH,
+    R_FILE_LOW,
+    R_OP,
+    R_RESIDENT,
+    R_RSS_HIGH,
+    R_RSS_LOW,
+    R_SHARED,
+)
 from shm_layout.words import Words
 from stress import checks
 from stress.errors import UsageError
@@ -179,11 +188,11 @@ class Player:
             w = self._scratch()
             shown_at_rest(self.model.p, self.m, self.g, mm, self.model.p[place], w)
             rss, anon = checks.true_rss(self.m, mm), checks.true_anon_rss(self.m, mm)
-            shown = [f"resident {w[R_RESIDENT]} (true: {rss})"]
-            if w[R_SHARED] != NOT_SHOWN:
-                shown.append(f"shared {w[R_SHARED]} (true: {rss - anon})")
-            if w[R_RESIDENT] != rss or w[R_SHARED] not in (NOT_SHOWN, rss - anon):
-                yield f"mm {mm} shows " + ", ".join(shown)
+            shown = {"resident": (w[R_RESIDENT], rss)} if check != "anon_rss_exact" else {}
+            if w[R_SHARED] != NOT_SHOWN and check != "rss_exact":
+                shown |= {"anon_rss": (w[R_ANON_RSS], anon), "shared": (w[R_SHARED], rss - anon)}
+            if any(value != true for value, true in shown.values()):
+                yield f"mm {mm} shows " + ", ".join(f"{k} {value} (true: {true})" for k, (value, true) in shown.items())
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,14 @@ def test_check_fails_on_a_broken_design(check):
     assert len(found.rows) == violation.length
 
 
+def test_what_is_wrong_is_said_where_shared_is_right_by_luck():
+    # statm of V12 shows shared 1 - 1 of a pte whose frame does not exist: 0, as the truth has it
+    workload = Workload.parse("fault 0 w | swap_out", arch="pae")
+    violation = explore(V12, workload).violation("anon_rss_exact")
+    assert violation is not None
+    assert "anon_rss 1 (true: 0)" in trace(build(V12, workload), violation).wrong
+
+
 @pytest.mark.parametrize("check", [c for c in BROKEN if c != "user"])
 def test_nothing_fails_on_the_sound_design(check):
     _, text, machine = BROKEN[check]
