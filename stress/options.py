@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import click
@@ -23,6 +24,13 @@ def _table_format(context: click.Context, parameter: click.Parameter, value: str
 
 def _seed(context: click.Context, parameter: click.Parameter, value: int | None) -> int:
     return random.SystemRandom().randrange(SEEDS) if value is None else value
+
+
+def seconds_above_0(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Callback of options that take seconds: above 0, and neither infinite nor "nan"."""
+    if value is not None and not 0 < value < math.inf:
+        raise UsageError(f"{parameter.opts[0]} {value:g}: give a time above 0")
+    return value
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T")
 
 
-def steps_shown(items: Iterable[_T], description: str) -> Iterator[_T]:
-    """The items, with a progress bar while they are worked on."""
-    if not sys.stderr.isatty():
+def steps_shown(items: Sequence[_T], description: str) -> Iterator[_T]:
+    """The items, with a progress bar while they are worked on, if there are any."""
+    if not items or not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console

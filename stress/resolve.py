@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import stat
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -36,12 +37,15 @@ def import_file(path: Path) -> ModuleType:
     The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again.
     """
     path = path.resolve()
-    if not path.is_file():
-        raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE")
     try:
-        contents = path.read_bytes()
+        there = stat.S_ISREG(path.stat().st_mode)
+        contents = path.read_bytes() if there else b""
+    except FileNotFoundError:
+        there = False
     except OSError as e:
         raise UsageError(f"cannot read {path} ({e.strerror}): name a file that you may read") from None
+    if not there:
+        raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE")
     module_name = f"pte_stress_user_{hashlib.sha256(contents).hexdigest()[:12]}"
     if module_name in sys.modules:
         return sys.modules[module_name]

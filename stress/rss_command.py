@@ -39,7 +39,7 @@ ROUNDS = 20
 @click.option("--hop", is_flag=True, help="Workers go from CPU to CPU and from task to task; else each stays.")
 @click.option(
     "--updates",
-    type=click.IntRange(1000),
+    type=click.IntRange(1000, 1 << 62),
     default=2_000_000,
     show_default=True,
     metavar="N",

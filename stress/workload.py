@@ -234,6 +234,9 @@ def _machine(
             if cpu < len(stacks):
                 stacks[cpu].append(op.name)
         values["task_depth"] = 1 + max(sum(s.count(n) for n in _STARTS_TASK) for s in stacks)
+    for name in ("anon", "private_file", "shared_file", "mms", "frames", "swap", "batch"):
+        if values.get(name, 0) > MOST:
+            raise UsageError(f"a machine to explore is small: {name} is {values[name]:,}, at most {MOST:,}")
     try:
         return Machine(**values)
     except (ValueError, TypeError) as error:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stress.errors import UsageError
-from stress.options import format_option, json_option, seed_option
+from stress.options import format_option, json_option, seconds_above_0, seed_option
+from stress.reading import read_text
 
 if TYPE_CHECKING:
     from stress.workload import Workload
@@ -26,10 +27,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
     if (text is None) == (file is None):
         raise UsageError("give one workload, as text like 'fault 0 w | zap 0' or with --file")
     if file is not None:
-        try:
-            text = file.read_text()
-        except OSError as error:
-            raise UsageError(f"cannot read {file} ({error.strerror}): name a file with a workload") from None
+        text = read_text(file, "name a file with a workload")
     assert text is not None
     if text.lstrip().startswith("{"):
         try:
@@ -56,7 +54,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--below-4g", is_flag=True, help="All pages lie below 4 GiB.")
 @click.option("--max-states", type=int, help="States kept at most.")
 @click.option("--max-memory", type=int, metavar="MIB", help="Memory at most, MiB.  [default: half of what is free]")
-@click.option("--max-seconds", type=float, help="Time at most.")
+@click.option("--max-seconds", type=float, callback=seconds_above_0, help="Time at most.")
 @click.option(
     "--strategy",
     type=click.Choice(STRATEGIES),

@@ -10,6 +10,7 @@ from typing import Any
 from shm_layout.machine import ARCHES
 from stress.checks import CHECKS
 from stress.errors import UsageError
+from stress.reading import read_text
 
 FORMAT = "pte-stress run failure 1"
 
@@ -30,9 +31,7 @@ class Failure:
 def read_failure(path: Path) -> Failure:
     """Read the file. Raises `UsageError`, one line, when it cannot be read or is something else."""
     try:
-        data: Any = json.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read {path} ({error.strerror}): name a file that `run --save` wrote") from None
+        data: Any = json.loads(read_text(path, "name a file that `run --save` wrote"))
     except ValueError:
         data = None
     if not isinstance(data, dict) or data.get("format") != FORMAT:

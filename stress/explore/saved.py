@@ -15,6 +15,7 @@ from typing import Any
 
 from stress.design import Design
 from stress.errors import UsageError
+from stress.reading import read_text
 from stress.explore.model import Model, build
 from stress.explore.result import Violation
 from stress.explore.verdict import NAMES
@@ -78,9 +79,7 @@ def save(path: Path, reference: str, design: Design, workload: Workload, violati
 def load(path: Path) -> Saved:
     """Read a counterexample. Raises `UsageError` for a file that is none, was edited, or is of another design."""
     try:
-        data = json.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read {path} ({error.strerror}): name a file that --save wrote") from None
+        data = json.loads(read_text(path, "name a file that --save wrote"))
     except ValueError:
         raise UsageError(f"{path} is no JSON: name a file that --save wrote") from None
     if not isinstance(data, dict) or data.get("pte_stress") != KIND:

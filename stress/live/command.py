@@ -111,7 +111,7 @@ def _reject_strangers(context: click.Context, use: str) -> None:
     "--scripts", type=click.IntRange(min=1), default=50, show_default=True, help="Scripts to draw (--compare)."
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=50, show_default=True, help="Rounds of load and rest.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, if rounds are left.")
+@click.option("--seconds", type=float, callback=seconds_above_0, help="End after this time, if rounds are left.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of each.")
 @seed_option

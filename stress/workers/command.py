@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,12 @@ import click
 
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
-from stress.options import format_option, json_option, seed_option
+from stress.options import format_option, json_option, seconds_above_0, seed_option
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool
 
 MOST_WORKERS = 1024
-
-
-def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise UsageError(f"--seconds {value:g}: give a time above 0")
-    return value
 
 
 def _placement(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -34,8 +27,8 @@ def _placement(context: click.Context, parameter: click.Parameter, value: str) -
 
 
 def _save(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and not value.absolute().parent.is_dir():
-        raise UsageError(f"--save {value}: no such folder; make it first")
+    if value is not None and (value.is_dir() or not value.absolute().parent.is_dir()):
+        raise UsageError(f"--save {value}: name a file, in a folder that is there")
     return value
 
 
@@ -55,9 +48,9 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
     metavar="N",
     help="Worker processes.",
 )
-@click.option("--seconds", type=float, default=5.0, show_default=True, callback=_seconds, help="How long to run.")
+@click.option("--seconds", type=float, default=5.0, show_default=True, callback=seconds_above_0, help="How long to run.")
 @click.option(
-    "--operations", type=click.IntRange(1), metavar="N", help="End after so many operations, if that comes first."
+    "--operations", type=click.IntRange(1, 1 << 62), metavar="N", help="End after so many operations, if that comes first."
 )
 @click.option(
     "--pages",
@@ -165,9 +158,6 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     verdicts = pool.verdicts()
     ok = all(v.ok for v in verdicts)
     read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
-    if not ok and options["save"]:
-        text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
-        options["save"].write_text(text + "\n")
     if as_json:
         click.echo(json.dumps(report.as_json(pool, seed, result, verdicts, read, true)))
     else:
@@ -176,6 +166,12 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
         click.echo(report.usage_line(pool.usage(), pool.memory.nbytes))
         click.echo()
         click.echo(report.verdicts_table(verdicts, style))
+    if not ok and options["save"]:
+        text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
+        try:
+            options["save"].write_text(text + "\n")
+        except OSError as e:
+            raise UsageError(f"--save: cannot write {options['save']} ({e.strerror}): name another file") from None
     if interrupted:
         raise KeyboardInterrupt
     return 0 if ok else 1
