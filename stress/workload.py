@@ -37,6 +37,9 @@ _TAKES: dict[str, frozenset[str]] = {
 _ANYTHING = frozenset((_PAGE, _RANGE, _ALL, _WRITE, _MM, _FRAME))
 _STARTS_TASK = ("clone", "fork", "use_mm")
 _STARTS_MM = ("fork", "exec")
+_NUMBERS = tuple(f.name for f in fields(Machine) if f.type != "str")
+MOST = 4096
+"""Of CPUs, pages, frames and whatever a machine to explore has: it is small, and larger ones are mistyped."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,9 @@ def _machine(
     if unknown:
         raise UsageError(f"a machine has no {', '.join(sorted(unknown))}")
     values: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    for name in _NUMBERS:
+        if not isinstance(values.get(name, 0), int):
+            raise UsageError(f"{name} of a machine is a whole number, or true or false, not {values[name]!r}")
     values.setdefault("ghost", True)
     values.setdefault("cpus", len(cpus))
     operations = [op for _, op in setup] + [op for cpu in cpus for op in cpu]
@@ -234,7 +240,7 @@ def _machine(
             if cpu < len(stacks):
                 stacks[cpu].append(op.name)
         values["task_depth"] = 1 + max(sum(s.count(n) for n in _STARTS_TASK) for s in stacks)
-    for name in ("anon", "private_file", "shared_file", "mms", "frames", "swap", "batch"):
+    for name in _NUMBERS:
         if values.get(name, 0) > MOST:
             raise UsageError(f"a machine to explore is small: {name} is {values[name]:,}, at most {MOST:,}")
     try:

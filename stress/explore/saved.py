@@ -15,11 +15,11 @@ from typing import Any
 
 from stress.design import Design
 from stress.errors import UsageError
-from stress.reading import read_text
 from stress.explore.model import Model, build
 from stress.explore.result import Violation
 from stress.explore.verdict import NAMES
 from stress.program import assemble
+from stress.reading import read_text
 from stress.resolve import resolve_design
 from stress.step import info, label_info, outcomes
 from stress.workload import Workload

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stress.errors import UsageError
-from stress.options import format_option, json_option, seed_option
+from stress.options import format_option, json_option, seconds_above_0, seed_option
 
 WATCH, TABLE, COMPARE = "with --pid", "with --table", "with --compare"
 PLAIN = "without --pid, --table and --compare"

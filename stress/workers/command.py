@@ -48,9 +48,14 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
     metavar="N",
     help="Worker processes.",
 )
-@click.option("--seconds", type=float, default=5.0, show_default=True, callback=seconds_above_0, help="How long to run.")
 @click.option(
-    "--operations", type=click.IntRange(1, 1 << 62), metavar="N", help="End after so many operations, if that comes first."
+    "--seconds", type=float, default=5.0, show_default=True, callback=seconds_above_0, help="How long to run."
+)
+@click.option(
+    "--operations",
+    type=click.IntRange(1, 1 << 62),
+    metavar="N",
+    help="End after so many operations, if that comes first.",
 )
 @click.option(
     "--pages",

@@ -1,6 +1,8 @@
 """The commands `explore` and `replay`, as a user calls them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -115,3 +117,30 @@ def test_replay_refuses_what_was_edited(tmp_path):
     result = run("replay", file)
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fault 99999999999999999999"], "a machine to explore is small: anon is"),
+        (["fault 0", "--mms", "5000"], "mms is 5,000, at most 4,096"),
+        (["fault 0", "--batch", "99999999999999999999"], "batch is 99,999"),
+        (["fault 0", "--max-seconds", "nan"], "--max-seconds nan: give a time above 0"),
+        (['{"machine": {"frames": "x"}, "operations": "fault 0"}'], "frames of a machine is a whole number"),
+        (['{"machine": {"mmu": "yes"}, "operations": "fault 0"}'], "mmu of a machine is a whole number, or true"),
+        (["--file", "/dev/zero"], "/dev/zero is longer than 64 MiB: name a file with a workload"),
+        (["--file", "/dev"], "cannot read /dev (Is a directory): name a file"),
+        (["--file", sys.executable], "name a file with a workload"),
+    ],
+)
+def test_what_is_no_small_workload_is_one_line(arguments, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "stress", "explore", "v12", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

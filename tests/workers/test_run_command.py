@@ -134,7 +134,10 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
         (["--arch", "32"], 2, "--arch"),
         (["--placement", "paded"], 2, "did you mean padded?"),
         (["--format", "tables"], 2, "no table format"),
-        (["--save", "/nowhere/failure.json"], 2, "no such folder"),
+        (["--save", "/nowhere/failure.json"], 2, "name a file, in a folder that is there"),
+        (["--save", "/dev"], 2, "is a directory"),
+        (["--save", ""], 2, "name a file"),
+        (["--operations", "9" * 30], 2, "is not in the range"),
     ],
 )
 def test_bad_input_is_one_line(args, status, says):
