@@ -93,7 +93,7 @@ def test_workload_from_a_file(tmp_path):
         (["v13", RACE], "no design"),
         (["v12", RACE, "--max-states", "0"], "above zero"),
         (["v12", RACE, "--max-memory", "0"], "above zero"),
-        (["v12", RACE, "--max-seconds", "0"], "above zero"),
+        (["v12", RACE, "--max-seconds", "0"], "above 0"),
         (["v12", RACE, "--check", "mapcuont"], "did you mean mapcount"),
         (["v12", RACE, "--runs", "5"], "means nothing"),
         (["v12", RACE, "--frames", "1"], "frames"),

@@ -471,7 +471,7 @@ def test_a_file_that_is_no_failure_is_refused(tmp_path, text):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     file = tmp_path / "f.json"
     file.write_bytes(b"\xff\xfe\x00pte")
-    assert "no failure of a run" in refused(run("--from", file))
+    assert "is no text" in refused(run("--from", file))
 
 
 def test_a_failure_of_a_design_that_is_not_there_is_refused(tmp_path):
