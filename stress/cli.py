@@ -42,6 +42,10 @@ _ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
 COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
 
 
+OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS}
+"""What the system says when it has no more of something, wherever that was: an error of the machine's."""
+
+
 class LazyGroup(click.Group):
     """A group whose help needs none of its commands, and whose errors are one line on stderr."""
 
@@ -88,11 +92,16 @@ class LazyGroup(click.Group):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
         try:
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # started with a closed one
+                sys.stdout.flush()
         except BrokenPipeError:
-            # What is still in the buffer is flushed at exit, and must not complain then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             status = 128 + signal.SIGPIPE
+        except (OSError, MemoryError) as e:
+            if isinstance(e, OSError) and e.errno not in OUT_OF:
+                raise
+            _drop_output()
+            status = _report(f"the machine is out of something: {e or 'memory'}", MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
             click.echo(f"\n{PROGRAM}: interrupted", err=True)
@@ -110,6 +119,12 @@ class LazyGroup(click.Group):
         except PteStressError as e:
             return _report(str(e), e.exit_status)
         return 0
+
+
+def _drop_output() -> None:
+    """What is still in the buffer is flushed at exit, and must not complain then."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stdout, or one without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(message: str, status: int) -> int:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shm_layout.registers import R_PC
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch
-from stress.explore.image import P_CPUS, P_SYMMETRY, R_LAST, R_PREEMPTED
+from stress.explore.image import P_CPUS, P_SYMMETRY, R_DONE, R_LAST, R_PREEMPTED, STRIDE
 from stress.explore.intern import LOW
 from stress.explore.stored import (
     AGAIN,
@@ -81,6 +82,13 @@ def any_broken(found: Any) -> bool:
 
 
 @helper
+def advanced(g: Any, cpu: int) -> int:
+    """How far a CPU has come: grows with every step that does not jump back, and with every operation that ends."""
+    r = cpu * STRIDE
+    return int((g[r + R_DONE] << 32) + g[r + R_PC])
+
+
+@helper
 def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
     """With bounded preemptions: the CPU that moved last, if it could go on; else -1. It has moved then."""
     if s[PREEMPTIONS] < 0 or g[R_LAST] == 0:
@@ -117,7 +125,6 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
                     states[n * width + i] = batch[b * width + i]
                 parent[n] = origin[3 * b + 1]
                 via[n] = origin[3 * b + 2] + NOT_ONWARD
-                via[origin[3 * b + 1]] &= CPU_OF_VIA
                 s[FOUND] = n + 1
                 break
             if ((entry >> 32) & LOW) == found:
@@ -126,8 +133,6 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
                 for i in range(width):
                     different |= states[n * width + i] ^ batch[b * width + i]
                 if different == 0:
-                    if n >= s[LEVEL_END]:
-                        via[origin[3 * b + 1]] &= CPU_OF_VIA
                     break
             slot = (slot + 1) & mask
     s[PENDING] = 0
@@ -201,6 +206,7 @@ def expand(
             note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
         waiting = 0
         moved = 0
+        onward = False
         goes_on = last_goes_on(s, p, m, g)
         if s[PREEMPTIONS] >= 0:
             put_back(p, m, g, kept_m, kept_g)
@@ -208,6 +214,7 @@ def expand(
             preempts = goes_on >= 0 and cpu != goes_on
             if preempts and g[R_PREEMPTED] == s[PREEMPTIONS]:
                 continue
+            before = advanced(g, cpu)
             bits = transition(p, m, g, cpu)
             if bits == FINISHED:
                 continue
@@ -216,10 +223,11 @@ def expand(
                 put_back(p, m, g, kept_m, kept_g)
             else:
                 moved += 1
+                onward |= advanced(g, cpu) > before
                 if bits != 0:
                     note_broken(s, found, bits, cur, cpu, s[DEPTH] + 1)
                 if (bits & ~GOES_ON) != 0:
-                    via[cur] &= CPU_OF_VIA
+                    onward = True
                     put_back(p, m, g, kept_m, kept_g)
                     continue
                 if p[P_SYMMETRY] != 0:
@@ -241,10 +249,10 @@ def expand(
                 origin[3 * b + 2] = cpu
                 s[PENDING] = b + 1
                 prefetch(table, hashed & (s[TABLE_SIZE] - 1))
-        if moved == 0:
+        if moved == 0 and waiting != 0:
+            note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
+        if onward or moved == 0:
             via[cur] &= CPU_OF_VIA
-            if waiting != 0:
-                note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
         s[TRANSITIONS] += moved
         s[CUR] = cur + 1
     flush(s, table, states, parent, via, batch, origin)

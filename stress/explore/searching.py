@@ -96,7 +96,7 @@ class Search:
         return int(self.s[stored.FOUND])
 
     def not_onward(self) -> _Words:
-        """The states that are no end and have no successor on a later level; of a search that is done."""
+        """The states that are no end and all of whose steps jump back in their programs; of a search that is done."""
         return np.flatnonzero(self.via[: self.found_states] < 0)
 
     def arguments(self) -> tuple[_Words, ...]:

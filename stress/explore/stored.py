@@ -22,7 +22,7 @@ from stress.step import helper
 BLOCK = 8
 """Words of a block: a cache line."""
 NOT_ONWARD, CPU_OF_VIA = -128, 127
-"""`via` names a CPU, and its sign bit a state that is no end and that nothing leads on from to a later level."""
+"""`via` names a CPU, and its sign bit a state that is no end and all of whose steps jump back in their programs."""
 BATCH = 256
 """New states that are looked up together."""
 GROUP = 4
