@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from stress import __version__
-from stress.errors import PteStressError
+from stress.errors import MachineError, PteStressError
 from stress.nearest import did_you_mean
 
 PROGRAM = "pte-stress"
@@ -87,13 +89,14 @@ class LazyGroup(click.Group):
         """Run the command that `args` names and exit with its status.
 
         A command ends with status 0, or another that it gives to `ctx.exit`. Errors: `exit_status` of a
-        PteStressError, 2 for what click refuses, 130 when interrupted, 141 when nobody reads the output.
+        PteStressError, 2 for what click refuses, 3 when the machine is out of something, 130 when interrupted, 141
+        when nobody reads the output.
         """
+        _open_standard_streams()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
         try:
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
-            if sys.stdout is not None:  # started with a closed one
-                sys.stdout.flush()
+            sys.stdout.flush()
         except BrokenPipeError:
             _drop_output()
             status = 128 + signal.SIGPIPE
@@ -121,9 +124,22 @@ class LazyGroup(click.Group):
         return 0
 
 
+def _open_standard_streams() -> None:
+    """Streams that were closed when the program started lead nowhere; else the next file to be opened would be one."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere == number:
+                os.set_inheritable(number, True)
+            else:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def _drop_output() -> None:
     """What is still in the buffer is flushed at exit, and must not complain then."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stdout, or one without a descriptor
+    with contextlib.suppress(OSError, ValueError):  # a stdout without a descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -26,6 +26,7 @@ from numba.extending import register_jitable
 
 from shm_layout.lowering import words  # atomic operations compile from here on
 from shm_layout.structs import at
+from stress.errors import MachineError
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
 
@@ -82,10 +83,19 @@ def cache_folder() -> Path:
     """Where generated source and machine code are kept: below NUMBA_CACHE_DIR, else below the user's cache folder.
 
     The last part of the path is a hash of the package's own sources and of the versions of what compiles them.
+    Raises `MachineError` when nothing can be written there.
     """
     configured = os.environ.get("NUMBA_CACHE_DIR")
     base = configured or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "pte-stress" / _SOURCES
+    folder = Path(base) / "pte-stress" / _SOURCES
+    advice = "set NUMBA_CACHE_DIR to a folder that you may write to"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise MachineError(f"no folder {folder} for compiled code ({e.strerror}): {advice}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise MachineError(f"no permission for {folder}, where compiled code is kept: {advice}")
+    return folder
 
 
 def _file_of(function: Callable[..., Any]) -> Path:

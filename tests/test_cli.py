@@ -227,3 +227,41 @@ def test_clean_without_shm(monkeypatch, tmp_path):
     done = in_process("clean")
     assert done.exit_code == 3
     assert done.stderr.startswith(f"pte-stress: error: cannot list {tmp_path / 'gone'} (No such file")
+
+
+CLOSED = """
+    import os, sys
+    for number in {numbers}:
+        os.close(number)
+    os.execv(sys.executable, [sys.executable, "-m", "stress", *{arguments!r}])
+"""
+
+
+@pytest.mark.parametrize("numbers", [[0], [1], [2], [0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("arguments", [["layout"], ["live", "--rounds", "1"], ["layout", "--cpus", "0"]])
+def test_closed_streams_lead_nowhere(numbers, arguments):
+    """What is opened first would be written to in their place."""
+    done = program(code=CLOSED.format(numbers=numbers, arguments=arguments))
+    failing = "--cpus" in arguments
+    assert done.returncode == (2 if failing else 0)
+    assert bool(done.stdout) == (1 not in numbers and not failing)
+    assert done.stderr.count("\n") == (1 if failing and 2 not in numbers else 0)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["layout"], ["layout", "--json"], ["clean"]])
+def test_output_that_has_no_room_is_the_machines_fault(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stress", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr == f"{cli.PROGRAM}: error: the machine is out of something: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("command", [["explore", "v12", "fault 0"], ["run"], ["table", "--pages", "9"]])
+def test_a_folder_for_compiled_code_that_cannot_be_is_said(command):
+    done = program(*command, env={**os.environ, "NUMBA_CACHE_DIR": "/dev/null/x"})
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "(Not a directory): set NUMBA_CACHE_DIR to a folder that you may write to\n" in done.stderr
+    assert done.stderr.count("\n") == 1
