@@ -15,7 +15,7 @@ from shm_layout.machine import Machine
 from shm_layout.placement import Placement
 from shm_layout.structs import STOP
 from stress.design import Design
-from stress.errors import MachineError
+from stress.errors import MachineError, PteStressError
 from stress.workers import block
 from stress.workers.call import Usage
 from stress.workers.client import ForkServer, code_of
@@ -58,6 +58,8 @@ class Crew(Memory):
         self._owns_server = not isinstance(server, ForkServer)
         self._server = server if isinstance(server, ForkServer) else ForkServer(server)
         self._serial = 0
+        self._open = False
+        """Whether the server has the segment mapped."""
         try:
             super().__init__(design, machine, workers, placement, judge)
             self._start()
@@ -74,7 +76,13 @@ class Crew(Memory):
         blocks = tuple(self.blocks.at(worker, 0) for worker in range(self.workers))
         server.send(Fork(code, segment.name, blocks, self.machine.frames))
         self.reset()
-        server.receive()
+        try:
+            server.receive()
+        except PteStressError:
+            with contextlib.suppress(PteStressError):
+                server.receive()  # the answer to Fork, which nobody else must take for theirs
+            raise
+        self._open = True
         for semaphore in (*self._go, self._done):
             semaphore.unlink()  # open in both processes; forked workers have them by inheritance
         self.pids = server.receive().pids
@@ -100,11 +108,11 @@ class Crew(Memory):
         """End the workers and remove the segment. May be repeated."""
         if self._owns_server:
             self._server.close()
-        elif self.pids:
+        elif self._open:
             with contextlib.suppress(MachineError):  # the server is gone, and with it the workers
                 self._server.send(Forget(self.segment.name, self.pids))
                 self._server.receive()
-        self.pids = ()
+        self.pids, self._open = (), False
         if hasattr(self, "segment"):
             self.segment.close()
 

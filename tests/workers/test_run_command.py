@@ -248,3 +248,6 @@ def test_a_segment_that_another_version_spoils_is_named(make_pool, monkeypatch):
     with pytest.raises(UsageError, match=rf"is no segment of this pte-stress: it has version {VERSION + 1}, not"):
         make_pool("v12_sound", 1)
     assert left_by(os.getpid()) == before
+    monkeypatch.undo()
+    pool = make_pool("v12_sound", 1)  # of the same server, which goes on
+    assert pool.truth(0).resident == 0
