@@ -165,7 +165,6 @@ def test_labels_helpers_and_waits_of_ones_own_in_all_engines(tmp_path):
         ("table --design locked.py:LOCKED --pages 1000 --workers 1,2", 0, "fault/wsec"),
         ('explore locked.py:KEPT "fault 1 w | fault 1 w" --save kept.json', 1, "waits in lock_mine"),
         ("replay kept.json", 1, "waits in lock_mine"),
-        (f"run --design locked.py:KEPT {mix}", 1, "waiting in lock_mine"),
     ):
         done = perform(f"pte-stress {command}", tmp_path)
         assert done.returncode == status, (command, done.stdout, done.stderr)
