@@ -31,6 +31,7 @@ def boot_tasks(layout: Layout, m: Words) -> None:
     m[page.index(ZERO_PAGE, "count")] = 1
     mm = layout.regions["mm_struct"]
     m[mm.index(0, "mm_users")] = MM_EXITING + machine.cpus
+    m[mm.index(0, "single")] = int(machine.cpus == 1)
     task = layout.regions["task_struct"]
     tasks = [cpu * machine.task_depth for cpu in range(machine.cpus)]
     m[mm.index(0, "task_list")] = tasks[0] + 1

@@ -42,7 +42,7 @@ class Bound:
     """How far an approximate counter may be off at rest.
 
     ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
-    the design promises nothing.
+    the design promises nothing. ``threads``: the most tasks that the mm has had at a time.
     """
 
     formula: str
