@@ -84,7 +84,9 @@ class Search:
             if count == 0:
                 self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
         except MemoryError:
-            raise MachineError(f"no memory for {self.memory:,} bytes of states: give less with --max-memory") from None
+            raise MachineError(
+                f"no memory for {self.memory:,} bytes of states: raise the limit (ulimit -v); explore takes --max-memory"
+            ) from None
         self.parent, self.via = self.parent[:room], self.via[:room]
         self.loaded = np.full(self.columns, -1, np.int64)
         self.batch = np.empty(BATCH * self.width, np.int64)
