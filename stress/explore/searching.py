@@ -25,6 +25,8 @@ SLICE = 50_000
 """States visited between two looks at the clock."""
 MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
+LEAST_ROOM = 1 << 16
+"""Room for so many states, or none at all."""
 FEW, MANY = 16, 32
 """Bits of a number in a state."""
 _Words = NDArray[np.int64]
@@ -77,16 +79,21 @@ class Search:
         return words.view(f"u{self.bits // 8}")[:, : self.columns]
 
     def _make_room(self, count: int) -> None:
-        """Arrays for states of the present number of columns. Pages that are not touched take no memory."""
+        """Arrays for states of the present number of columns. Pages that are not touched take no memory.
+
+        Where a limit on address space (ulimit -v) leaves no room for the bound on memory, the bound is halved.
+        """
         room = max(min(self.most_states, self.memory // (8 * self.width + 5)), count, 1)
         try:
             self.states = np.empty(room * self.width, np.int64)
             if count == 0:
                 self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
         except MemoryError:
-            raise MachineError(
-                f"no memory for {self.memory:,} bytes of states: raise the limit (ulimit -v); explore takes --max-memory"
-            ) from None
+            if room <= max(count, LEAST_ROOM):
+                raise MachineError(f"no memory for {room:,} states: raise the limit (ulimit -v)") from None
+            self.memory //= 2
+            self._make_room(count)
+            return
         self.parent, self.via = self.parent[:room], self.via[:room]
         self.loaded = np.full(self.columns, -1, np.int64)
         self.batch = np.empty(BATCH * self.width, np.int64)

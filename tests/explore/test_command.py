@@ -1,9 +1,11 @@
 """The commands `explore` and `replay`, as a user calls them."""
 
 import json
+import resource
 import subprocess
 import sys
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -144,3 +146,17 @@ def test_what_is_no_small_workload_is_one_line(arguments, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_limit_on_address_space_leaves_room_for_fewer_states():
+    limit = psutil.Process().memory_info().vms + 2**31
+    command = [sys.executable, "-m", "stress", "explore", "v12_sound", RACE, "--max-memory", str(2**22)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout
