@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
             status = _report(f"the machine is out of something: {e or 'memory'}", MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
-            click.echo(f"\n{PROGRAM}: interrupted", err=True)
+            _say(f"\n{PROGRAM}: interrupted")
         sys.exit(status)
 
     def _status(self, args: list[str], extra: dict[str, Any]) -> int:
@@ -144,8 +144,14 @@ def _drop_output() -> None:
 
 
 def _report(message: str, status: int) -> int:
-    click.echo(f"{PROGRAM}: error: {' '.join(message.split())}", err=True)
+    _say(f"{PROGRAM}: error: {' '.join(message.split())}")
     return status
+
+
+def _say(line: str) -> None:
+    """A line on stderr; where it cannot be written the exit status has to do."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100})

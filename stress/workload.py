@@ -39,7 +39,9 @@ _STARTS_TASK = ("clone", "fork", "use_mm")
 _STARTS_MM = ("fork", "exec")
 _NUMBERS = tuple(f.name for f in fields(Machine) if f.type != "str")
 MOST = 4096
-"""Of CPUs, pages, frames and whatever a machine to explore has: it is small, and larger ones are mistyped."""
+"""Of pages, frames and whatever a machine to explore has: it is small, and larger ones are mistyped."""
+MOST_CPUS = 127
+"""Of a machine to explore: seven bits name the one that moves."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,10 @@ def _machine(
     for name in _NUMBERS:
         if values.get(name, 0) > MOST:
             raise UsageError(f"a machine to explore is small: {name} is {values[name]:,}, at most {MOST:,}")
+    if values["cpus"] > MOST_CPUS:
+        raise UsageError(f"a machine to explore has at most {MOST_CPUS} CPUs, not {values['cpus']:,}")
+    if values.get("child_pages", pages) != pages:
+        raise UsageError("child_pages is for workers: in a machine to explore every mm has all pages")
     try:
         return Machine(**values)
     except (ValueError, TypeError) as error:

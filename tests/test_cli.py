@@ -258,6 +258,13 @@ def test_output_that_has_no_room_is_the_machines_fault(arguments):
     assert done.stderr == f"{cli.PROGRAM}: error: the machine is out of something: [Errno 28] No space left on device\n"
 
 
+@pytest.mark.parametrize(("arguments", "status"), [(["nosuch"], 2), (["layout", "--cpus", "0"], 2), (["layout"], 3)])
+def test_an_error_that_cannot_be_written_leaves_its_status(arguments, status):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "stress", *arguments], stdout=full, stderr=full, check=False)
+    assert done.returncode == status
+
+
 @pytest.mark.parametrize("command", [["explore", "v12", "fault 0"], ["run"], ["table", "--pages", "9"]])
 def test_a_folder_for_compiled_code_that_cannot_be_is_said(command):
     done = program(*command, env={**os.environ, "NUMBA_CACHE_DIR": "/dev/null/x"})

@@ -48,7 +48,7 @@ def test_the_machine_is_just_large_enough():
     "text",
     [
         *("", "|", "fault", "fault x", "fault 0 0", "zap", "clone 0", "fault 0 frame=1"),
-        *("5: clone || fault 0", "clone | fault 0 || fault 0"),
+        *("5: clone || fault 0", "clone | fault 0 || fault 0", "fault 0" + 127 * " | fault 0"),
     ],
 )
 def test_what_cannot_be_read_is_refused(text):
@@ -56,7 +56,10 @@ def test_what_cannot_be_read_is_refused(text):
         Workload.parse(text)
 
 
-@pytest.mark.parametrize("machine", [{"anon": 0}, {"frames": 1}, {"colour": 3}, {"cpus": 5}, {"swap": -1}])
+@pytest.mark.parametrize(
+    "machine",
+    [{"anon": 0}, {"frames": 1}, {"colour": 3}, {"cpus": 5}, {"swap": -1}, {"anon": 3, "child_pages": 1}],
+)
 def test_a_machine_that_does_not_fit_is_refused(machine):
     with pytest.raises(UsageError):
         Workload.parse("fault 0 | fault 0", **machine)

@@ -164,7 +164,9 @@ _TWO_OF_THREE = st.sampled_from([False, True, True])
 def larger(draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str]) -> Workload:
     """A few CPUs with a few operations each, on a few pages of any kind."""
     files = any(kind in FILE_ONLY for kind in kinds)
-    anon, private, shared = draw(st.sampled_from(PAGES_WITH_FILES if files else PAGES))
+    only = all(kind in FILE_ONLY for kind in kinds)
+    choices = [c for c in (PAGES_WITH_FILES if files else PAGES) if not only or c[1:] != (0, 0)]
+    anon, private, shared = draw(st.sampled_from(choices))
     pages = anon + private + shared
     cpus = draw(_CPUS)
     before = draw(_setup(tuple(setup_kinds), anon, pages, cpus))

@@ -155,10 +155,15 @@ class Server:
         segment, go, done = self.open[request.segment]
         gc.collect()
         gc.freeze()
-        pids = []
+        pids: list[int] = []
         for worker, block in enumerate(request.blocks):
             parent = os.getpid()
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:
+                end_all(pids)  # half a crew is of no use, and nobody else knows of it
+                self.alive -= set(pids)
+                raise
             if pid == 0:
                 try:
                     signal.set_wakeup_fd(-1)

@@ -295,6 +295,11 @@ def test_all_pairs_of_operations_are_tried_each_once():
     assert "fault 0 w; swap_out || fault 0 w | fault 0 w" in texts
 
 
+def test_operations_on_files_alone_are_given_files():
+    for workload in drawn_once(workloads(("truncate",), "64"))[:300]:
+        assert {op.address >= workload.machine.anon for cpu in workload.cpus for op in cpu} == {True}
+
+
 def test_the_setup_is_of_its_own_kinds():
     for piece in drawn_once(pieces(("fault",), 1, 2)):
         assert {operation.name for operation in piece} == {"fault"}
