@@ -55,7 +55,8 @@ def import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        # Not exec_module: it takes a .pyc for current that was made of a file of the same second and size.
+        exec(compile(contents, path, "exec"), vars(module))
     except BaseException as error:
         del sys.modules[module_name]
         if isinstance(error, KeyboardInterrupt):
