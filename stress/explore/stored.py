@@ -140,7 +140,8 @@ def collect(
         batch[base + i] = states[before + i]
     for group in range(FIRST_WORD, p[P_WORDS], GROUP * BLOCK):
         different = 0
-        for i in range(GROUP * BLOCK):
+        # A bound that the compiler does not know: a loop of 32 turns is unrolled, and then not made a vector's.
+        for i in range(min(GROUP * BLOCK, p[P_WORDS] - group)):
             different |= m[group + i] ^ kept_m[group + i]
         if different == 0:
             continue
