@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.errors import UsageError
-from stress.nearest import did_you_mean
-from stress.options import format_option, json_option
+from stress.options import format_option, json_option, placement_option
 
 if TYPE_CHECKING:
     from shm_layout.layout import Layout, Region
@@ -61,7 +59,7 @@ def struct_rows(layout: Layout) -> list[dict[str, object]]:
 
 
 @click.command()
-@click.option("--placement", "placement_name", default="posted", show_default=True, metavar="NAME")
+@placement_option
 @click.option(
     "--design",
     "design_name",
@@ -75,7 +73,7 @@ def struct_rows(layout: Layout) -> list[dict[str, object]]:
 @json_option
 @format_option
 def layout(  # noqa: PLR0917  (click gives options by keyword)
-    placement_name: str,
+    placement: str,
     design_name: str | None,
     cpus: int,
     pages: int,
@@ -92,9 +90,6 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
     from shm_layout.machine import Machine
     from shm_layout.placement import PLACEMENTS
 
-    if placement_name not in PLACEMENTS:
-        raise UsageError(f"no placement {placement_name!r}{did_you_mean(placement_name, PLACEMENTS)}")
-    placement = PLACEMENTS[placement_name]
     if design_name is not None:
         from stress.resolve import resolve_design
 
@@ -102,16 +97,16 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
     machine = Machine(
         cpus=cpus, mms=mms, anon=pages, shared_file=file_pages, frames=pages + file_pages + 1, swap=0
     )
-    found = Layout(machine, placement)
+    found = Layout(machine, PLACEMENTS[placement])
     structures = struct_rows(found)
     fields = [row for region in found.regions.values() for row in field_rows(region)]
     if as_json:
-        shown = {"placement": placement.name, "bytes": found.words * WORD, "structures": structures, "fields": fields}
+        shown = {"placement": placement, "bytes": found.words * WORD, "structures": structures, "fields": fields}
         click.echo(json.dumps(shown))
         return
     from stress.report.fitted import fitted
 
-    click.echo(f"placement {placement.name}: {placement.doc}; {found.words * WORD:,} bytes in all\n")
+    click.echo(f"placement {placement}: {found.placement.doc}; {found.words * WORD:,} bytes in all\n")
     click.echo(fitted(structures, style=table_format))
     click.echo()
     click.echo(fitted(fields, style=table_format))

@@ -10,6 +10,8 @@ import click
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
 
+MOST_WORKERS = 1024
+"""Worker processes of one run."""
 SEEDS = 2**32
 """Seeds are 0 to SEEDS - 1: short enough to type again."""
 
@@ -32,6 +34,33 @@ def seconds_above_0(context: click.Context, parameter: click.Parameter, value: f
         raise UsageError(f"{parameter.opts[0]} {value:g}: give a time above 0")
     return value
 
+
+def _placement(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from shm_layout.placement import PLACEMENTS
+
+    if value not in PLACEMENTS:
+        raise UsageError(f"no placement {value!r}{did_you_mean(value, PLACEMENTS)}")
+    return value
+
+
+arch_option = click.option(
+    "--arch",
+    type=click.Choice(["64", "pae"]),
+    default="64",
+    show_default=True,
+    help="pae: a pte is two halves of 32 bits.",
+)
+"""Passes ``arch: str``."""
+
+placement_option = click.option(
+    "--placement",
+    default="posted",
+    show_default=True,
+    metavar="NAME",
+    callback=_placement,
+    help="Which fields share a cache line: posted, packed, separate, padded, big_reader.",
+)
+"""Passes ``placement: str``, a name in `shm_layout.placement.PLACEMENTS`."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 """Passes ``as_json: bool``."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shm_layout.placement import PLACEMENTS
 from stress import __version__, cli
 from stress.errors import MachineError, PteStressError, UsageError
 from stress.nearest import did_you_mean
@@ -57,6 +59,15 @@ def test_help_imports_nothing_heavy(option):
             print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
     """
     assert program(code=code).stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "table", "layout"])
+def test_help_names_every_placement_and_no_other_is_taken(command):
+    shown = in_process(command, "--help").output
+    assert set(re.search(r"share a cache line:([\w\s,]+)\.", shown)[1].replace(",", " ").split()) == PLACEMENTS.keys()
+    done = program(command, "--placement", "big_raeder")
+    assert done.returncode == 2
+    assert done.stderr == f"{cli.PROGRAM}: error: no placement 'big_raeder'; did you mean big_reader?\n"
 
 
 def test_help_lists_every_command():

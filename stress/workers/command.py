@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stress.errors import UsageError
-from stress.nearest import did_you_mean
-from stress.options import format_option, json_option, seconds_above_0, seed_option
+from stress.options import (
+    MOST_WORKERS,
+    arch_option,
+    format_option,
+    json_option,
+    placement_option,
+    seconds_above_0,
+    seed_option,
+)
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool
-
-MOST_WORKERS = 1024
-
-
-def _placement(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    from shm_layout.placement import PLACEMENTS
-
-    if value not in PLACEMENTS:
-        raise UsageError(f"no placement {value!r}{did_you_mean(value, PLACEMENTS)}")
-    return value
 
 
 def _save(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -76,25 +73,12 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
     metavar="fault=60,zap=10,...",
     help="Weights of the operations  [default: fault, zap, fork, clone, exit and /proc reads]",
 )
-@click.option(
-    "--arch",
-    type=click.Choice(["64", "pae"]),
-    default="64",
-    show_default=True,
-    help="pae: a pte is two halves of 32 bits.",
-)
+@arch_option
 @click.option("--below-4g", is_flag=True, help="Put all page frames below 4 GiB.")
 @click.option(
     "--mmu", is_flag=True, help="update_mmu_cache loads a cache of translations for each CPU: check mmu_cache."
 )
-@click.option(
-    "--placement",
-    default="posted",
-    show_default=True,
-    metavar="NAME",
-    callback=_placement,
-    help="Which fields share a cache line: posted, packed, separate, padded.",
-)
+@placement_option
 @click.option(
     "--save",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),

@@ -15,7 +15,7 @@ import click
 
 from stress.errors import MachineError, UsageError
 from stress.nearest import did_you_mean
-from stress.options import format_option, json_option, seed_option
+from stress.options import MOST_WORKERS, arch_option, format_option, json_option, placement_option, seed_option
 from stress.report.option import plot_option
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PAGES_PER_GB = 1 << 18
 """Pages of 4 KiB."""
-MOST_WORKERS = 1024
 CPUCLOCK_SCHED = 2
 """Lowest bits of the number of a process's CPU clock (include/linux/posix-timers.h)."""
 COLUMNS = ("Gb", "Rep", "Threads", "User", "System", "Wall", "flt/cpu/s", "fault/wsec")
@@ -182,20 +181,8 @@ def _format_rows(rows: list[Row], style: str) -> str:
     metavar="NAME",
     help="Kind of fault: anon-write, anon-read, cow, file, swap-in, or mixed.",
 )
-@click.option(
-    "--arch",
-    type=click.Choice(["64", "pae"]),
-    default="64",
-    show_default=True,
-    help="pae: a pte is two halves of 32 bits.",
-)
-@click.option(
-    "--placement",
-    default="posted",
-    show_default=True,
-    metavar="NAME",
-    help="Which fields share a cache line: posted, packed, separate, padded.",
-)
+@arch_option
+@placement_option
 @plot_option
 @seed_option
 @json_option
@@ -210,7 +197,6 @@ def table(**options: Any) -> None:
     kind, arch, placement, seed, rep = (options[name] for name in ("kind", "arch", "placement", "seed", "rep"))
     counts = worker_counts(options["workers"], cores := len(os.sched_getaffinity(0)))
     size = total_pages(options["gb"], options["pages"])
-    from shm_layout.placement import PLACEMENTS
     from stress.resolve import resolve_design
     from stress.workers.client import ForkServer
     from stress.workers.kinds import KINDS
@@ -218,8 +204,6 @@ def table(**options: Any) -> None:
 
     if kind not in KINDS:
         raise UsageError(f"no kind of fault {kind!r}{did_you_mean(kind, KINDS)}")
-    if placement not in PLACEMENTS:
-        raise UsageError(f"no placement {placement!r}{did_you_mean(placement, PLACEMENTS)}")
     design = resolve_design(options["design_name"])
     if "fault" not in design.programs:
         raise UsageError(f"design {design.name} has no operation fault")
