@@ -11,16 +11,14 @@ the workers, gives them commands and judges the result::
         pool.read(0), pool.truth(0)                 # rss and anon_rss of mm 0: shown, and true
         pool.verdicts()                             # every check, at rest; a check broken once stays broken
         pool.perform({0: [Call("fault", address=3, write=True)], 1: [Call("zap", address=0, end=8)]})
-        pool.reset(seed=8)                          # the first state again: the next Hypothesis example
+        pool.reset()                                # the first state again: the next Hypothesis example
 
 `Pool.start` and `Pool.finish` are the halves of `Pool.run`, for whoever shows progress in between. `Pool.start_sweep`
 has the workers fault page after page instead, each in an area of its own or all in the same (then `Pool.wait`,
-`Pool.finish`): that is what `table` measures. A worker
-that is killed raises `stress.workers.errors.WorkerDied` from whatever is under way, within a second. Numba is
-loaded in the server alone.
+`Pool.finish`): that is what `table` measures. A worker that is killed raises `stress.workers.errors.WorkerDied` from
+whatever is under way, within a second. Numba is loaded in the server alone.
 
 Files: `block` what lies where, `batch` the compiled loop's helpers, `fuse` the source that is generated for a
 design, `server` and `worker` the processes, `client` the launcher's end; a `pool` is `memory`, `crew` and `runs`, and
-`verdicts` says what came of it; `mix`, `sizes`,
-`command`, `progress`, `report` the command `pte-stress run`.
+`verdicts` says what came of it; `mix`, `sizes`, `command`, `progress`, `report` the command `pte-stress run`.
 """

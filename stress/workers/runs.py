@@ -39,10 +39,11 @@ class Runs(Crew):
     ) -> None:
         """Have workers perform random operations, all starting together, until `finish`.
 
-        ``mix``: weights of operations. ``operations``: after so many in all the workers rest by themselves, 0: never.
-        ``writes``: share of write accesses among the faults. ``span``: most pages of one zap or fork. ``distinct``:
-        each worker in a part of the pages of its own. ``hop``: claim another CPU before each operation. Raises
-        `UsageError` for a mix that the pool cannot perform.
+        ``mix``: weights of operations. ``seed``: at least 0; a worker that is alone performs the same operations by it
+        after each reset. ``operations``: after so many in all the workers rest by themselves, 0: never. ``writes``:
+        share of write accesses among the faults. ``span``: most pages of one zap or fork. ``distinct``: each worker in
+        a part of the pages of its own. ``hop``: claim another CPU before each operation. Raises `UsageError` for a mix
+        that the pool cannot perform.
         """
         check_mix(mix, self.design)
         missing = [name for name, weight in mix.items() if weight and name not in self.operations]
@@ -50,7 +51,7 @@ class Runs(Crew):
             raise ValueError(f"this pool was made without {', '.join(missing)}")
         everyone = range(self.workers) if workers is None else workers
         self._exec_seen |= mix.get("exec", 0) > 0
-        states = np.random.SeedSequence([seed, self._serial]).generate_state(self.workers, np.uint64)
+        states = np.random.SeedSequence(seed).generate_state(self.workers, np.uint64)
         for place, worker in enumerate(everyone):
             row = self._blocks[worker]
             row[block.COUNT] = operations // len(everyone) + (place < operations % len(everyone))
