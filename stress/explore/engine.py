@@ -17,7 +17,7 @@ from shm_layout.registers import R_PC
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch
 from stress.explore.image import P_CPUS, P_SYMMETRY, R_DONE, R_LAST, R_PREEMPTED, STRIDE
-from stress.explore.intern import LOW
+from stress.explore.intern import LOW, differ
 from stress.explore.stored import (
     AGAIN,
     BATCH,
@@ -129,10 +129,7 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
                 break
             if ((entry >> 32) & LOW) == found:
                 n = (entry & LOW) - 1
-                different = 0
-                for i in range(width):
-                    different |= states[n * width + i] ^ batch[b * width + i]
-                if different == 0:
+                if not differ(states, n * width, batch, b * width, width):
                     break
             slot = (slot + 1) & mask
     s[PENDING] = 0
@@ -147,8 +144,6 @@ def expand(
     kept_g: Any,
     w: Any,
     states: Any,
-    parent: Any,
-    via: Any,
     table: Any,
     loaded: Any,
     active: Any,
@@ -159,6 +154,8 @@ def expand(
     row_table: Any,
     keys: Any,
     batch: Any,
+    parent: Any,
+    via: Any,
     origin: Any,
     found: Any,
 ) -> int:

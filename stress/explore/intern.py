@@ -21,6 +21,15 @@ MIX = -7046029254386353131
 """An odd number with well-spread bits: 2**64 / golden ratio, signed."""
 
 
+@helper
+def differ(one: Any, at: int, other: Any, place: int, count: int) -> bool:
+    """Whether so many words from index ``at`` of one and ``place`` of the other differ: no branch in the loop."""
+    different = 0
+    for i in range(count):
+        different |= one[at + i] ^ other[place + i]
+    return different != 0
+
+
 def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
     """A function that interns rows of ``width`` words: compiled for this width, its loops are a few instructions."""
 
@@ -48,10 +57,7 @@ def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
                 return count
             if ((entry >> 32) & LOW) == found:
                 row = (entry & LOW) - 1
-                different = 0
-                for i in range(width):
-                    different |= arena[row * width + i] ^ words[i]
-                if different == 0:
+                if not differ(arena, row * width, words, 0, width):
                     return int(row)
             slot = (slot + 1) & mask
 

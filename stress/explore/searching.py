@@ -109,7 +109,7 @@ class Search:
         return np.flatnonzero(self.via[: self.found_states] < 0)
 
     def arguments(self) -> tuple[_Words, ...]:
-        """What `stress.explore.onward.walk` is given of the search."""
+        """What compiled code is given of the search: the first arguments of `expand`, `walk` and `behind`."""
         own = (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w, self.states, self.table, self.loaded)
         rows = (self.blocks, self.block_table, self.rows, self.row_table)
         return (*own, np.array(self.active, np.int64), self.column_of, *rows, self.keys, self.batch)
@@ -185,32 +185,7 @@ class Search:
         s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
         s[stored.ROW_ROOM] = len(self.rows) // STRIDE - self.cpus * self.cpus
         s[stored.BLOCK_MASK], s[stored.ROW_MASK] = len(self.block_table) - 1, len(self.row_table) - 1
-        status = int(
-            compiled()["expand"](
-                self.s,
-                self.p,
-                self.m,
-                self.g,
-                self.kept_m,
-                self.kept_g,
-                self.w,
-                self.states,
-                self.parent,
-                self.via,
-                self.table,
-                self.loaded,
-                np.array(self.active, np.int64),
-                self.column_of,
-                self.blocks,
-                self.block_table,
-                self.rows,
-                self.row_table,
-                self.keys,
-                self.batch,
-                self.origin,
-                self.found,
-            )
-        )
+        status = int(compiled()["expand"](*self.arguments(), self.parent, self.via, self.origin, self.found))
         if status == stored.TABLE_FULL:
             larger = np.zeros(2 * len(self.table), np.int64)
             compiled()["rehash"](self.table, len(self.table), larger, len(larger) - 1)

@@ -16,7 +16,7 @@ from typing import Any
 from shm_layout.structs import FIRST_WORD
 from stress.explore.calls import window
 from stress.explore.image import P_CPUS, P_READS, P_SYMMETRY, P_WORDS, STRIDE
-from stress.explore.intern import LOW, MIX, interning
+from stress.explore.intern import LOW, MIX, differ, interning
 from stress.step import helper
 
 BLOCK = 8
@@ -73,7 +73,7 @@ def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number:
 
 @helper
 def put_back(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> None:
-    """Undo a transition that is not followed."""
+    """Memory and registers as they were kept: a transition is undone, or a walk begins anew."""
     for i in range(FIRST_WORD, p[P_WORDS]):
         m[i] = kept_m[i]
     for i in range(p[P_CPUS] * STRIDE):
@@ -104,10 +104,7 @@ def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
         entry = table[slot]
         if ((entry >> 32) & LOW) == found:
             n = (entry & LOW) - 1
-            different = 0
-            for i in range(width):
-                different |= states[n * width + i] ^ batch[i]
-            if different == 0:
+            if not differ(states, n * width, batch, 0, width):
                 return int(n)
         slot = (slot + 1) & mask
 
@@ -139,17 +136,11 @@ def collect(
     for i in range(width):
         batch[base + i] = states[before + i]
     for group in range(FIRST_WORD, p[P_WORDS], GROUP * BLOCK):
-        different = 0
         # A bound that the compiler does not know: a loop of 32 turns is unrolled, and then not made a vector's.
-        for i in range(min(GROUP * BLOCK, p[P_WORDS] - group)):
-            different |= m[group + i] ^ kept_m[group + i]
-        if different == 0:
+        if not differ(m, group, kept_m, group, min(GROUP * BLOCK, p[P_WORDS] - group)):
             continue
         for at in range(group, group + GROUP * BLOCK, BLOCK):
-            different = 0
-            for i in range(BLOCK):
-                different |= m[at + i] ^ kept_m[at + i]
-            if different == 0:
+            if not differ(m, at, kept_m, at, BLOCK):
                 continue
             block = (at - FIRST_WORD) // BLOCK
             column = column_of[block]
@@ -167,10 +158,7 @@ def collect(
         if other != cpu and only_own:
             continue
         at = other * STRIDE
-        different = 0
-        for i in range(STRIDE):
-            different |= g[at + i] ^ kept_g[at + i]
-        if different != 0:
+        if differ(g, at, kept_g, at, STRIDE):
             column = s[ACTIVE] + other
             row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])
             s[ROWS] += row == s[ROWS]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shm_layout.structs import FIRST_WORD
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import window
-from stress.explore.image import P_CPUS, P_WORDS, STRIDE
+from stress.explore.image import P_CPUS, STRIDE
+from stress.explore.stored import put_back
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
 from stress.step import helper
@@ -31,15 +31,6 @@ def draw(s: Any, count: int) -> int:
     x ^= (x >> 27) & 0x1FFFFFFFFF
     s[SEED] = x
     return int((((x * 2685821657736338717) >> 33) & 0x7FFFFFFF) % count)
-
-
-@helper
-def restart(p: Any, m: Any, g: Any, first_m: Any, first_g: Any) -> None:
-    """Back to the first state."""
-    for i in range(FIRST_WORD, p[P_WORDS]):
-        m[i] = first_m[i]
-    for i in range(p[P_CPUS] * STRIDE):
-        g[i] = first_g[i]
 
 
 @helper
@@ -145,7 +136,7 @@ def random_walk(
     """``runs`` schedules in which each CPU that can move is as likely as any other, at each step."""
     change[0] = -1
     for _ in range(runs):
-        restart(p, m, g, first_m, first_g)
+        put_back(p, m, g, first_m, first_g)
         walk(s, p, m, g, w, kept, found, ways, schedule, priority, change)
 
 
@@ -169,7 +160,7 @@ def pct_walk(
     """``runs`` schedules of PCT for bugs of this depth. ``change``: room for 2 * depth words."""
     cpus = p[P_CPUS]
     for _ in range(runs):
-        restart(p, m, g, first_m, first_g)
+        put_back(p, m, g, first_m, first_g)
         for cpu in range(cpus):
             priority[cpu] = depth + cpu
         for i in range(cpus - 1):
