@@ -43,7 +43,8 @@ class PlainMachine:
     ) -> tuple[int, int]:
         """Perform one operation from its first step to its last; returns registers R_RESIDENT and R_SHARED.
 
-        Raises `RuntimeError` when it would wait: nobody else is there to let it go on.
+        Raises `RuntimeError` when it would wait, since nobody else is there to let it go on, or a step returns what its
+        program has no place for.
         """
         if name not in self._programs:
             arch = self.layout.machine.arch
@@ -55,8 +56,9 @@ class PlainMachine:
         while pc != END:
             outcome = program.steps[pc](self.m, r)
             after = program.jump[pc][outcome]
-            if after == STAY:
-                raise RuntimeError(f"{name} waits at {program.steps[pc].__name__}")
+            if after < END:
+                what = "waits" if after == STAY else "cannot go on"
+                raise RuntimeError(f"{name} {what} at {program.steps[pc].__name__}")
             pc = after
         shown = r[R_RESIDENT], r[R_SHARED]
         r[KEPT:] = [0] * (REGISTERS - KEPT)

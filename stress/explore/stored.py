@@ -110,6 +110,13 @@ def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
 
 
 @helper
+def renumber(state: Any, base: int, bits: int, column: int, by: int) -> int:
+    """Add ``by`` to the number in a column of the state that begins at word ``base``; returns ``by``."""
+    state[base + (column * bits >> 6)] += by << (column * bits & 63)
+    return by
+
+
+@helper
 def collect(
     s: Any,
     p: Any,
@@ -149,8 +156,7 @@ def collect(
                 return -1
             row = intern_block(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), s[BLOCKS])
             s[BLOCKS] += row == s[BLOCKS]
-            state_hash += (row - loaded[column]) * keys[column]
-            batch[base + (column * bits >> 6)] += (row - loaded[column]) << (column * bits & 63)
+            state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
     only_own = p[P_READS] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
@@ -162,8 +168,7 @@ def collect(
             column = s[ACTIVE] + other
             row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])
             s[ROWS] += row == s[ROWS]
-            state_hash += (row - loaded[column]) * keys[column]
-            batch[base + (column * bits >> 6)] += (row - loaded[column]) << (column * bits & 63)
+            state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(STRIDE):
                 g[at + i] = kept_g[at + i]
     return spread(state_hash)

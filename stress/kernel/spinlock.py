@@ -65,6 +65,12 @@ def sem_readers(m: Words, cpu: int, mm: int) -> int:
 
 
 @helper
+def sem_cpus(m: Words) -> int:
+    """CPUs that count their readers of mmap_sem in words of their own: all or none."""
+    return m[NR_SEM_READERS] // m[NR_MMS]
+
+
+@helper
 def sem_of_reader(m: Words, cpu: int, mm: int) -> int:
     """Index of the word in which a reader of mmap_sem counts itself: the one of the mm, or its CPU's."""
     return at(m, MM_MMAP_SEM, MM_STRIDE, mm) if m[NR_SEM_READERS] == 0 else sem_readers(m, cpu, mm)
@@ -93,7 +99,7 @@ def up_read(m: Words, r: Words) -> int:
 def stop_readers(m: Words, mm: int) -> bool:
     """Make the readers of all CPUs wait, where each CPU counts its own. Whether none is left that came before."""
     none = True
-    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+    for cpu in range(sem_cpus(m)):
         if fetch_or(m, sem_readers(m, cpu, mm), WRITER_WAITS) != 0:
             none = False
     return none
@@ -102,7 +108,7 @@ def stop_readers(m: Words, mm: int) -> bool:
 @helper
 def admit_readers(m: Words, mm: int) -> None:
     """Undo `stop_readers`."""
-    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+    for cpu in range(sem_cpus(m)):
         fetch_and(m, sem_readers(m, cpu, mm), ~WRITER_WAITS)
 
 
@@ -126,7 +132,7 @@ def down_write_queue(m: Words, r: Words) -> int:
 @step(waits=True)
 def down_write(m: Words, r: Words) -> int:
     """down_write(&mm->mmap_sem), second half: the readers have left."""
-    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+    for cpu in range(sem_cpus(m)):
         if load(m, sem_readers(m, cpu, r[R_MM])) != WRITER_WAITS:
             return WAIT
     sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
@@ -159,7 +165,7 @@ def down_write_try(m: Words, mm: int) -> bool:
 @helper
 def sem_is_free(m: Words, mm: int) -> bool:
     """At rest: nobody holds mmap_sem or waits for it."""
-    for cpu in range(m[NR_SEM_READERS] // m[NR_MMS]):
+    for cpu in range(sem_cpus(m)):
         if read_once(m, sem_readers(m, cpu, mm)) != 0:
             return False
     return read_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm)) == 0

@@ -101,17 +101,19 @@ def do_$name(m, b, r):
 $after    end(m, b, r, $number, oops_before)
     return status
 """
-_BATCH = """
+_ENTRY = """
 @njit
-def batch(array, first):
+def $name(array, first):
     m = words(array, 0)
     b = words(array, first)
     r = words(array, first + $REGISTERS_AT)
+    if not barrier(m, b, 1):
+        return -1
+"""
+_BATCH = """\
     x = b[$SEED]
     left = b[$COUNT]
     status = 0
-    if not barrier(m, b, 1):
-        return -1
     began = ticks()
     while status >= 0 and not pausing(m, b):
         x = rand(x)
@@ -136,14 +138,7 @@ _CHOICE = """\
             op = $index
 $arguments            status = do_$name(m, b, r)
 """
-_SCRIPT = """
-@njit
-def script(array, first):
-    m = words(array, 0)
-    b = words(array, first)
-    r = words(array, first + $REGISTERS_AT)
-    if not barrier(m, b, 1):
-        return -1
+_SCRIPT = """\
     for call in range(b[$COUNT]):
         c = words(b, $SCRIPT + call * $CALL_WORDS)
         r[$R_ADDRESS] = c[$C_ADDRESS]
@@ -166,14 +161,7 @@ _CALL = """\
         $test c[$C_OP] == $number:
             status = do_$name(m, b, r)
 """
-_SWEEP = """
-@njit
-def sweep(array, first):
-    m = words(array, 0)
-    b = words(array, first)
-    r = words(array, first + $REGISTERS_AT)
-    if not barrier(m, b, 1):
-        return -1
+_SWEEP = """\
     began = ticks()
     for turn in range(b[$COUNT]):
         if pausing(m, b):
@@ -252,6 +240,11 @@ def _fill(text: str, **more: object) -> str:
     return Template(Template(text).safe_substitute(more)).substitute(_symbols())
 
 
+def _entry(name: str, body: str, **more: object) -> str:
+    """What a worker is told to do by a command, as a function of the segment and where the worker's block lies."""
+    return _fill(_ENTRY, name=name) + _fill(body, **more)
+
+
 def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) -> Iterator[str]:
     """One program as a function that returns ENDED, WITHOUT_EFFECT or ABORTED."""
     yield f"\n@njit\ndef op_{name}(m, r):\n    effect = pc = 0\n    while pc >= 0:"
@@ -316,9 +309,9 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
         choices += _fill(_CHOICE, test=test, index=number - 1, arguments=arguments, name=name)
         calls += _fill(_CALL, test=test, number=number, name=name)
     at_rest, functions = _at_rest(design)
-    lines += [_fill(_BATCH, choices=choices), _fill(_SCRIPT, calls=calls), at_rest]
+    lines += [_entry("batch", _BATCH, choices=choices), _entry("script", _SCRIPT, calls=calls), at_rest]
     if {"fault", "zap"} <= set(numbers):
-        lines.append(_fill(_SWEEP, fault=numbers["fault"] - 1, zap=numbers["zap"] - 1))
+        lines.append(_entry("sweep", _SWEEP, fault=numbers["fault"] - 1, zap=numbers["zap"] - 1))
     functions |= {name: step for step, name in steps.items()}
     functions |= {helper.__name__: helper for helper in _HELPERS}
     return "\n".join(lines) + "\n", functions

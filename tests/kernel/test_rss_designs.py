@@ -5,30 +5,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shm_layout.counter_tree import tree_items, tree_orders, tree_width
-from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.registers import (
     KEPT,
-    R_ADDRESS,
     R_AMOUNT,
-    R_ARG,
     R_CURRENT,
-    R_END,
-    R_OOPS,
-    R_OP,
-    R_RESIDENT,
-    R_SHARED,
-    R_WRITE,
     REGISTERS,
 )
 from stress import designs
-from stress.boot import boot, boot_registers
 from stress.designs import tree
 from stress.kernel.mm_types import MM_EXITING
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
 from stress.kernel.rss import lazy, percpu
+from stress.plain import PlainMachine
 from stress.program import END, Program, assemble
-from stress.step import WAIT
 
 COUNTERS = (
     "atomic",
@@ -45,45 +35,17 @@ HELD_BY_TASKS = ("cached", "deferred", "deferred_16")
 CPUS = 3
 
 
-class Driver:
-    """A machine on which operations run one after the other, in plain Python."""
+class Driver(PlainMachine):
+    """A machine on which operations run one after the other, and which remembers how many tasks an mm has had."""
 
     def __init__(self, design, arch="64", cpus=CPUS, batch=4, anon=6):
-        self.machine = Machine(
-            cpus=cpus,
-            mms=3,
-            anon=anon,
-            private_file=2,
-            shared_file=2,
-            frames=anon + 34,
-            swap=6,
-            arch=arch,
-            batch=batch,
-            ptrs_per_pte=4,
-        )
-        self.layout = Layout(self.machine)
-        self.m = [0] * self.layout.words
-        boot(self.layout, self.m)
-        self.registers = [[0] * REGISTERS for _ in range(cpus)]
-        for cpu, r in enumerate(self.registers):
-            boot_registers(self.layout, r, cpu)
-        self.programs = {name: assemble(p, arch) for name, p in design.programs.items()}
+        machine = {"mms": 3, "anon": anon, "private_file": 2, "shared_file": 2, "frames": anon + 34, "swap": 6}
+        super().__init__(design, Machine(cpus=cpus, arch=arch, batch=batch, ptrs_per_pte=4, **machine))
+        self.machine = self.layout.machine
         self.most_threads = {0: cpus}
 
-    def perform(self, cpu, operation, *, address=0, end=0, write=0, arg=0):
-        """Take all steps of an operation and clear what it leaves in the registers."""
-        r = self.registers[cpu]
-        for register, value in ((R_OP, 1), (R_ADDRESS, address), (R_END, end), (R_WRITE, write), (R_ARG, arg)):
-            r[register] = value
-        program = self.programs[operation]
-        pc = 0
-        while pc != END:
-            outcome = program.steps[pc](self.m, r)
-            assert outcome != WAIT, f"{operation} waits for nobody at {program.steps[pc].__name__}"
-            pc = program.jump[pc][outcome]
-            assert pc >= END
-        shown = r[R_RESIDENT], r[R_SHARED]
-        r[KEPT:] = [0] * (REGISTERS - KEPT)
+    def perform(self, cpu, operation, **arguments):
+        shown = super().perform(operation, cpu, **arguments)
         self.most_threads = {mm: max(self.threads(mm), self.most_threads.get(mm, 0)) for mm in self.mms_in_use()}
         return shown
 
@@ -133,13 +95,13 @@ OPERATIONS = st.one_of(
 
 def play(driver, operations):
     for cpu, name, arguments in operations:
-        if name in driver.programs:
+        if name in driver.design.programs:
             driver.perform(cpu, name, **arguments)
 
 
 def check_at_rest(driver, design):
     """The exact sum is the page table's; what is shown is within the bound, shared within that of its two parts."""
-    assert not any(r[R_OOPS] for r in driver.registers)
+    assert not driver.oops()
     for mm in driver.mms_in_use():
         true, anon = driver.truth(mm)
         shown, shared = driver.perform(0, "statm", arg=mm + 1)
@@ -147,7 +109,7 @@ def check_at_rest(driver, design):
             assert driver.field("mm_struct", mm, "rss") + driver.held(mm, "rss") == true
             assert driver.field("mm_struct", mm, "anon_rss") + driver.held(mm, "anon_rss") == anon
         else:
-            read = "precise" if "precise" in driver.programs else "statm"
+            read = "precise" if "precise" in driver.design.programs else "statm"
             assert driver.perform(0, read, arg=mm + 1) == (true, true - anon)
         bound = design.bound.pages(driver.machine.cpus, driver.most_threads[mm], driver.machine.batch)
         if bound is not None:
