@@ -8,12 +8,14 @@ import psutil
 import pytest
 from broken_designs import keeps_mmap_sem
 
+from shm_layout.machine import Machine
 from shm_layout.segment import Segment
 from stress import designs
 from stress.errors import MachineError, UsageError
-from stress.workers import block
+from stress.workers import block, client
 from stress.workers.call import Call
 from stress.workers.errors import WorkerDied, how_it_ended
+from stress.workers.pool import Pool
 
 MIX = {"fault": 6, "zap": 1, "statm": 1}
 
@@ -206,10 +208,30 @@ def test_two_pools_on_one_server_do_not_disturb_each_other(make_pool):
     assert other.run(MIX, seed=3, operations=1_000).operations == 1_000
 
 
-def test_more_workers_than_cpus_of_the_machine_are_refused():
-    from shm_layout.machine import Machine
-    from stress.workers.pool import Pool
+FORK_FAILS_ONCE = """
+import errno, itertools, os
+fork, turn = os.fork, itertools.count(1)
+def fails_at_the_third():
+    if next(turn) == 3:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+os.fork = fails_at_the_third
+"""
 
+
+def test_workers_of_a_crew_that_cannot_be_completed_are_ended(monkeypatch):
+    monkeypatch.setattr(client, "SERVE", FORK_FAILS_ONCE + client.SERVE)
+    machine = Machine(cpus=4, mms=2, anon=4, frames=16)
+    with client.ForkServer() as server:
+        with pytest.raises(MachineError, match="Resource temporarily unavailable"):
+            Pool(designs.get("v12_sound"), machine, 4, operations=tuple(MIX), server=server)
+        assert psutil.Process(server.pid).children() == []
+        with Pool(designs.get("v12_sound"), machine, 4, operations=tuple(MIX), server=server) as pool:
+            assert {child.pid for child in psutil.Process(server.pid).children()} == set(pool.pids)
+            assert pool.run(MIX, seed=1, operations=1_000).operations == 1_000
+
+
+def test_more_workers_than_cpus_of_the_machine_are_refused():
     with pytest.raises(ValueError, match="3 workers on 2 CPUs"):
         Pool(designs.get("v12_sound"), Machine(cpus=2, mms=1, anon=4, frames=8), 3)
 
