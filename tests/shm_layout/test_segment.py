@@ -23,17 +23,19 @@ from stress.errors import MachineError, UsageError
 HASH = 0x1234_5678_9ABC_DEF0
 
 
-def mine():
-    """Return what this process has in /dev/shm."""
-    return [f for f in os.listdir(available.SHM) if (creator.creator_of(f) or (0,))[0] == os.getpid()]
+def in_shm():
+    """Return the names of what this process has in /dev/shm, other tests' workers included."""
+    return {f for f in os.listdir(available.SHM) if (creator.creator_of(f) or (0,))[0] == os.getpid()}
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
-    before = mine()
-    yield
+def mine():
+    """Returns what this process has in /dev/shm since the test began; at its end that must be nothing."""
     gc.collect()
-    assert mine() == before
+    before = in_shm()
+    yield lambda: in_shm() - before
+    gc.collect()
+    assert in_shm() == before
 
 
 def test_header():
@@ -60,30 +62,29 @@ def test_attached_memory_is_the_same(words, layout_hash, data):
         assert other.array[i] == 77
         other.array[i] = -5
         assert segment.array[i] == -5
-    assert mine() == []
 
 
-def test_two_segments_have_two_names():
+def test_two_segments_have_two_names(mine):
     with Segment.create(100, 1) as a, Segment.create(100, 1) as b:
         assert a.name != b.name
-        assert sorted(mine()) == sorted([a.name[1:], b.name[1:]])
+        assert mine() == {a.name[1:], b.name[1:]}
 
 
-def test_close_removes_once_and_views_stay_valid():
+def test_close_removes_once_and_views_stay_valid(mine):
     segment = Segment.create(100, 1)
     view = segment.array
     segment.close()
-    assert mine() == []
+    assert not mine()
     segment.close()
     view[50] = 3
     assert view[50] == 3
     assert segment.array.size == 0
 
 
-def test_a_forgotten_segment_goes_with_its_object():
+def test_a_forgotten_segment_goes_with_its_object(mine):
     Segment.create(100, 1)
     gc.collect()
-    assert mine() == []
+    assert not mine()
 
 
 def test_removed_by_hand():
@@ -91,17 +92,17 @@ def test_removed_by_hand():
         os.unlink(f"/dev/shm{segment.name}")
 
 
-def test_unlinked_early_stays_usable():
+def test_unlinked_early_stays_usable(mine):
     with Segment.create(100, 1) as segment, Segment.attach(segment.name) as other:
         segment.unlink()
-        assert mine() == []
+        assert not mine()
         segment.array[20] = 9
         assert other.array[20] == 9
         with pytest.raises(UsageError, match="its run has ended"):
             Segment.attach(segment.name)
 
 
-def test_closing_what_was_attached_or_inherited_removes_nothing():
+def test_closing_what_was_attached_or_inherited_removes_nothing(mine):
     with Segment.create(100, 1) as segment:
         Segment.attach(segment.name).close()
         child = os.fork()
@@ -110,7 +111,7 @@ def test_closing_what_was_attached_or_inherited_removes_nothing():
             segment.close()
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        assert mine() == [segment.name[1:]]
+        assert mine() == {segment.name[1:]}
 
 
 CORRUPTIONS = {
@@ -262,7 +263,7 @@ def test_a_creator_that_ends_without_close_leaves_nothing(ending):
     assert left_by(pid) == []
 
 
-def test_semaphores():
+def test_semaphores(mine):
     with Segment.create(100, 1) as segment, Segment.attach(segment.name) as other:
         made = segment.create_semaphore("start", 1)
         opened = other.open_semaphore("start")
@@ -274,7 +275,7 @@ def test_semaphores():
         opened.acquire(0)
         with pytest.raises(UsageError, match="no semaphore stop"):
             other.open_semaphore("stop")
-    assert mine() == []
+    assert not mine()
 
 
 def test_the_creators_death_is_seen():
