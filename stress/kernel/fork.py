@@ -50,7 +50,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
-from stress.kernel.account import note
+from stress.kernel.account import note, pte_kind
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
 from stress.kernel.page_alloc import get_page
@@ -225,7 +225,7 @@ def child_pte(m: Words, r: Words) -> int:
 @step
 def set_child_pte(m: Words, r: Words) -> int:
     """set_pte(dst_pte, pte), in one store."""
-    note(m, r, r[R_CHILD], 0, r[R_NEW])
+    note(m, r, r[R_CHILD], 0, r[R_NEW], pte_kind(m, r, r[R_NEW]))
     store(m, child_pte(m, r), r[R_NEW])
     return NEXT
 
@@ -241,7 +241,8 @@ def set_child_pte_high(m: Words, r: Words) -> int:
 def set_child_pte_low(m: Words, r: Words) -> int:
     """set_pte(dst_pte, pte) on PAE, second store: the low half."""
     pte = child_pte(m, r)
-    note(m, r, r[R_CHILD], 0, (read_half(m, pte, 1) << 32) | (r[R_NEW] & LOW))
+    new = (read_half(m, pte, 1) << 32) | (r[R_NEW] & LOW)
+    note(m, r, r[R_CHILD], 0, new, pte_kind(m, r, new))
     write_half(m, pte, 0, r[R_NEW] & LOW)
     return NEXT
 
@@ -250,12 +251,12 @@ def set_child_pte_low(m: Words, r: Words) -> int:
 def set_child_64bit(m: Words, r: Words) -> int:
     """set_64bit(dst_pte, pte): a loop of locked cmpxchg8b."""
     pte = child_pte(m, r)
+    note(m, r, r[R_CHILD], 0, r[R_NEW], pte_kind(m, r, r[R_NEW]))
     expected = read_once(m, pte)
     found = cmpxchg(m, pte, expected, r[R_NEW])
     while found != expected:
         expected = found
         found = cmpxchg(m, pte, expected, r[R_NEW])
-    note(m, r, r[R_CHILD], 0, r[R_NEW])
     return NEXT
 
 

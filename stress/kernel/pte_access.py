@@ -20,7 +20,7 @@ from shm_layout.atomic import (
 )
 from shm_layout.registers import R_ADDRESS, R_ENTRY, R_MM, R_NEW, R_SCRATCH
 from shm_layout.words import Words
-from stress.kernel.account import note
+from stress.kernel.account import NO_PAGE, note, pte_kind
 from stress.kernel.pgtable import LOW, pte_at
 from stress.labels import RACED, STALE
 from stress.program import ByArch
@@ -81,7 +81,7 @@ def get_64bit_nolock_read(m: Words, r: Words) -> int:
 def get_64bit_nolock_write(m: Words, r: Words) -> int:
     """get_64bit without the lock prefix, second half: cmpxchg8b writes back what it read."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_ENTRY])
+    note(m, r, r[R_MM], read_once(m, pte), r[R_ENTRY], pte_kind(m, r, r[R_ENTRY]))
     store(m, pte, r[R_ENTRY])
     return NEXT
 
@@ -93,7 +93,7 @@ def get_64bit_nolock_write(m: Words, r: Words) -> int:
 def set_pte(m: Words, r: Words) -> int:
     """set_pte(pte, new), in one store."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW])
+    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
     store(m, pte, r[R_NEW])
     return NEXT
 
@@ -103,7 +103,8 @@ def set_pte_high(m: Words, r: Words) -> int:
     """set_pte on PAE, first store: the high half. A present entry names another frame until the second store."""
     pte = this_pte(m, r)
     low = read_half(m, pte, 0)
-    note(m, r, r[R_MM], (read_half(m, pte, 1) << 32) | low, (high_half(r[R_NEW]) << 32) | low)
+    new = (high_half(r[R_NEW]) << 32) | low
+    note(m, r, r[R_MM], (read_half(m, pte, 1) << 32) | low, new, pte_kind(m, r, new))
     write_half(m, pte, 1, high_half(r[R_NEW]))
     return NEXT
 
@@ -113,7 +114,8 @@ def set_pte_low(m: Words, r: Words) -> int:
     """set_pte on PAE, second store, behind a write barrier: the low half. x86 keeps stores in order."""
     pte = this_pte(m, r)
     high = read_half(m, pte, 1) << 32
-    note(m, r, r[R_MM], high | read_half(m, pte, 0), high | (r[R_NEW] & LOW))
+    new = high | (r[R_NEW] & LOW)
+    note(m, r, r[R_MM], high | read_half(m, pte, 0), new, pte_kind(m, r, new))
     write_half(m, pte, 0, r[R_NEW] & LOW)
     return NEXT
 
@@ -122,12 +124,13 @@ def set_pte_low(m: Words, r: Words) -> int:
 def set_64bit(m: Words, r: Words) -> int:
     """set_64bit(pte, new): a loop of locked cmpxchg8b."""
     pte = this_pte(m, r)
+    kind = pte_kind(m, r, r[R_NEW])
     expected = read_once(m, pte)
     found = cmpxchg(m, pte, expected, r[R_NEW])
     while found != expected:
         expected = found
         found = cmpxchg(m, pte, expected, r[R_NEW])
-    note(m, r, r[R_MM], expected, r[R_NEW])
+    note(m, r, r[R_MM], expected, r[R_NEW], kind)
     return NEXT
 
 
@@ -137,9 +140,10 @@ def set_64bit(m: Words, r: Words) -> int:
 @step
 def ptep_cmpxchg(m: Words, r: Words) -> int:
     """ptep_cmpxchg(pte, entry, new) over the whole entry."""
+    kind = pte_kind(m, r, r[R_NEW])
     if cmpxchg(m, this_pte(m, r), r[R_ENTRY], r[R_NEW]) != r[R_ENTRY]:
         return RACED
-    note(m, r, r[R_MM], r[R_ENTRY], r[R_NEW])
+    note(m, r, r[R_MM], r[R_ENTRY], r[R_NEW], kind)
     return NEXT
 
 
@@ -147,10 +151,12 @@ def ptep_cmpxchg(m: Words, r: Words) -> int:
 def ptep_cmpxchg_low(m: Words, r: Words) -> int:
     """ptep_cmpxchg of V12 on PAE: cmpxchg of the low halves, its result compared with the whole old entry."""
     pte = this_pte(m, r)
+    high = read_half(m, pte, 1) << 32
+    new = high | (r[R_NEW] & LOW)
+    kind = pte_kind(m, r, new)
     found = cmpxchg_half(m, pte, 0, r[R_ENTRY] & LOW, r[R_NEW] & LOW)
     if found == r[R_ENTRY] & LOW:
-        high = read_half(m, pte, 1) << 32
-        note(m, r, r[R_MM], high | found, high | (r[R_NEW] & LOW))
+        note(m, r, r[R_MM], high | found, new, kind)
     return NEXT if found == r[R_ENTRY] else RACED
 
 
@@ -167,7 +173,7 @@ def cmpxchg8b_nolock_write(m: Words, r: Words) -> int:
     pte = this_pte(m, r)
     same = r[R_SCRATCH] == r[R_ENTRY]
     value = r[R_NEW] if same else r[R_SCRATCH]
-    note(m, r, r[R_MM], read_once(m, pte), value)
+    note(m, r, r[R_MM], read_once(m, pte), value, pte_kind(m, r, value))
     store(m, pte, value)
     return NEXT if same else RACED
 
@@ -176,7 +182,7 @@ def cmpxchg8b_nolock_write(m: Words, r: Words) -> int:
 def set_64bit_nolock(m: Words, r: Words) -> int:
     """set_64bit without the lock prefix: the last cmpxchg8b of its loop writes, whatever is there by then."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW])
+    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
     store(m, pte, r[R_NEW])
     return NEXT
 
@@ -188,7 +194,7 @@ def set_64bit_nolock(m: Words, r: Words) -> int:
 def ptep_get_and_clear(m: Words, r: Words) -> int:
     """entry = ptep_get_and_clear(pte), in one atomic exchange."""
     r[R_ENTRY] = xchg(m, this_pte(m, r), 0)
-    note(m, r, r[R_MM], r[R_ENTRY], 0)
+    note(m, r, r[R_MM], r[R_ENTRY], 0, NO_PAGE)
     return NEXT
 
 
@@ -198,7 +204,7 @@ def ptep_clear_low(m: Words, r: Words) -> int:
     pte = this_pte(m, r)
     high = read_half(m, pte, 1) << 32
     r[R_ENTRY] = xchg_half(m, pte, 0, 0)
-    note(m, r, r[R_MM], high | r[R_ENTRY], 0)
+    note(m, r, r[R_MM], high | r[R_ENTRY], 0, NO_PAGE)
     return NEXT
 
 
@@ -212,8 +218,9 @@ def ptep_clear_high(m: Words, r: Words) -> int:
 @step
 def ptep_xchg(m: Words, r: Words) -> int:
     """entry = ptep_xchg_flush(pte, new), in one exchange; the flush is a step of its own."""
+    kind = pte_kind(m, r, r[R_NEW])
     r[R_ENTRY] = xchg(m, this_pte(m, r), r[R_NEW])
-    note(m, r, r[R_MM], r[R_ENTRY], r[R_NEW])
+    note(m, r, r[R_MM], r[R_ENTRY], r[R_NEW], kind)
     return NEXT
 
 
@@ -222,8 +229,10 @@ def ptep_xchg_low(m: Words, r: Words) -> int:
     """ptep_xchg_flush of V12 on PAE, first: exchange the low half."""
     pte = this_pte(m, r)
     high = read_half(m, pte, 1) << 32
+    new = high | (r[R_NEW] & LOW)
+    kind = pte_kind(m, r, new)
     r[R_ENTRY] = xchg_half(m, pte, 0, r[R_NEW] & LOW)
-    note(m, r, r[R_MM], high | r[R_ENTRY], high | (r[R_NEW] & LOW))
+    note(m, r, r[R_MM], high | r[R_ENTRY], new, kind)
     return NEXT
 
 

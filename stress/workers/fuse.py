@@ -25,13 +25,15 @@ from stress.workers import batch, block, clock, judge
 from stress.workers.numbers import operation_numbers
 from stress.workers.verdicts import check_functions
 
+_COPIED = "1 if r[$R_WRITE] != 0 else 0"
+"""A write fault may put a copy in the place of a page, which is counted down and up."""
 MAY_CHANGE: dict[str, tuple[str, str, str]] = {
-    "fault": ("current_mm(m, r)", "1", "0"),
+    "fault": ("current_mm(m, r)", "1", _COPIED),
     "zap": ("current_mm(m, r)", "0", "r[$R_END] - r[$R_ADDRESS]"),
     "swap_out": ("-1", "0", "1"),
     "truncate": ("-1", "0", "1"),
-    "access_process_vm": ("-1", "1", "0"),
-    "use_mm": ("-1", "1", "0"),
+    "access_process_vm": ("-1", "1", _COPIED),
+    "use_mm": ("-1", "1", _COPIED),
     **dict.fromkeys(("fork", "clone", "exit", "exec", "tick", "precise", *READS), ("-1", "0", "0")),
 }
 """By operation: the mm that it may change while somebody reads, and the pages that it may set and clear there.
