@@ -129,7 +129,7 @@ class Crew:
                 process_group=0,
                 pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
                 # OpenBLAS would add threads of its own to the processes that are measured.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)},
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path},
             )
         except OSError as why:
             raise MachineError(f"cannot start workers with {sys.executable}: {why.strerror}") from why

@@ -3,15 +3,18 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 from click.testing import CliRunner
 
+import stress
 from stress.errors import MachineError
 from stress.live import measure, request, truth
 from stress.live.accounting import INTERFACES, Bound
@@ -213,3 +216,13 @@ def test_importing_the_command_needs_no_numba():
         "assert not {'numba', 'numpy', 'psutil', 'rich'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_workers_run_the_code_of_the_crew(tmp_path):
+    """A copy of the package, not the one that is installed, starts its own server."""
+    shutil.copytree(Path(stress.__file__).parent, tmp_path / "stress", ignore=shutil.ignore_patterns("__pycache__"))
+    server = tmp_path / "stress" / "live" / "server.py"
+    server.write_text("raise SystemExit(__file__)")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stress.live.crew import Crew; Crew(1, 1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr.endswith(f"MachineError: the worker processes did not start: {server}\n")
