@@ -20,8 +20,11 @@ SHM = Path("/dev/shm")
 # A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# pytest-xdist sets it for its workers; tables would be wrapped to it.
-os.environ.pop("COLUMNS", None)
+# pytest-xdist sets COLUMNS for its workers, and readline, which pytest imports, sets both in C's environment only, of
+# which os.environ does not know; tables of what the tests start would be wrapped to it.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
+    os.unsetenv(size)
 
 
 def made_by(pid):
