@@ -51,10 +51,10 @@ def least_memory(workers: int) -> int:
     return SERVER_BYTES + workers * (WORKER_BYTES + 2 * LEAST_PAGES * page_size())
 
 
-def total_pages(budget: int, workers: int, wanted_mib: int = USUAL_MIB) -> int:
-    """Pages to touch in all: a copy-on-write fault needs two each, which limits what is wanted."""
+def total_pages(budget: int, workers: int) -> int:
+    """Pages to touch in all: `USUAL_MIB`, or less: a copy-on-write fault needs two each, and there may be no room."""
     room = (budget - SERVER_BYTES - workers * WORKER_BYTES) // (2 * page_size())
-    return max(workers * LEAST_PAGES, min(room, (wanted_mib << 20) // page_size()))
+    return max(workers * LEAST_PAGES, min(room, (USUAL_MIB << 20) // page_size()))
 
 
 def one_repetition(crew: Crew, row: Row, pages: int) -> None:
