@@ -200,7 +200,6 @@ def test_two_runs_at_once(running):
 
 AMONG_OTHERS = """
 import os, sys
-from itertools import islice
 from pathlib import Path
 from shm_layout.creator import new_names
 for name, content in zip(new_names("run"), {contents!r}):
