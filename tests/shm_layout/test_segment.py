@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import posix_ipc
@@ -278,6 +279,7 @@ def test_semaphores(mine):
     assert not mine()
 
 
+@pytest.mark.usefixtures("cleaning_alone")
 def test_the_creators_death_is_seen():
     code = """
         from shm_layout.segment import Segment
@@ -294,5 +296,5 @@ def test_the_creators_death_is_seen():
         assert not segment.creator_lives  # a zombie
         child.wait()
         assert not segment.creator_lives
-        os.unlink(f"/dev/shm{segment.name}")
+        Path(f"/dev/shm{segment.name}").unlink(missing_ok=True)
     assert left_by(child.pid) == []
