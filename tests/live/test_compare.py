@@ -5,6 +5,7 @@ import signal
 import textwrap
 import time
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, given, settings
@@ -298,9 +299,14 @@ def test_a_design_of_the_users_own_that_differs(run_live, tmp_path):
 
 
 def test_interrupted_it_prints_what_was_compared(kernel, start_live):
-    """The loops are compiled by then: the kernel's side runs here already."""
+    """The loops are compiled by then: the kernel's side runs here already. A script is what makes a worker fork."""
     process = start_live("--compare", "--scripts", 10**6, "--seed", 1)
-    time.sleep(10)
+    server_worker_and_child = 3
+    deadline = time.monotonic() + 120
+    while len(psutil.Process(process.pid).children(recursive=True)) < server_worker_and_child:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no script ran"
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
