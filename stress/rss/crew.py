@@ -13,11 +13,24 @@ from stress.errors import PteStressError
 from stress.rss.arena import ELAPSED, Arena
 from stress.workers.worker import die_with
 
+LOOK = 0.005
+"""Seconds between two looks at the workers: one that has died may leave the others waiting for it without end."""
+
 
 class CrewError(PteStressError):
     """A worker ended before its work was done."""
 
     exit_status = 1
+
+
+def first_ended(pids: list[int]) -> tuple[int, int]:
+    """Wait until any of these children ends; its pid and status. No other child is waited for."""
+    while True:
+        for pid in pids:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                return pid, status
+        time.sleep(LOOK)
 
 
 @contextmanager
@@ -60,8 +73,8 @@ def together(arena: Arena, work: Callable[[int], object], meet: Callable[[int], 
                     os._exit(1)
             left.append(pid)
         while left:
-            _, status = os.waitpid(left[0], 0)
-            left.pop(0)
+            pid, status = first_ended(left)
+            left.remove(pid)
             if status != 0:
                 code = os.waitstatus_to_exitcode(status)
                 raise CrewError(f"a worker of {arena.subject.name} ended with status {code}: start the run again")
