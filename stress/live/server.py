@@ -8,7 +8,6 @@ the process that started it, and the workers die with it.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -16,21 +15,7 @@ import sys
 import threading
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-PR_SET_THP_DISABLE = 41
-
-
-def prctl(option: int, value: int) -> None:
-    """Set one attribute of this process; an option that the kernel does not know is passed over."""
-    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
-
-
-def die_with(parent: int) -> None:
-    """End this process when process `parent`, which started it, ends, however it ends."""
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+from stress.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_THP_DISABLE, die_with, prctl
 
 
 def thread_arguments(setup: dict[str, Any], fds: list[int]) -> tuple[Any, ...]:

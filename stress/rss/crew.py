@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stress.errors import PteStressError
+from stress.prctl import die_with
 from stress.rss.arena import ELAPSED, Arena
-from stress.workers.worker import die_with
 
 LOOK = 0.005
 """Seconds between two looks at the workers: one that has died may leave the others waiting for it without end."""

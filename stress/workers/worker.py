@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -12,17 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from stress.prctl import die_with
 from stress.workers import block
-
-PR_SET_PDEATHSIG = 1
-"""prctl(2)."""
-
-
-def die_with(parent: int) -> None:
-    """Have this process killed when ``parent``, which forked it, ends in whatever way."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def work(  # noqa: PLR0917
