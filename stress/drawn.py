@@ -1,11 +1,11 @@
-"""Running Hypothesis inside a command: nothing left in the user's folder, and Ctrl-C that is never lost."""
+"""Running Hypothesis inside a command: nothing left in the user's folder, and interrupts that are never lost."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event, current_thread, main_thread
 from types import FrameType
 
@@ -30,20 +30,26 @@ def no_hypothesis_folder() -> Iterator[None]:
 def interrupts() -> Iterator[Event]:
     """An event that Ctrl-C sets, instead of a KeyboardInterrupt wherever the program is; a second one is as ever.
 
-    Hypothesis has a callback in the garbage collector, and what is raised there is lost.
+    So is SIGTERM where it raises KeyboardInterrupt too. Hypothesis has a callback in the garbage collector, and what
+    is raised there is lost.
     """
     asked = Event()
     if current_thread() is not main_thread():
         yield asked
         return
-    before = signal.getsignal(signal.SIGINT)
+    usual = signal.default_int_handler
+    guarded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is usual]
+
+    def handle(by: Callable[[int, FrameType | None], object]) -> None:
+        for number in guarded:
+            signal.signal(number, by)
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.set()
-        signal.signal(signal.SIGINT, before)
+        handle(usual)
 
-    signal.signal(signal.SIGINT, note)
+    handle(note)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        handle(usual)

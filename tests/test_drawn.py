@@ -1,0 +1,64 @@
+"""Interrupts while Hypothesis draws."""
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from stress.drawn import interrupts
+
+BOTH = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture
+def as_in_a_command():
+    """Both signals interrupt, as `stress.cli` has it."""
+    before = [signal.signal(number, signal.default_int_handler) for number in BOTH]
+    yield
+    for number, handler in zip(BOTH, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("second", BOTH)
+@pytest.mark.parametrize("first", BOTH)
+def test_the_first_is_noted_and_the_second_interrupts(first, second):
+    with interrupts() as asked:
+        assert not asked.is_set()
+        with contextlib.suppress(KeyboardInterrupt):  # it would end the tests
+            signal.raise_signal(first)
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(second)
+    assert [signal.getsignal(number) for number in BOTH] == [signal.default_int_handler] * 2
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_afterwards_both_interrupt_again():
+    with interrupts():
+        pass
+    assert [signal.getsignal(number) for number in BOTH] == [signal.default_int_handler] * 2
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("number", BOTH)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, print])
+def test_what_does_not_interrupt_is_left_as_it_is(number, handler):
+    signal.signal(number, handler)
+    with interrupts():
+        assert signal.getsignal(number) == handler
+    assert signal.getsignal(number) == handler
+
+
+def test_another_thread_has_no_signals():
+    noted = []
+
+    def run():
+        with interrupts() as asked:
+            noted.append(asked.is_set())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert noted == [False]
