@@ -21,10 +21,11 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from shm_layout.available import memory_available
 from stress.errors import PteStressError
 from stress.live.crew import Crew
 from stress.live.faults import MODES, Row, least_memory, one_repetition
-from stress.live.machine import MIB, available_memory, grant_memory, kernel_release, page_size
+from stress.live.machine import MIB, grant_memory, kernel_release, page_size
 
 LIMIT = 0.05
 WORKERS = (1, 2)
@@ -76,7 +77,7 @@ def main(pairs: int, mib: int, as_json: bool) -> None:
         click.echo("no C compiler: install one that is called cc", err=True)
         sys.exit(3)
     try:
-        grant_memory(mib, mib, least_memory(max(WORKERS)), available_memory())
+        grant_memory(mib, mib, least_memory(max(WORKERS)), memory_available())
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "live_table"
             source = Path(__file__).with_suffix(".c")

@@ -1,60 +1,101 @@
-"""How much memory a segment may take on this machine."""
+"""How much memory may be taken on this machine, and how much of /dev/shm."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from stress.errors import MachineError
 
 SHM = Path("/dev/shm")
 """Where Linux keeps POSIX shared memory and semaphores, shm_overview(7)."""
-
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUP = Path("/proc/self/cgroup")
 
 RESERVE = 256 << 20
 """Bytes of memory that stay free for the workers themselves and everything else that runs."""
 
 
-def memory_available() -> int:
-    """Return the bytes that can be taken before the system swaps or this control group runs out."""
-    return int(min(psutil.virtual_memory().available, _left_in_cgroup()))
+@dataclass(frozen=True)
+class Room:
+    """Memory that is available, in bytes, and what sets the limit (`the machine` or a cgroup's path)."""
+
+    available: int
+    limited_by: str
+
+
+def _read_number(path: Path) -> int | None:
+    """The number in a one-line file, None when it is missing or says `max`."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _reclaimable(stat: Path) -> int:
+    """Bytes of page cache that a cgroup can give back without writing: `inactive_file` of memory.stat."""
+    try:
+        fields = dict(line.split() for line in stat.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(fields.get("total_inactive_file", fields.get("inactive_file", 0)))
+
+
+def _cgroup_folders(cgroup: str, mounts: str) -> list[Path]:
+    """Folders of this process's memory cgroup and all its ancestors that the mounts show."""
+    folders = []
+    paths = {}
+    for line in cgroup.splitlines():
+        number, controllers, path = line.split(":", 2)
+        if number == "0" or "memory" in controllers.split(","):
+            paths["cgroup2" if number == "0" else "cgroup"] = path
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, (kind, _, options) = left.split(), right.split()[:3]
+        if kind not in paths or (kind == "cgroup" and "memory" not in options.split(",")):
+            continue
+        root, mount = fields[3], Path(fields[4])
+        inside = os.path.relpath(paths[kind], root)
+        # In a container the path may lie outside what is mounted; the mount then is our own cgroup.
+        below = mount if inside.startswith("..") else mount / inside
+        folders += [below, *(p for p in below.parents if p == mount or mount in p.parents)]
+    return folders
+
+
+def memory_available(
+    meminfo: Path = Path("/proc/meminfo"),
+    cgroup: Path = Path("/proc/self/cgroup"),
+    mountinfo: Path = Path("/proc/self/mountinfo"),
+) -> Room:
+    """Memory that can be used without swapping: MemAvailable, or what a cgroup above us leaves, if less.
+
+    Sources: Documentation/filesystems/proc.rst (MemAvailable), admin-guide/cgroup-v2.rst (memory.max,
+    memory.current), admin-guide/cgroup-v1/memory.rst (memory.limit_in_bytes). Raises MachineError when
+    /proc/meminfo says nothing.
+    """
+    try:
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        room = Room(int(fields["MemAvailable"].split()[0]) * 1024, "the machine")
+    except (OSError, KeyError, ValueError) as why:
+        raise MachineError(f"cannot tell the available memory from {meminfo}: {why}") from why
+    try:
+        folders = _cgroup_folders(cgroup.read_text(), mountinfo.read_text())
+    except OSError:
+        return room
+    for folder in folders:
+        for limit_name, used_name in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            limit, used = _read_number(folder / limit_name), _read_number(folder / used_name)
+            if limit is None or used is None:
+                continue
+            left = max(0, limit - used + _reclaimable(folder / "memory.stat"))
+            if left < room.available:
+                room = Room(left, f"cgroup {folder}")
+    return room
 
 
 def shm_available() -> int:
     """Return the bytes free in /dev/shm. Raises OSError when there is no /dev/shm."""
     fs = os.statvfs(SHM)
     return fs.f_bavail * fs.f_frsize
-
-
-def _left_in_cgroup() -> float:
-    """Return what the nearest limits of cgroup v2 leave; infinity where there is none.
-
-    Pages of files that can be dropped do not count as used (`inactive_file` of memory.stat). A container
-    sees its own group as "/", so the walk ends there. Source: Documentation/admin-guide/cgroup-v2.rst.
-    """
-    try:
-        lines = OWN_CGROUP.read_text().splitlines()
-    except OSError:
-        return float("inf")
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
-    left = float("inf")
-    if own is None:
-        return left
-    group = CGROUPS / own
-    for directory in [group, *group.parents]:
-        if not directory.is_relative_to(CGROUPS):
-            break
-        left = min(left, _left_in(directory))
-    return left
-
-
-def _left_in(directory: Path) -> float:
-    try:
-        limit = (directory / "memory.max").read_text().strip()
-        used = int((directory / "memory.current").read_text())
-        stat = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
-    except OSError:  # the root group has no limit, and a group may go away
-        return float("inf")
-    return float("inf") if limit == "max" else int(limit) - used + int(stat.get("inactive_file", 0))

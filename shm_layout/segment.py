@@ -185,7 +185,7 @@ def _new(make: Callable[[str], Any], tag: str) -> Any:
 
 def _check_room(size: int) -> None:
     """Refuse early what would take the machine to its limits, before any of it is taken."""
-    memory = available.memory_available() - available.RESERVE
+    memory = available.memory_available().available - available.RESERVE
     if size > memory:
         raise MachineError(_too_big(size, "memory", memory))
     try:

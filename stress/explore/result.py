@@ -13,7 +13,7 @@ from stress.workload import Workload
 class Bounds:
     """Where an exploration ends at the latest; None: no such bound.
 
-    ``states``: states kept. ``memory``: bytes that they may take; None: half of what the machine has free.
+    ``states``: states kept. ``memory``: bytes that they may take; None: half of what is free here.
     ``seconds``: time, the compiler's not included.
     """
 

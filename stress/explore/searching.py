@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from shm_layout.available import memory_available
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.errors import MachineError
@@ -38,7 +38,7 @@ class Search:
     def __init__(self, model: Model, bounds: Bounds, wanted: int, *, stop_first: bool, preemptions: int = -1) -> None:
         """Prepare the search. ``wanted``: the checks that are looked at, as bits; ``preemptions``: -1 for no bound."""
         self.model = model
-        self.memory = bounds.memory or psutil.virtual_memory().available // 2
+        self.memory = bounds.memory or memory_available().available // 2
         self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
         self.p, self.m, self.g = arrays(model)
         if preemptions >= 0:

@@ -146,11 +146,12 @@ def live(context: click.Context, /, **options: Any) -> None:
 
 def _plain(context: click.Context, options: dict[str, Any]) -> None:
     """Load and rest, every interface against the page walk."""
-    from stress.live.machine import available_memory, grant_memory
+    from shm_layout.available import memory_available
+    from stress.live.machine import grant_memory
     from stress.live.measure import least_memory, measure
 
     processes, threads = options["processes"], options["threads"]
-    budget = grant_memory(options["memory"], 256, least_memory(processes, threads), available_memory())
+    budget = grant_memory(options["memory"], 256, least_memory(processes, threads), memory_available())
     with _progress(options["rounds"], "load and rest") as progress:
         outcome = measure(
             processes=processes,
@@ -172,13 +173,14 @@ def _plain(context: click.Context, options: dict[str, Any]) -> None:
 
 def _table(context: click.Context, options: dict[str, Any]) -> None:
     """Page faults by number of workers."""
+    from shm_layout.available import memory_available
     from stress.live.faults import KINDS, MODES, fault_table, least_memory
-    from stress.live.machine import allowed_cpus, available_memory, grant_memory, kernel_release
+    from stress.live.machine import allowed_cpus, grant_memory, kernel_release
 
     cpus = len(allowed_cpus())
     workers = options["workers"] or sorted({*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus})
     kinds, modes = options["kinds"] or tuple(KINDS), options["modes"] or MODES
-    budget = grant_memory(options["memory"], 700, least_memory(max(workers)), available_memory())
+    budget = grant_memory(options["memory"], 700, least_memory(max(workers)), memory_available())
     total = len(kinds) * len(modes) * len(workers) * options["repeat"]
     with _progress(total, "page faults") as progress:
         rows = fault_table(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shm_layout.available import Room
 from stress import designs
 from stress.explore import Bounds, Result, explore, searching, stored
 from stress.explore.model import build
@@ -57,6 +58,12 @@ def test_numbers_become_wide_when_rows_no_longer_fit(memory: int, fits: bool) ->
     assert search.bits == 16
     assert search._numbers_fit(1 << 16) == fits
     assert search.bits == (32 if fits else 16)
+
+
+def test_half_of_what_the_cgroup_leaves_is_the_usual_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "memory_available", lambda: Room(1 << 20, "cgroup /x"))
+    search = searching.Search(build(DESIGN, WORKLOAD), Bounds(), -1, stop_first=False)
+    assert search.memory == 1 << 19
 
 
 @settings(max_examples=30, deadline=None)

