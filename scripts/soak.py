@@ -19,6 +19,7 @@ the log, 1 some, 2 wrong usage.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -33,9 +34,11 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from shm_layout import leftovers
+from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.design import Design
-from stress.errors import PteStressError, UsageError
+from stress.errors import MachineError, PteStressError, UsageError
 from stress.options import SEEDS
 from stress.resolve import resolve_design
 
@@ -43,6 +46,8 @@ KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""
 GRACE = 300.0
 """Seconds that a round may take beside its run: compiling, checks at rest."""
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status of a run that was told to end; it has printed what it measured."""
 LAST_WORDS = 2000
 """Characters kept of what a round wrote to stderr."""
 LIMITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
@@ -94,7 +99,7 @@ class Log:
                     break
                 try:
                     self._add(json.loads(line))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, AttributeError):
                     raise UsageError(f"{self.path}, line {number}, is no round of a soak; name another --log") from None
                 whole += len(line)
         os.truncate(self.path, whole)
@@ -140,7 +145,7 @@ def draw_round(design: Design, named: str, seed: int, seconds: float) -> list[st
         "workers": rng.randint(2, max(2 * cores, 4)),
         "pages": rng.choice((1, 2, 8, 64, 512, 4096)),
         "file-pages": rng.choice((0, 2, 32)),
-        "placement": rng.choice(("posted", "packed", "separate", "padded")),
+        "placement": rng.choice(list(PLACEMENTS)),
     }
     if rng.random() < 0.5:
         # Every operation has a weight: another set of operations would have to be compiled anew.
@@ -159,8 +164,20 @@ def _stop(number: int, frame: object) -> None:
     raise Stopped
 
 
+def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Have a run end by itself, with what it has measured; killed, and cleaned up after, when it does not."""
+    process.terminate()
+    try:
+        return process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = process.communicate()
+        leftovers.clean()
+        return said
+
+
 def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, str]:
-    """Run `pte-stress run`: status (None: it had to be killed), stdout, stderr. It ends, too, when this is stopped."""
+    """Run `pte-stress run`: status (None: it had to be ended), stdout, stderr. It ends, too, when this is stopped."""
     command = [sys.executable, "-m", "stress", "run", "--json", *arguments]
     # In a session of its own, so that a Ctrl-C comes here alone.
     with subprocess.Popen(
@@ -174,22 +191,16 @@ def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, 
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
-            _, err = process.communicate()
-            return None, "", err
-        except BaseException:
-            process.terminate()
-            try:
-                process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            raise
+            return None, *_end(process)
+        except Stopped:
+            out, err = _end(process)
         return process.returncode, out, err
 
 
 def play_round(number: int, design: Design, named: str, seed: int, seconds: float, save: Path) -> dict[str, Any]:  # noqa: PLR0917
     """One round, as its record; a failure is written to ``save``."""
     arguments = draw_round(design, named, seed, seconds)
+    save.unlink(missing_ok=True)  # of a round of this number that was not written to the log
     started, began = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
     status, out, err = execute([*arguments, "--save", str(save)], seconds + GRACE)
     record: dict[str, Any] = {
@@ -205,11 +216,12 @@ def play_round(number: int, design: Design, named: str, seed: int, seconds: floa
         "broken": [],
         "failure": None,
     }
-    if status in (0, 1) and out:
+    if status in (0, 1, INTERRUPTED) and out:
         result = json.loads(out)
         record["operations"] = sum(result["ops"].values())
         record["broken"] = [check["name"] for check in result["checks"] if not check["ok"]]
-    if status != 0:
+        record["ok"] = result["ok"]
+    if not record["ok"] and (status != INTERRUPTED or record["broken"]):
         if not save.exists():
             told = {"command": record["command"], "status": status, "stderr": err[-LAST_WORDS:]}
             save.write_text(json.dumps(told, indent=1) + "\n")
@@ -242,8 +254,11 @@ def soak(log: Log, named: Sequence[str], limit: float, round_seconds: float, mos
         if record["failure"] and log.failures >= most_failures:
             save.unlink()
             record["failure"] = None
-        log.append(record)
-        click.echo(_told(record))
+        if record["status"] != INTERRUPTED or record["operations"]:
+            log.append(record)
+            click.echo(_told(record))
+        if record["status"] == INTERRUPTED:
+            raise Stopped
 
 
 @click.command(help=__doc__.partition("\n")[0] if __doc__ else "")
@@ -262,6 +277,9 @@ def main(context: click.Context, /, **options: Any) -> None:
     chosen, path, most_failures = options["chosen"], options["path"], options["most_failures"]
     limit = sum(options[unit] * seconds for unit, seconds in LIMITS.items())
     try:
+        for name in (*LIMITS, "round_seconds", "most_mb"):
+            if not math.isfinite(options[name]):
+                raise UsageError(f"--{name.replace('_', '-')} {options[name]}: give a number")
         if limit <= 0:
             raise UsageError("for how long? Give --seconds, --minutes, --hours or --days")
         if not path.absolute().parent.is_dir():
@@ -280,6 +298,9 @@ def main(context: click.Context, /, **options: Any) -> None:
     except PteStressError as error:
         click.echo(f"soak: error: {error}", err=True)
         context.exit(error.exit_status)
+    except OSError as error:
+        click.echo(f"soak: error: {error.filename or path}: {error.strerror}; earlier rounds are kept", err=True)
+        context.exit(MachineError.exit_status)
     click.echo(f"\n{log.summary()}")
     if log.failures > most_failures:
         click.echo(f"{log.failures:,} failures; the first {most_failures:,} are kept")
