@@ -93,7 +93,9 @@ class LazyGroup(click.Group):
         when nobody reads the output.
         """
         _open_standard_streams()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
         try:
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
             sys.stdout.flush()

@@ -30,7 +30,7 @@ def no_hypothesis_folder() -> Iterator[None]:
 def interrupts() -> Iterator[Event]:
     """An event that Ctrl-C sets, instead of a KeyboardInterrupt wherever the program is; a second one is as ever.
 
-    So is SIGTERM where it raises KeyboardInterrupt too. Hypothesis has a callback in the garbage collector, and what
+    So are other signals that raise KeyboardInterrupt. Hypothesis has a callback in the garbage collector, and what
     is raised there is lost.
     """
     asked = Event()
@@ -38,7 +38,7 @@ def interrupts() -> Iterator[Event]:
         yield asked
         return
     usual = signal.default_int_handler
-    guarded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is usual]
+    guarded = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is usual]
 
     def handle(by: Callable[[int, FrameType | None], object]) -> None:
         for number in guarded:

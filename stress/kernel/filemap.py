@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shm_layout.atomic import fetch_or, read_once, write_once
 from shm_layout.registers import R_ADDRESS, R_PAGE
-from shm_layout.structs import ANON_END, FILE_PAGE, FILE_STRIDE, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import ANON_END, FILE_PAGE, FILE_STRIDE, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, at
 from shm_layout.words import Words
 from stress.kernel.page_alloc import alloc_page, fresh_content, get_page, put_page
 from stress.kernel.pgtable import PG_FILE, PG_LRU
@@ -39,8 +39,8 @@ def filemap_nopage(m: Words, r: Words) -> int:
 
 @step
 def find_get_page(m: Words, r: Words) -> int:
-    """Truncate finds the page that it is to remove; the operation ends when there is none."""
-    if r[R_ADDRESS] < m[ANON_END]:
+    """Truncate finds the page that it is to remove; the operation ends when there is none, or no file at all."""
+    if r[R_ADDRESS] < m[ANON_END] or r[R_ADDRESS] >= m[NR_PTES]:
         return DONE
     tree_lock(m)
     frame = read_once(m, file_word(m, r[R_ADDRESS]))

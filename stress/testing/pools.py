@@ -81,12 +81,14 @@ def worker_pool(
     """
     global _kept
     machine = small_machine(workers) if machine is None else machine
+    if _kept is not None and _kept.pid == os.getpid() and not _kept.server.lives():
+        close_pools()
     if _kept is None or _kept.pid != os.getpid():
         _kept = _Kept()
     chosen = tuple(name for name in design.programs if operations is None or name in operations)
     key = _Key(code_of(design, machine.arch, chosen), design.bound, machine, workers, placement.name)
     pool = _kept.pools.pop(key, None)
-    if pool is not None and (pool.stuck or _kept.server.died().keys() & set(pool.pids)):
+    if pool is not None and (pool.stuck or not pool.idle() or _kept.server.died().keys() & set(pool.pids)):
         pool.close()
         pool = None
     if pool is None:

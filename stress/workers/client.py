@@ -35,13 +35,23 @@ def _functions(design: Design) -> Iterator[Callable[..., int]]:
 
 
 def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
-    """What the server needs in order to compile these operations of a design."""
+    """What the server needs in order to compile these operations of a design.
+
+    Raises `UsageError` for a step or check that another process cannot find by its name.
+    """
     own = Design(
         design.name, design.year, "", "", {name: design.programs[name] for name in operations}, checks=design.checks
     )
     package = __name__.partition(".")[0]
+    try:
+        pickled = pickle.dumps(own)
+    except (pickle.PicklingError, AttributeError, TypeError) as e:
+        raise UsageError(
+            f"design {design.name}: workers find steps and checks by their names; define each with def at the top of "
+            f"a file ({e})"
+        ) from None
     modules = {(f.__module__, inspect.getfile(f)) for f in _functions(own) if f.__module__.partition(".")[0] != package}
-    return Code(pickle.dumps(own), arch, operations, tuple(sorted(modules)))
+    return Code(pickled, arch, operations, tuple(sorted(modules)))
 
 
 class ForkServer:
@@ -54,7 +64,8 @@ class ForkServer:
         mine, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, str(theirs.fileno())],
+                # -P: what lies in the current folder is none of the server's modules.
+                [sys.executable, "-P", "-c", SERVE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -113,6 +124,10 @@ class ForkServer:
         except (EOFError, ConnectionResetError):
             raise self._gone() from None
         return self._died
+
+    def lives(self) -> bool:
+        """Whether the server is there."""
+        return self._process.poll() is None
 
     def _gone(self) -> MachineError:
         status = self._process.wait()

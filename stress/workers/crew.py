@@ -58,6 +58,8 @@ class Crew(Memory):
         self._owns_server = not isinstance(server, ForkServer)
         self._server = server if isinstance(server, ForkServer) else ForkServer(server)
         self._serial = 0
+        self._told: tuple[int, ...] = ()
+        """Workers of the last command."""
         self._open = False
         """Whether the server has the segment mapped."""
         try:
@@ -133,7 +135,9 @@ class Crew(Memory):
 
     def _command(self, command: int, workers: Sequence[int]) -> None:
         self._serial += 1
+        self._told = tuple(workers)
         self.memory[self.blocks.shared + block.ARRIVED] = 0
+        self.memory[self.blocks.shared + block.PAUSE] = 0
         for worker in workers:
             self._blocks[worker, block.COMMAND] = command
             self._blocks[worker, block.SERIAL] = self._serial
@@ -142,6 +146,10 @@ class Crew(Memory):
 
     def _answered(self, workers: Sequence[int]) -> bool:
         return bool((self.column(block.ANSWERED)[list(workers), 0] == self._serial).all())
+
+    def idle(self) -> bool:
+        """Whether the last command is done, and the workers are at rest."""
+        return self._answered(self._told)
 
     def _wait(self, seconds: float) -> None:
         """Until a worker says that it is done, or so long; then look whether one died."""

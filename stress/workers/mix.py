@@ -24,6 +24,9 @@ DEFAULT: Mapping[str, float] = {
 An exit undoes a fork or a clone and does nothing at the bottom, so there are more of them than of both together.
 """
 
+MOST_WEIGHT = 1e9
+"""Of an operation: what is a billion times rarer is never drawn."""
+
 DRAWS = 1 << 30
 """Draws are numbers from 0 to this - 1."""
 
@@ -40,6 +43,8 @@ def parse_mix(text: str, design: Design) -> dict[str, float]:
         name, separator, weight = part.strip().partition("=")
         if not separator:
             raise UsageError(f"mix: {part.strip()!r} is no weight; give it as fault=60,zap=10")
+        if name.strip() in mix:
+            raise UsageError(f"mix: {name.strip()} is named twice; give it one weight")
         try:
             mix[name.strip()] = float(weight)
         except ValueError:
@@ -53,8 +58,8 @@ def check_mix(mix: Mapping[str, float], design: Design) -> None:
     for name, weight in mix.items():
         if name not in design.programs:
             raise UsageError(f"design {design.name} has no operation {name!r}{did_you_mean(name, design.programs)}")
-        if not 0 <= weight < float("inf"):
-            raise UsageError(f"mix: the weight of {name} is {weight:g}; it is 0 or more")
+        if not 0 <= weight <= MOST_WEIGHT:
+            raise UsageError(f"mix: the weight of {name} is {weight:g}; it is 0 to {MOST_WEIGHT:g}")
     if sum(mix.values()) <= 0:
         raise UsageError("mix: every weight is 0; give one operation a weight above 0")
 

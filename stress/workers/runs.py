@@ -101,7 +101,6 @@ class Runs(Crew):
         """Start a batch of operations in these workers, all at once, and remember what was before."""
         self.column(block.ONLY_OWN)[:] = int(self._exec_seen)
         self.column(block.WAIT_FOR)[:] = len(workers)
-        self.memory[self.blocks.shared + block.PAUSE] = 0
         self._started = {
             "workers": workers,
             "operations": operations,
