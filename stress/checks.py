@@ -3,12 +3,13 @@
 Three kinds. What a step sees broken the moment it happens is a bit of register R_OOPS (`stress.oops`). What a
 read shows is compared with the truth during the read by the engines. What must hold *at rest*, when no
 operation is under way, is a function here: of the memory ``m`` alone, or of ``m`` and scratch words ``w``, one for
-each frame at least. It returns `HOLDS`, or the number of what breaks it. All are plain Python and are compiled
-by the engines together with the steps.
+each frame at least, whatever they hold at first. It returns `HOLDS`, or the number of what breaks it. All are
+plain Python and are compiled by the engines together with the steps.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -240,6 +241,11 @@ AT_REST: dict[str, Callable[..., int]] = {
     "progress": locks_free,
 }
 """The functions for the state at rest, by the check that they belong to; `mapcount` and `page_refs` take scratch."""
+
+
+def takes_scratch(check: Callable[..., int]) -> bool:
+    """Whether a check at rest is a function of ``m`` and of scratch words, not of ``m`` alone."""
+    return len(inspect.signature(check).parameters) == 2
 
 
 def oops_names(bits: int) -> list[str]:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from stress import designs
+from stress.checks import takes_scratch
 from stress.design import Design
 from stress.step import StepFunction, info
 
@@ -33,15 +34,15 @@ def own_functions(design: Design) -> list[Callable[..., int]]:
 def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int) -> tuple[int, Any]:
     """The address of a compiled function (number, m, r) -> result, and what must be kept so that it stays valid.
 
-    The last ``checks`` functions take ``m`` alone.
+    The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
     """
     from stress.compile import compiled_module
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
     source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
     source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
-    for i, key in enumerate(names):
-        arguments = "m, r" if i < len(functions) - checks else "m"
+    for i, (key, function) in enumerate(zip(names, functions, strict=True)):
+        arguments = "m, r" if i < len(functions) - checks or takes_scratch(function) else "m"
         source += [f"    if number == {i}:", f"        return {key}({arguments})"]
     source += ["    return 0", ""]
     space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
@@ -61,7 +62,8 @@ def addresses(design: Design) -> tuple[int, int]:
 
 def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable[..., int]]]:
     """The same as plain Python: the library's steps and the design's own, by number."""
-    return list(library()), [f if f in design.steps else _alone(f) for f in own_functions(design)]
+    own = own_functions(design)
+    return list(library()), [f if f in design.steps or takes_scratch(f) else _alone(f) for f in own]
 
 
 def _alone(check: Callable[..., int]) -> StepFunction:

@@ -6,7 +6,6 @@ the steps, the boot and the meaning of a program, and is a thousand times slower
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_RESIDENT, R_SHARED, R_WRITE, REGISTERS
@@ -46,7 +45,8 @@ class Reference:
         ]
         self.numbers = {name: operation_number(design, name) for name in design.programs}
         self.pages, self.frames = workload.machine.ptes, workload.machine.frames
-        self.user_checks = design.checks
+        every = [*checks.AT_REST.items(), *(("user", check) for check in design.checks)]
+        self.checks = [(name, check, checks.takes_scratch(check)) for name, check in every]
         stride = len(model.registers) // len(workload.cpus)
         files = [model.registers[i * stride : i * stride + REGISTERS] for i in range(len(workload.cpus))]
         self.first: State = (tuple(model.memory[FIRST_WORD:]), *((*r, 0, 0) for r in files))
@@ -88,12 +88,8 @@ class Reference:
         if any(r[R_OP] != 0 for r in state[1:]):
             return []
         m = self.constants + list(state[0])
-        scratch = [0] * self.frames
-        takes_scratch: dict[str, Callable[..., int]] = {"mapcount": checks.mapcount, "page_refs": checks.page_refs}
-        broken = [name for name, check in takes_scratch.items() if check(m, scratch) != checks.HOLDS]
-        alone = {name: check for name, check in checks.AT_REST.items() if name not in takes_scratch}
-        broken += [name for name, check in alone.items() if check(m) != checks.HOLDS]
-        return broken + ["user" for check in self.user_checks if check(m) != checks.HOLDS]
+        w = [0] * self.frames
+        return [name for name, check, both in self.checks if (check(m, w) if both else check(m)) != checks.HOLDS]
 
     def final(self, state: State) -> bool:
         """Whether every CPU has performed all its operations."""

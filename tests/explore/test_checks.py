@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from shm_layout.structs import PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import NR_PAGES, PAGE_FLAGS, PAGE_STRIDE, at
 from stress import designs
+from stress.checks import HOLDS, mapcount
 from stress.design import Bound
 from stress.explore import explore
 from stress.explore.model import build
+from stress.explore.reference import reference
 from stress.explore.trace import trace
 from stress.explore.verdict import NAMES
 from stress.kernel import page_alloc, spinlock, swap
@@ -34,6 +36,16 @@ def one_page(cpus, threads, batch):
 
 def first_page_is_free(m):
     return -1 if m[at(m, PAGE_FLAGS, PAGE_STRIDE, 1)] == PG_FREE else 1
+
+
+def one_page_is_mapped_at_most(m, w):
+    """Whether `mapcount` is right, and its scratch words say that no more than one page is mapped."""
+    if mapcount(m, w) != HOLDS:
+        return 0
+    pages = 0
+    for frame in range(m[NR_PAGES]):
+        pages += w[frame] != 0
+    return HOLDS if pages <= 1 else pages
 
 
 def checked(design, *functions):
@@ -114,6 +126,18 @@ def test_a_step_of_ones_own_can_report():
 def test_only_the_checks_asked_for_are_looked_at():
     workload = Workload.parse("fault 0 w | swap_out frame=1")
     assert [v.check for v in explore(V12, workload, checks=["data_kept"]).violations] == ["data_kept"]
+
+
+def test_a_check_of_ones_own_is_given_scratch_words():
+    design = checked(SOUND, first_page_is_free, one_page_is_mapped_at_most)
+    allowed, broken = Workload.parse("fault 0 w; zap 0 | swap_out"), Workload.parse("fault 0 w | fault 1 w")
+    only_scratch = checked(SOUND, one_page_is_mapped_at_most)
+    assert explore(only_scratch, allowed).violations == ()
+    assert reference(only_scratch, allowed).broken == set()
+    for chosen in (only_scratch, design):
+        violation = explore(chosen, broken).violation("user")
+        assert trace(build(chosen, broken), violation).wrong
+        assert reference(chosen, broken).broken == {"user"}
 
 
 def test_an_operation_of_another_name_and_no_read_are_fine():

@@ -441,6 +441,14 @@ def test_a_users_own_check_and_operation_are_hunted(tmp_path):
     assert {op.name for op in Workload.parse(violation["workload"]).operations()} <= SOUND.programs.keys() | {"touch"}
 
 
+def test_a_users_own_check_with_scratch_words_is_hunted(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(USERS_OWN.replace("one_page_at_most(m):", "one_page_at_most(m, w):"))
+    result = run(f"{file}:MINE", "--first", "--seconds", 100, "--seed", 1, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["violations"][0]["check"] == "user"
+
+
 def test_a_users_own_operation_is_drawn_with_pages_and_writes():
     drawn = {str(operation) for operation in drawn_often(operations(("touch",), 1, 2))}
     assert drawn == {"touch 0 w", "touch 0", "touch 1 w", "touch 1"}
