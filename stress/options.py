@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import tempfile
+from pathlib import Path
 
 import click
 
@@ -40,6 +42,30 @@ def _placement(context: click.Context, parameter: click.Parameter, value: str) -
 
     if value not in PLACEMENTS:
         raise UsageError(f"no placement {value!r}{did_you_mean(value, PLACEMENTS)}")
+    return value
+
+
+def check_folder(named: Path, folder: Path) -> None:
+    """Whether files can be made in ``folder``, for ``--save named``. Raises `UsageError`.
+
+    What is saved takes long to find: say before it, not behind it, that it could not be kept.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"--save {named}: cannot write there ({error.strerror}); name another folder") from None
+
+
+def save_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Callback of --save where it takes a file: one that is there, which click looks at, or that can be made."""
+    if value is None:
+        return None
+    folder = value.absolute().parent
+    if value.is_dir() or not folder.is_dir():
+        raise UsageError(f"--save {value}: name a file, in a folder that is there")
+    if not value.exists():
+        check_folder(value, folder)
     return value
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stress.errors import UsageError
-from stress.options import format_option, json_option, seconds_above_0, seed_option
+from stress.options import format_option, json_option, save_file, seconds_above_0, seed_option
 from stress.reading import read_text
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
 @click.option("--check", "checks", multiple=True, metavar="NAME", help="Look at this check only; may be repeated.")
 @click.option("--all", "show_all", is_flag=True, help="Print a counterexample for each check, not only the shortest.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write the shortest counterexample to a file.")
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    callback=save_file,
+    help="Write the shortest counterexample to a file.",
+)
 @json_option
 @format_option
 @seed_option
@@ -110,8 +116,6 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
     )
     traces = [trace(model, violation) for violation in result.violations]
     shortest = min(traces, key=lambda t: t.violation.length, default=None)
-    if options["save"] and shortest:
-        save(options["save"], design, resolved, given, shortest.violation)
     if options["as_json"]:
         figures = ("complete", "states", "transitions", "depth", "seconds", "outcomes")
         values = {name: getattr(result, name) for name in figures}
@@ -121,6 +125,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
         for found in traces if options["show_all"] else [shortest] if shortest else []:
             click.echo(counterexample(model, found, options["table_format"]) + "\n")
         click.echo(summary(result, options["table_format"]))
+    if options["save"] and shortest:
+        save(options["save"], design, resolved, given, shortest.violation)
     context.exit(1 if result.violations else 0)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stress.errors import UsageError
-from stress.options import format_option, json_option, seed_option
+from stress.options import check_folder, format_option, json_option, seed_option
 
 if TYPE_CHECKING:
     from stress.explore.hunting import Find, Hunt
@@ -52,7 +51,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--save {folder}: no such folder; make it first")
     if folder is not None:
-        _check_writable(folder)
+        check_folder(folder, folder)
     checks = list(options["checks"]) or None
     if source is not None:
         failure = read_failure(source)
@@ -80,24 +79,15 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     )
     found.run()
     finds = found.distinct()
-    if folder is not None:
-        _save(folder, design, finds, found)
     if options["as_json"]:
         click.echo(json.dumps(_as_object(found, finds)))
     else:
         _print(found, finds, options["seed"], options["table_format"])
+    if folder is not None:
+        _save(folder, design, finds, found)
     if found.interrupted:
         context.exit(130)
     context.exit(1 if finds else 0)
-
-
-def _check_writable(folder: Path) -> None:
-    """A hunt takes long: say before it, not behind it, that its finds could not be kept. Raises `UsageError`."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"--save {folder}: cannot write there ({error.strerror}); name another folder") from None
 
 
 def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:

@@ -15,18 +15,13 @@ from stress.options import (
     format_option,
     json_option,
     placement_option,
+    save_file,
     seconds_above_0,
     seed_option,
 )
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool
-
-
-def _save(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and (value.is_dir() or not value.absolute().parent.is_dir()):
-        raise UsageError(f"--save {value}: name a file, in a folder that is there")
-    return value
 
 
 @click.command()
@@ -83,7 +78,7 @@ def _save(context: click.Context, parameter: click.Parameter, value: Path | None
     "--save",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    callback=_save,
+    callback=save_file,
     help="Where to write a failure: design, seed, mix and what was under way (JSON).",
 )
 @seed_option

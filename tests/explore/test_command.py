@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from stress.cli import main
+from stress.errors import UsageError
+from stress.explore import saved
 
 RACE = "fault 0 w | swap_out frame=1"
 
@@ -69,6 +71,17 @@ def test_saved_and_replayed(tmp_path):
     assert (data["check"], data["length"]) == ("mapcount", len(data["steps"]))
 
 
+def test_the_counterexample_is_printed_although_it_can_no_longer_be_saved(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise UsageError(f"cannot write {path}")
+
+    monkeypatch.setattr(saved, "save", refuse)
+    result = run("explore", "v12", RACE, "--check", "mapcount", "--save", tmp_path / "found.json")
+    assert result.exit_code == 2
+    assert "page 1 mapcount: 0 -> -1" in result.stdout
+    assert "cannot write" in result.stderr
+
+
 def test_workload_from_a_file(tmp_path):
     text, as_json = tmp_path / "w.txt", tmp_path / "w.json"
     text.write_text("fault 0 w\n| swap_out frame=1\n")
@@ -99,6 +112,10 @@ def test_workload_from_a_file(tmp_path):
         (["v12", RACE, "--check", "mapcuont"], "did you mean mapcount"),
         (["v12", RACE, "--runs", "5"], "means nothing"),
         (["v12", RACE, "--frames", "1"], "frames"),
+        (["v12", RACE, "--save", "/nowhere/found.json"], "name a file, in a folder that is there"),
+        (["v12", RACE, "--save", "/proc"], "is a directory"),
+        # Nobody can make files in /proc, not even root.
+        (["v12", RACE, "--save", "/proc/found.json"], "cannot write there"),
         (["v12", "truncate 0"], "anonymous"),
         (["v12", '{"machine": {"cpus": 1}}'], "operations"),
         (["v12", "{"], "JSON"),

@@ -15,7 +15,8 @@ from hypothesis.database import InMemoryExampleDatabase
 from shm_layout.machine import Machine
 from stress import designs
 from stress.cli import main
-from stress.explore import Workload, explore, failure, hunting
+from stress.errors import UsageError
+from stress.explore import Workload, explore, failure, hunting, saved
 from stress.explore.drawing import (
     MOST_CPUS,
     MOST_PER_CPU,
@@ -357,6 +358,17 @@ def test_json_has_the_fields_of_the_issue_and_steps_of_the_counterexample(tmp_pa
     replayed = CliRunner().invoke(main, ["replay", str(saved[0])])
     assert replayed.exit_code == 1
     assert "mapcount" in replayed.stdout
+
+
+def test_the_finds_are_printed_although_they_can_no_longer_be_saved(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise UsageError(f"cannot write {path}")
+
+    monkeypatch.setattr(saved, "save", refuse)
+    result = run("v12", "--first", "--check", "mapcount", "--seconds", 100, "--seed", 3, "--save", tmp_path)
+    assert result.exit_code == 2
+    assert "1 distinct violation " in result.stdout
+    assert "cannot write" in result.stderr
 
 
 # from the file of a failed run
