@@ -1,4 +1,4 @@
-"""What all tests share: a /dev/shm that is left as it was found.
+"""What all tests share: a /dev/shm that is left as it was found, and no deadline for Hypothesis.
 
 Compiled code is cached where Numba puts it (NUMBA_CACHE_DIR when set, else beside the sources or in the
 user's cache), which all test processes share.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shm_layout import creator
 
@@ -19,6 +20,10 @@ SHM = Path("/dev/shm")
 
 # A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long examples take, and their drawing, is the machine's business: beside other load it is anything.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # pytest-xdist sets COLUMNS for its workers, and readline, which pytest imports, sets both in C's environment only, of
 # which os.environ does not know; tables of what the tests start would be wrapped to it.

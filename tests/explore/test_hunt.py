@@ -233,7 +233,7 @@ def test_what_the_setup_breaks_alone_becomes_what_a_cpu_does():
 
 
 @given(st.data(), st.sampled_from(["64", "pae"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_drawn_workloads_are_small_and_of_the_designs_operations(data, arch):
     workload = data.draw(workloads(kinds_of(SOUND), arch))
     assert workload.machine.arch == arch
@@ -249,7 +249,7 @@ def test_every_operation_of_the_design_is_drawn():
 
     @given(workloads(kinds_of(SOUND), "64"))
     @seed(1)
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
     def draw(workload):
         drawn.update(op.name for op in workload.operations())
 
@@ -263,7 +263,7 @@ def drawn_once(strategy):
 
     @given(strategy)
     @seed(1)
-    @settings(max_examples=2000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2000, database=None, suppress_health_check=list(HealthCheck))
     def draw(value):
         drawn.append(value)
 
@@ -277,7 +277,7 @@ def drawn_often(strategy):
 
     @given(st.lists(strategy, min_size=30, max_size=30))
     @seed(1)
-    @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, database=None, suppress_health_check=list(HealthCheck))
     def draw(values):
         drawn.extend(values)
 

@@ -103,7 +103,7 @@ def test_circles_that_can_be_left_are_fine(text):
     assert (result.complete, result.violations) == (True, ())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.sampled_from(sorted(PROGRAMS)), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_as_the_plain_explorer_says(columns):
     result, truth, model = both(" | ".join("; ".join(column) for column in columns))

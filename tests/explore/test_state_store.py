@@ -66,7 +66,7 @@ def test_half_of_what_the_cgroup_leaves_is_the_usual_bound(monkeypatch: pytest.M
     assert search.memory == 1 << 19
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 2**16 - 1), min_size=5, max_size=5), min_size=1, max_size=20))
 def test_widening_keeps_every_number(rows: list[list[int]]) -> None:
     search = searching.Search(

@@ -122,7 +122,7 @@ def check_at_rest(driver, design):
 def test_counts_what_the_page_table_holds(name, arch):
     design = designs.get(name)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.lists(OPERATIONS, max_size=40))
     def run(operations):
         driver = Driver(design, arch)
@@ -143,7 +143,7 @@ def test_an_mm_whose_second_task_has_left_counts_by_cpu():
 
 
 def test_sloppy_counts_are_exact_as_long_as_nothing_meets():
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.lists(OPERATIONS, max_size=40))
     def run(operations):
         driver = Driver(designs.get("v11_sloppy"))
@@ -202,7 +202,7 @@ def add_on(driver, counter, cpu, amount):
     r[KEPT:] = [0] * (REGISTERS - KEPT)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.lists(st.tuples(st.integers(0, 39), st.integers(-9, 9)), max_size=120))
 def test_a_tree_shows_less_than_there_is_but_within_its_bound(cpus, amounts):
     add = assemble(Program(tree.ADD), "64")

@@ -125,7 +125,7 @@ class Pair:
 
 @pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("name", SOUND)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(operations=st.lists(OPERATIONS, max_size=40))
 def test_operations_do_what_they_mean(name, arch, operations):
     pair = Pair(designs.get(name), arch)

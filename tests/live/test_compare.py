@@ -54,7 +54,7 @@ def test_every_way_of_counting_agrees(kernel, name):
     """Their statm is within their own bound, and what can sum precisely does."""
     both = Comparing(kernel, ModelRun(designs.get(name), PAGES, PROCESSES))
 
-    @settings(max_examples=8, deadline=None, database=None)
+    @settings(max_examples=8, database=None)
     @given(scripts(PAGES, PROCESSES))
     def run(script):
         assert both.run(script)[-1].differences == []
@@ -123,7 +123,6 @@ def test_a_wrong_model_is_caught(kernel, wrong):
 
     @settings(
         max_examples=500,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
@@ -213,7 +212,7 @@ def test_fork_leaves_out_what_the_kernel_leaves_out():
     assert found == {0: (0, 2, 2), 1: (0, 0, 0), 2: (1, 2, 0), 3: (0, 2, 0)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scripts(PAGES, PROCESSES))
 def test_drawn_scripts_can_be_done(script):
     family = Family(PROCESSES)

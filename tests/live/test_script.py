@@ -145,7 +145,7 @@ def kernel():
         yield run
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(SCRIPTS)
 def test_pages_equal_the_model_and_counters_keep_their_bounds(kernel, script):
     run_both(kernel, Pages(), script)
@@ -161,7 +161,6 @@ def test_pages_equal_the_model_and_counters_keep_their_bounds(kernel, script):
 def test_a_wrong_model_is_caught(kernel, wrong):
     @settings(
         max_examples=300,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -28,7 +28,7 @@ def letters(text):
     return sorted(text.replace(" ", "").replace("\n", ""))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bodies(), st.integers(1, 120))
 def test_nothing_is_lost_and_what_fits_is_as_ever(body, width):
     heads, rows = body
@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_what_fits_is_as_ever(body, width):
         assert max(map(len, found.splitlines())) <= width
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(WORDS, max_size=9).map(" ".join), max_size=4).map("\n".join), st.integers(10, 60))
 def test_words_are_broken_only_where_they_must(text, width):
     lines = wrapped(text, width).splitlines()

@@ -75,7 +75,7 @@ def operation(draw):
     return op, i, h, draw(ANY_INT64), draw(ANY_INT64), draw(st.booleans())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(ANY_INT64, min_size=WORDS, max_size=WORDS), st.lists(operation(), max_size=30))
 def test_plain_and_compiled_agree(start, operations):
     in_list, in_array, of_compiled = list(start), np.array(start), np.array(start)

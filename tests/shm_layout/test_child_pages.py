@@ -27,7 +27,7 @@ def machines(draw):
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(machines())
 def test_every_pte_and_every_lock_has_a_word_of_its_own(machine):
     layout = Layout(machine)

@@ -14,7 +14,7 @@ from shm_layout.structs import FIRST_WORD, HEADER_WORDS, LINE_WORDS, PARAMETERS,
 from stress.kernel.pgtable import mk_pte, page_to_pfn, pfn_to_page, pte_at, pte_page, pte_to_slot, swp_entry
 from stress.kernel.tlb import mmu_at
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 PACKED_STRUCTS = ("pte", "written", "mmu_cache", "page_cache")
 """Found by their number alone."""
 

@@ -53,7 +53,7 @@ def test_header():
         assert segment.creator_lives
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(HEADER_WORDS, 10_000), st.integers(-(2**64), 2**64), st.data())
 def test_attached_memory_is_the_same(words, layout_hash, data):
     with Segment.create(words, layout_hash) as segment, Segment.attach(segment.name, layout_hash) as other:

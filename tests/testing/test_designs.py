@@ -18,7 +18,6 @@ pytestmark = pytest.mark.timeout(600)  # compiling takes its time on a busy mach
 BRIEF = settings(
     max_examples=40,
     stateful_step_count=10,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.generate,),

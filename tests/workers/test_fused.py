@@ -29,7 +29,7 @@ calls = st.one_of(
 def test_one_worker_leaves_what_plain_python_leaves(make_pool, design, arch):
     pool = make_pool(design, 1, arch=arch)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(calls, min_size=1, max_size=30))
     def same(script):
         pool.reset()
