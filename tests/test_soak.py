@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,8 @@ from stress.errors import UsageError
 from stress.workers.command import run
 from stress.workers.mix import parse_mix
 
+ROUNDS = 5
+"""Rounds of a soak: no clock says when it ends, but the runs."""
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "soak.py"
 
 
@@ -35,11 +38,12 @@ def record(number, design="v12_sound", ok=True):
 
 
 class Runs:
-    """Stands for `pte-stress run`: what each call gives, one after the other."""
+    """Stands for `pte-stress run`: what each call gives, one after the other; ``now``: each takes a second."""
 
     def __init__(self, *results):
         self.results = list(results)
         self.commands = []
+        self.now = 0.0
 
     def __call__(self, arguments, timeout):
         self.commands.append(arguments)
@@ -47,14 +51,15 @@ class Runs:
         if saves:
             Path(arguments[arguments.index("--save") + 1]).write_text('{"format": "saved by run"}')
         found = {"ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": status == 0}]}
-        time.sleep(0.02)
+        self.now += 1
         return status, json.dumps(found) if status in (0, 1) else "", "last words"
 
 
 def start(soak, monkeypatch, folder, runs, *more):
     monkeypatch.setattr(soak, "execute", runs)
+    monkeypatch.setattr(soak, "time", SimpleNamespace(monotonic=lambda: runs.now, strftime=time.strftime))
     monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
-    arguments = ["--seconds", "0.3", "--log", str(folder / "log.jsonl"), "--designs", "v12_sound,v12", *more]
+    arguments = ["--seconds", str(ROUNDS), "--log", str(folder / "log.jsonl"), "--designs", "v12_sound,v12", *more]
     return CliRunner().invoke(soak.main, arguments)
 
 
@@ -66,15 +71,16 @@ def test_rounds_are_logged_and_go_on_where_they_stopped(soak, monkeypatch, tmp_p
     first = start(soak, monkeypatch, tmp_path, Runs())
     assert first.exit_code == 0, first.output
     before = lines(tmp_path)
+    assert [line["seconds"] for line in before] == [1.0] * ROUNDS
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"round": 9999, "half a li')
     second = start(soak, monkeypatch, tmp_path, Runs())
-    assert f"has {len(before)} rounds: going on" in second.output
+    assert f"has {ROUNDS} rounds: going on" in second.output
     after = lines(tmp_path)
     assert after[: len(before)] == before
     assert [line["round"] for line in after] == list(range(len(after)))
     assert [line["design"] for line in after[:4]] == ["v12_sound", "v12"] * 2
-    assert len({line["seed"] for line in after}) == len(after) > len(before)
+    assert len({line["seed"] for line in after}) == len(after) == 2 * ROUNDS
     total = sum(line["operations"] for line in after if line["design"] == "v12")
     assert f"{total:,}" in second.output
 
