@@ -3,6 +3,7 @@
 An item for each design and arch: compiling is what the time goes to, and no two items compile the same.
 """
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -77,10 +78,14 @@ def test_v12_is_caught():
 
 
 def test_what_the_review_overlooked_is_caught():
-    """A started task copies anon_rss from the one that starts it: no concurrency is needed."""
-    assert "anon_rss_exact" in caught(designs.get("v12_reviewed"), mmu=False)
+    """A started task copies anon_rss from the one that starts it: no concurrency is needed.
+
+    No reads: beside other load one may see another check broken first.
+    """
+    assert "anon_rss_exact" in caught(designs.get("v12_reviewed"), operations=("fault", "zap", "clone"), mmu=False)
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="workers that take turns lose few updates: needs two CPUs")
 def test_lost_updates_are_caught():
     """v11_sloppy promises nothing, so what it loses breaks nothing; held to what an exact counter promises, it does."""
     held_to_it = replace(designs.get("v11_sloppy"), bound=EXACT)

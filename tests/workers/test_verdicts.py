@@ -1,5 +1,6 @@
 """Every check holds on a sound design, and is seen to break on something broken."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -36,11 +37,12 @@ def test_sound_designs_hold(make_pool, design, arch, placement):
     )
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="workers that take turns lose few updates: needs two CPUs")
 def test_lost_updates_are_real(make_pool):
     pool = make_pool(unlocked())
     for seed in range(20):
         pool.run({"fault": 6, "zap": 1}, seed=seed, operations=400_000, seconds=5)
-        if "rss_exact" in broken(pool):
+        if broken(pool) >= {"rss_exact", "anon_rss_exact"}:
             break
     assert {"rss_exact", "anon_rss_exact"} <= broken(pool)
 
