@@ -20,7 +20,7 @@ import posix_ipc
 from numpy.typing import NDArray
 
 from shm_layout import available
-from shm_layout.creator import alive, creator_of, new_names
+from shm_layout.creator import creator_of, new_names
 from shm_layout.structs import HEADER_WORDS
 from stress.errors import MachineError, UsageError
 
@@ -102,11 +102,6 @@ class Segment:
             memory.close_fd()
         _check_header(name, array, size, layout_hash)
         return cls(name, array)
-
-    @property
-    def creator_lives(self) -> bool:
-        """Whether the process that created the segment still runs."""
-        return alive(int(self.array[_PID]), int(self.array[_STARTED]))
 
     def create_semaphore(self, suffix: str, value: int = 0) -> Any:
         """Create the semaphore `suffix` of this segment with `value` units; returns a posix_ipc.Semaphore.

@@ -47,7 +47,7 @@ class Field:
 
     ``constant`` is the index of the constant that says where the field lies; ``writers`` names the
     operations that write it; ``holds`` says what the value means to the explorer: ``word`` (a plain
-    number), ``task`` (a task number, 0 for none, else number + 1) and so on.
+    number), or ``task`` (a task number, 0 for none, else number + 1).
     """
 
     name: str
@@ -153,7 +153,7 @@ MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task
 # task_struct
 
 task_struct = Struct("task_struct", "a thread")
-TASK_STRIDE, NR_TASKS = task_struct.stride, task_struct.count
+TASK_STRIDE = task_struct.stride
 TASK_MM = task_struct.word("mm", "the task: clone, fork, exec, use_mm", "number of the mm")
 TASK_RSS = task_struct.word("rss", "the task: faults", "pages that the task counted")
 TASK_ANON_RSS = task_struct.word("anon_rss", "the task: faults", "anonymous pages that the task counted")
@@ -186,7 +186,7 @@ PAGE_CONTENT = page_struct.word("content", "allocator, user", "(virtual page + 1
 
 pte_struct = Struct("pte", "page-table entries: of mm 0, of mm 1, ...")
 PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or a swap entry")
-PTE_STRIDE, NR_ALL_PTES = pte_struct.stride, pte_struct.count
+NR_ALL_PTES = pte_struct.count
 
 # what later kernels count and lock elsewhere than in the mm
 
@@ -209,7 +209,6 @@ NODE_COUNT = node_struct.word("count", "carries from below", "what was carried u
 
 written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
 WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back, 0 for none")
-WRITTEN_STRIDE = written_struct.stride
 
 swap_struct = Struct("swap", "a slot of the swap area")
 SWAP_STRIDE, NR_SWAP = swap_struct.stride, swap_struct.count
@@ -223,4 +222,3 @@ FILE_PAGE = file_struct.word("frame", "file faults, truncate", "frame that holds
 
 mmu_struct = Struct("mmu_cache", "translations that a CPU's MMU cache holds: cpu, then mm, then virtual page")
 MMU_ENTRY = mmu_struct.word("entry", "update_mmu_cache, flushes of all CPUs", "the pte loaded, 0 for none")
-MMU_STRIDE = mmu_struct.stride

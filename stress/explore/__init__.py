@@ -36,7 +36,6 @@ def explore(
     design: Design,
     workload: Workload,
     *,
-    arch: str | None = None,
     bounds: Bounds | None = None,
     checks: Iterable[str] | None = None,
     stop_first: bool = False,
@@ -45,9 +44,8 @@ def explore(
 ) -> Result:
     """Explore every interleaving of ``workload`` on ``design``.
 
-    ``arch``: another one than the workload's machine has. ``checks``: names of those to look at, all by default.
-    ``stop_first``: end when the first check breaks. ``finals``: give the set of final states, too. ``progress`` is
-    called now and then with states found, states visited, depth.
+    ``checks``: names of those to look at, all by default. ``stop_first``: end when the first check breaks. ``finals``:
+    give the set of final states, too. ``progress`` is called now and then with states found, states visited, depth.
 
     Raises `UsageError` for an operation that the design has not, an unknown check, and a bound that is not positive.
     """
@@ -56,8 +54,6 @@ def explore(
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
-    if arch is not None:
-        workload = workload.on(arch=arch)
     return breadth_first(
         build(design, workload),
         bounds,

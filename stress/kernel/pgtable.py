@@ -16,7 +16,6 @@ PRESENT = 1
 WRITABLE = 2
 YOUNG = 0x20
 DIRTY = 0x40
-FLAGS = 0xFFF
 LOW = 0xFFFFFFFF
 """Mask of the low half."""
 
