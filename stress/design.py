@@ -120,6 +120,15 @@ class Design:
                     found[entry] = None
         return tuple(found)
 
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Operations by name, each with its number, in the order of the numbers: register R_OP while it is under way.
+
+        Those of `OPERATIONS` are numbered from 1 by their place there, the design's own behind them.
+        """
+        names = [*OPERATIONS, *(name for name in self.programs if name not in OPERATIONS)]
+        return MappingProxyType({name: number for number, name in enumerate(names, 1) if name in self.programs})
+
     def edit(
         self,
         edit_name: str = "",

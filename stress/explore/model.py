@@ -16,7 +16,7 @@ from shm_layout.placement import PACKED
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_WRITE, REGISTERS
 from shm_layout.structs import STRUCTS
 from stress.boot import boot, boot_registers
-from stress.design import OPERATIONS, READS, Design
+from stress.design import READS, Design
 from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
@@ -67,12 +67,6 @@ class Model:
     rows: list[tuple[str, StepFunction]]
 
 
-def operation_number(design: Design, name: str) -> int:
-    """What R_OP says of an operation: its place among `OPERATIONS`, then among the design's others, + 1."""
-    names = [*OPERATIONS, *(n for n in design.programs if n not in OPERATIONS)]
-    return names.index(name) + 1
-
-
 def check_operations(design: Design, workload: Workload) -> None:
     """Raise `UsageError` when the workload has an operation that the design has not."""
     for operation in workload.operations():
@@ -82,7 +76,7 @@ def check_operations(design: Design, workload: Workload) -> None:
 
 
 def _set_arguments(design: Design, workload: Workload, r: list[int], operation: Operation) -> None:
-    r[R_OP] = operation_number(design, operation.name)
+    r[R_OP] = design.numbers[operation.name]
     r[R_ADDRESS] = operation.address
     r[R_END] = operation.end or workload.machine.ptes
     r[R_WRITE] = int(operation.write)
@@ -206,5 +200,4 @@ def build(design: Design, workload: Workload) -> Model:
 def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:
     end = op.end or (workload.machine.ptes if op.name == "fork" else 0)
     covers = _COVERS.get(op.name, image.COVERS_ANY)
-    number = operation_number(design, op.name)
-    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), covers]
+    return [begins, design.numbers[op.name], op.address, end, int(op.write), op.arg, int(op.name in READS), covers]

@@ -12,7 +12,7 @@ from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_
 from shm_layout.structs import FIRST_WORD
 from stress import checks, oops
 from stress.design import READS, Design
-from stress.explore.model import build, operation_number
+from stress.explore.model import build
 from stress.kernel.proc import NOT_SHOWN
 from stress.program import END, STAY, Assembled, assemble
 from stress.workload import Workload
@@ -43,7 +43,7 @@ class Reference:
         self.columns = [
             [(assemble(design.programs[op.name], workload.machine.arch), op) for op in cpu] for cpu in workload.cpus
         ]
-        self.numbers = {name: operation_number(design, name) for name in design.programs}
+        self.numbers = design.numbers
         self.pages, self.frames = workload.machine.ptes, workload.machine.frames
         every = [*checks.AT_REST.items(), *(("user", check) for check in design.checks)]
         self.checks = [(name, check, checks.takes_scratch(check)) for name, check in every]
