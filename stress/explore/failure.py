@@ -13,6 +13,7 @@ from stress.errors import UsageError
 from stress.reading import read_text
 
 FORMAT = "pte-stress run failure 1"
+"""First entry of the file: what it is, and the version of its format."""
 
 
 @dataclass(frozen=True)

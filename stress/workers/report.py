@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from stress.explore.failure import FORMAT
 from stress.report.fitted import fitted
 from stress.workers.call import Result, Shown, Truth, Usage, Verdict
 from stress.workers.pool import Pool
-
-FAILURE_FORMAT = "pte-stress run failure 1"
-"""First entry of a saved failure: what it is, and the version of its format."""
 
 
 def head(pool: Pool, seed: int) -> str:
@@ -85,7 +83,7 @@ def failure(pool: Pool, named: str, seed: int, mix: Mapping[str, float], verdict
     saw a check broken; it is empty for what only shows at rest.
     """
     return {
-        "format": FAILURE_FORMAT,
+        "format": FORMAT,
         "design": named,
         "arch": pool.machine.arch,
         "machine": asdict(pool.machine),

@@ -396,10 +396,6 @@ def written(path, data):
     return path
 
 
-def test_run_and_hunt_agree_on_the_format():
-    assert report.FAILURE_FORMAT == failure.FORMAT
-
-
 def test_what_run_writes_is_read(tmp_path):
     read = failure.read_failure(written(tmp_path / "f.json", failed()))
     assert read == failure.Failure("v12", "64", ("mapcount",), ("fault", "swap_out"))

@@ -16,7 +16,7 @@ import pytest
 from shm_layout import creator
 from shm_layout.segment import MAGIC, VERSION, Segment
 from stress.errors import UsageError
-from stress.workers.report import FAILURE_FORMAT
+from stress.explore.failure import FORMAT
 
 RUN = [sys.executable, "-m", "stress", "run"]
 QUICK = ["--mix", "fault=6,zap=1,statm=1", "--pages", "64"]
@@ -110,7 +110,7 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
     assert not found["ok"]
     assert [check["name"] for check in found["checks"] if not check["ok"]] == ["owner"]
     saved = json.loads(failure.read_text())
-    assert saved["format"] == FAILURE_FORMAT
+    assert saved["format"] == FORMAT
     assert (saved["design"], saved["arch"], saved["seed"]) == (f"{mine}:MINE", "64", 4)
     assert saved["mix"] == {"fault": 6, "zap": 1, "statm": 1}
     assert [check["name"] for check in saved["checks"]] == ["owner"]
