@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
-from stress.designs.counter import Counter, Fragment
+from stress.designs.counter import Counter
+from stress.designs.v12_reviewed import own_or_mm
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_
 from stress.kernel import memory, spinlock
 from stress.kernel.rss import deferred, task
 from stress.kernel.rss import mm as mm_rss
-from stress.labels import COUNTED, OTHER_MM, OUT
-from stress.program import At, Goto, Program
+from stress.labels import OUT
+from stress.program import At, Entry, Program
 
 
 def _held(cpus: int, threads: int, batch: int) -> None:
     return None
 
 
-FOLD: Fragment = (
+FOLD: tuple[Entry, ...] = (
     mm_rss.read_mm_rss,
     task.fold_rss,
     mm_rss.read_mm_anon_rss,
@@ -33,23 +34,17 @@ TICK = Program(
     deferred.spin_trylock_tick,
     deferred.fold_current,
     FOLD,
-    deferred.spin_unlock_tick,
+    spinlock.spin_unlock,
     At(OUT),
     spinlock.up_write,
 )
 
 
-def own_or_mm(count: Fragment, on_mm: Fragment) -> Fragment:
-    """Count on current if the mm is its own, else on the mm under page_table_lock."""
-    locked = (spinlock.spin_lock, *on_mm, spinlock.spin_unlock)
-    return (task.if_own, *count, Goto(COUNTED), At(OTHER_MM), *locked, At(COUNTED))
-
-
-def deferred_counter(bound: Bound, count_rss: Fragment, more: dict[str, Program]) -> Counter:
+def deferred_counter(bound: Bound, count_rss: tuple[Entry, ...], more: dict[str, Program]) -> Counter:
     """Faults without a lock count on current; what holds page_table_lock anyhow counts on the mm."""
     return Counter(
-        fault_rss=own_or_mm(count_rss, mm_rss.INC_RSS),
-        fault_anon_rss=own_or_mm((deferred.count_anon_rss,), mm_rss.INC_ANON_RSS),
+        fault_rss=own_or_mm(task.if_own, count_rss, mm_rss.INC_RSS, locked=False),
+        fault_anon_rss=own_or_mm(task.if_own, (deferred.count_anon_rss,), mm_rss.INC_ANON_RSS, locked=False),
         inc_rss=mm_rss.INC_RSS,
         inc_anon_rss=mm_rss.INC_ANON_RSS,
         dec_rss=mm_rss.DEC_RSS,

@@ -5,7 +5,7 @@ Nobody but the task itself reads or writes its counts, so one step may read and 
 
 from __future__ import annotations
 
-from shm_layout.atomic import store, write_once
+from shm_layout.atomic import write_once
 from shm_layout.registers import R_CURRENT, R_MM, R_TASK
 from shm_layout.structs import (
     MM_PAGE_TABLE_LOCK,
@@ -79,10 +79,3 @@ def down_write_trylock(m: Words, r: Words) -> int:
 def spin_trylock_tick(m: Words, r: Words) -> int:
     """spin_trylock(&mm->page_table_lock) of the timer tick; to `out` if it is not free."""
     return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_MM])) else OUT
-
-
-@step
-def spin_unlock_tick(m: Words, r: Words) -> int:
-    """spin_unlock(&mm->page_table_lock) at the end of a fold."""
-    store(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_MM]), 0)
-    return NEXT
