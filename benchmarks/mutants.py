@@ -4,7 +4,7 @@
 
 Each mutant is hunted for the given time at most, the arches on which it differs from v12_sound one after the other,
 up to the first find, which Hypothesis may make smaller for a moment. Nothing is remembered between runs, so all take
-14 minutes at most. A mutant that is missed is tried on a workload written by hand, if it has one, and is listed.
+17 minutes at most. A mutant that is missed is tried on a workload written by hand, if it has one, and is listed.
 Exit status 1 when one survives that is not explained as harmless, or one is caught that is.
 """
 

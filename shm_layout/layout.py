@@ -64,8 +64,8 @@ class Layout:
     """Where everything lies in the memory of one machine.
 
     ``words``: size of the memory in words of 8 bytes, header included. ``regions``: by structure name.
-    ``more`` gives the number of instances of structures that the machine does not know, by name: those of
-    the workers, or of a user's design.
+    ``more`` gives the number of instances of structures by name, where it is not what the machine says: a
+    comparison of counters (`stress.rss.arena`) has as many tasks as it is told.
     """
 
     def __init__(

@@ -33,6 +33,7 @@ class Counter:
     - ``child_rss``, ``child_anon_rss``: fork-copy counts a page on the child R_CHILD.
     - ``mm_init``: a new mm R_CHILD has been allocated. ``dup_task``: the copy of current is made.
     - ``add_thread``: task R_TASK joins mm R_MM. ``remove_thread``: it leaves it.
+      ``changed_mm``: exec has given current another mm, and current is on the list of none.
     - ``statm``, ``status``, ``stat``: a read, which ends in R_RESIDENT and R_SHARED. ``precise``: the same, from
       everything that is counted anywhere; empty where ``statm`` is that already.
     - ``more``: further operations, such as ``tick``.

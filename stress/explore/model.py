@@ -55,7 +55,7 @@ class Model:
 
     ``p``: the image (`stress.explore.image`), with the steps as Python functions. ``memory``: the first state, the
     constants included. ``registers``: of all CPUs, `STRIDE` words each. ``rows``: for each row of the programs the
-    operation and its step. ``steps``: every step of the programs, by its number.
+    operation and its step.
     """
 
     design: Design

@@ -18,7 +18,7 @@ MAX_OPERATIONS = 24
 KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
 """Kinds of fault, by what the fault found; only those count that were not raced."""
 HISTOGRAM = 64
-"""Buckets of the error of a read, see `stress.workers.batch.bucket`."""
+"""Buckets of the error of a read, see `stress.workers.judge.bucket`."""
 SCRIPT_CALLS = 64
 """Calls that a worker can be given at once."""
 CALL_WORDS = 8
