@@ -44,8 +44,12 @@ from stress.resolve import resolve_design
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""
+COMMAND = [sys.executable, "-m", "stress", "run", "--json"]
+"""What a round runs."""
 GRACE = 300.0
 """Seconds that a round may take beside its run: compiling, checks at rest."""
+END = 10.0
+"""Seconds that a run has to end after it was told to."""
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a run that was told to end; it has printed what it measured."""
 LAST_WORDS = 2000
@@ -168,7 +172,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Have a run end by itself, with what it has measured; killed, and cleaned up after, when it does not."""
     process.terminate()
     try:
-        return process.communicate(timeout=10)
+        return process.communicate(timeout=END)
     except subprocess.TimeoutExpired:
         process.kill()
         said = process.communicate()
@@ -178,7 +182,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, str]:
     """Run `pte-stress run`: status (None: it had to be ended), stdout, stderr. It ends, too, when this is stopped."""
-    command = [sys.executable, "-m", "stress", "run", "--json", *arguments]
+    command = [*COMMAND, *arguments]
     # In a session of its own, so that a Ctrl-C comes here alone.
     with subprocess.Popen(
         command,

@@ -1,7 +1,9 @@
 """scripts/soak.py: rounds are logged, resumed, bounded, and every failure is kept."""
 
+import errno
 import importlib.util
 import json
+import os
 import random
 import signal
 import subprocess
@@ -50,9 +52,10 @@ class Runs:
         status, saves = self.results.pop(0) if self.results else (0, False)
         if saves:
             Path(arguments[arguments.index("--save") + 1]).write_text('{"format": "saved by run"}')
-        found = {"ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": status == 0}]}
+        ok = status == 0 or (status == 130 and not saves)
+        found = {"ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": ok}], "ok": ok}
         self.now += 1
-        return status, json.dumps(found) if status in (0, 1) else "", "last words"
+        return status, json.dumps(found) if status in (0, 1, 130) else "", "last words"
 
 
 def start(soak, monkeypatch, folder, runs, *more):
@@ -100,6 +103,46 @@ def test_failures_are_kept_with_what_reproduces_them(soak, monkeypatch, tmp_path
     assert str(found[0]["seed"]) in result.output
 
 
+def test_a_round_that_is_stopped_keeps_what_it_measured(soak, monkeypatch, tmp_path):
+    result = start(soak, monkeypatch, tmp_path, Runs((0, False), (130, True)))
+    assert "stopped" in result.output
+    assert [(line["ok"], line["operations"]) for line in lines(tmp_path)] == [(True, 77), (False, 77)]
+    assert Path(lines(tmp_path)[1]["failure"]).exists()
+    assert result.exit_code == 1
+    again = start(soak, monkeypatch, tmp_path, Runs((130, False)))
+    assert [line["ok"] for line in lines(tmp_path)] == [True, False, True]
+    assert "has 2 rounds: going on" in again.output
+
+
+def test_what_a_lost_round_saved_is_not_taken_for_anothers(soak, monkeypatch, tmp_path):
+    folder = tmp_path / "log.jsonl.failures"
+    folder.mkdir()
+    (folder / "round-0000000.json").write_text('{"of": "another seed"}')
+    start(soak, monkeypatch, tmp_path, Runs((3, False)))
+    assert json.loads((folder / "round-0000000.json").read_text())["status"] == 3
+
+
+def test_a_full_disk_is_a_line(soak, monkeypatch, tmp_path):
+    def full(path, mode, record):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(soak.Log, "_write", staticmethod(full))
+    result = start(soak, monkeypatch, tmp_path, Runs())
+    assert result.exit_code == 3
+    assert "log.jsonl: No space left on device; earlier rounds are kept\n" in result.output
+
+
+def test_a_run_that_does_not_end_leaves_nothing(soak, monkeypatch):
+    """Not even when it does not heed the signal that ends it."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(99)"
+    monkeypatch.setattr(soak, "COMMAND", [sys.executable, "-c", deaf])
+    monkeypatch.setattr(soak, "END", 0.5)
+    cleaned = []
+    monkeypatch.setattr(soak.leftovers, "clean", lambda: cleaned.append(1))
+    assert soak.execute([], 2.0) == (None, "up\n", "")
+    assert cleaned == [1]
+
+
 def test_no_more_failures_are_kept_than_told(soak, monkeypatch, tmp_path):
     result = start(soak, monkeypatch, tmp_path, Runs(*[(1, True)] * 3), "--most-failures", "2")
     kept = sorted((tmp_path / "log.jsonl.failures").iterdir())
@@ -125,10 +168,11 @@ def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rou
 
 def test_another_file_is_left_alone(soak, tmp_path):
     path = tmp_path / "notes.txt"
-    path.write_text("milk\n")
-    with pytest.raises(UsageError, match="line 1, is no round"):
-        soak.Log(path, 1000).read()
-    assert path.read_text() == "milk\n"
+    for text in ("milk\n", '{"totals": 5}\n'):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="line 1, is no round"):
+            soak.Log(path, 1000).read()
+        assert path.read_text() == text
 
 
 def test_bad_input(soak, tmp_path):
@@ -136,6 +180,8 @@ def test_bad_input(soak, tmp_path):
         ([], "for how long?"),
         (["--seconds", "1", "--log", str(tmp_path / "no" / "log")], "no such folder"),
         (["--seconds", "1", "--log", str(tmp_path / "log"), "--designs", "v13"], "did you mean v12"),
+        (["--seconds", "nan"], "--seconds nan: give a number"),
+        (["--seconds", "1", "--most-mb", "inf"], "--most-mb inf: give a number"),
     ):
         result = CliRunner().invoke(soak.main, arguments)
         assert (result.exit_code, result.output.count("\n")) == (2, 1)

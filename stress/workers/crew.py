@@ -73,8 +73,8 @@ class Crew(Memory):
         segment, server = self.segment, self._server
         self._go = [segment.create_semaphore(f"go{worker}") for worker in range(self.workers)]
         self._done = segment.create_semaphore("done")
+        code = code_of(self.design, self.machine.arch, self.operations)  # before anything that has an answer
         server.send(Open(segment.name, self.layout.hash(), self.workers))
-        code = code_of(self.design, self.machine.arch, self.operations)
         blocks = tuple(self.blocks.at(worker, 0) for worker in range(self.workers))
         server.send(Fork(code, segment.name, blocks, self.machine.frames))
         self.reset()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -64,6 +65,24 @@ def test_a_pool_whose_worker_died_is_replaced(workers):
     assert fresh.pids != pool.pids
     fresh.perform({1: [Call("fault", address=0, write=True)]})
     assert fresh.truth(0).resident == 1
+
+
+def test_a_pool_whose_workers_were_left_running_is_replaced(workers):
+    pool = workers(DESIGN, operations=FEW)
+    pool.start({"fault": 1}, seed=1)  # as a test that fails before it has said finish
+    fresh = workers(DESIGN, operations=FEW)
+    assert fresh.pids != pool.pids
+    fresh.perform({1: [Call("fault", address=0, write=True)]})
+    assert [verdict for verdict in fresh.verdicts() if not verdict.ok] == []
+
+
+def test_a_fork_server_that_died_is_replaced(workers):
+    pool = workers(DESIGN, operations=FEW)
+    os.kill(psutil.Process(pool.pids[0]).ppid(), signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid) for pid in pool.pids if psutil.pid_exists(pid)], timeout=30)
+    fresh = workers(DESIGN, operations=FEW)
+    assert fresh.pids != pool.pids
+    assert fresh.run({"fault": 1}, seed=1, operations=100).operations == 100
 
 
 def test_close_pools_ends_the_workers(workers):

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,6 +13,8 @@ from shm_layout.machine import Machine
 from shm_layout.segment import Segment
 from stress import designs
 from stress.errors import MachineError, UsageError
+from stress.kernel.memory import next_pte
+from stress.step import NEXT, step
 from stress.workers import block, client
 from stress.workers.call import Call
 from stress.workers.errors import WorkerDied, how_it_ended
@@ -66,7 +69,8 @@ def test_a_run_ends_after_its_time_and_all_is_at_rest(make_pool):
     assert pool.wait(0.2)
     progress = pool.progress()
     assert progress.seconds >= 0.2
-    assert sum(progress.ops.values()) > 0
+    while not sum((progress := pool.progress()).ops.values()):  # a busy machine may not have let any worker begin
+        pool.wait(0.2)
     result = pool.finish()
     assert result.at_rest
     assert result.operations >= sum(progress.ops.values())
@@ -194,11 +198,55 @@ def test_workers_that_wait_for_ever_are_named(make_pool, monkeypatch):
     assert all(v.ok for v in pool.verdicts())
 
 
+def test_calls_start_together_after_a_run_too(make_pool):
+    pool = make_pool("v12_sound", 2)
+    pool.run(MIX, seed=1, operations=1_000)
+    assert pool.memory[pool.blocks.shared + block.PAUSE] == 1  # at the barrier nobody would wait
+    pool.perform({worker: [Call("fault", worker)] for worker in (0, 1)})
+    assert pool.memory[pool.blocks.shared + block.PAUSE] == 0
+    assert pool.memory[pool.blocks.shared + block.ARRIVED] == 2
+
+
+def test_a_truncate_without_a_file_finds_no_page(make_pool):
+    no_file = {"private_file": 0, "shared_file": 0, "mmu": True}
+    pool = make_pool("v12_sound", 2, operations=(*MIX, "truncate"), **no_file)
+    result = pool.run({**MIX, "truncate": 6}, seed=1, operations=20_000)
+    assert result.ops["truncate"] > 5_000
+    assert [verdict for verdict in pool.verdicts() if not verdict.ok] == []
+
+
+def nameless_check():
+    return lambda m: -1
+
+
+def nameless_step():
+    @step
+    def here(m, r):
+        return NEXT
+
+    return here
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        replace(designs.get("v12_sound"), checks=(nameless_check(),)),
+        designs.get("v12_sound").edit(zap=lambda p: p.before(next_pte, nameless_step())),
+    ],
+    ids=["check", "step"],
+)
+def test_a_step_or_check_without_a_name_of_its_own_is_refused(make_pool, own):
+    with pytest.raises(UsageError, match="define each with def at the top of a file"):
+        make_pool(own, 1, operations=("fault", "zap"))
+
+
 def test_two_pools_on_one_server_do_not_disturb_each_other(make_pool):
     one, other = make_pool("v12_sound"), make_pool("v12_sound")
     one.start(MIX, seed=1)
     other.start(MIX, seed=2)
-    one.wait(0.1)
+    for pool in (one, other):
+        while not sum(pool.progress().ops.values()):
+            pool.wait(0.1)
     assert not set(one.pids) & set(other.pids)
     results = one.finish(), other.finish()
     assert all(r.operations > 0 for r in results)

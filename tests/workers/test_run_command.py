@@ -164,10 +164,11 @@ def test_a_worker_killed_at_any_moment_is_named(running):
         assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_measured_is_printed_when_interrupted(running, number):
     process, workers = running(2)
-    time.sleep(0.5)
+    while any(psutil.Process(pid).cpu_times().user < 0.1 for pid in workers):  # until they are at work
+        time.sleep(0.05)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -188,6 +189,17 @@ def test_workers_end_with_a_launcher_that_is_killed(running):
     assert len(left_by(process.pid)) == 1  # the segment; semaphores have no name once all have opened them
     subprocess.run([sys.executable, "-m", "stress", "clean"], check=True, capture_output=True)
     assert left_by(process.pid) == []
+
+
+@pytest.mark.parametrize("name", ["numpy", "random", "stress"])
+def test_what_lies_in_the_current_folder_is_no_module_of_ours(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    command = [sys.executable, "-P", *RUN[1:], *QUICK, "--workers", "1", "--operations", "100"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=170
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_two_runs_at_once(running):
