@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from keyword import iskeyword
 from types import MappingProxyType
 
 from stress.program import ByArch, Program
@@ -57,6 +58,9 @@ def _none(cpus: int, threads: int, batch: int) -> None:
     return None
 
 
+MOST_NAME = 100
+"""Characters of a design's name, which is part of a file's."""
+
 EXACT = Bound("0", _zero)
 NO_BOUND = Bound("none", _none)
 
@@ -88,7 +92,12 @@ class Design:
     checks: tuple[Callable[..., int], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        """Make the programs read-only."""
+        """Make the programs read-only. Raises `ValueError` for a name that is none."""
+        if not self.name.isprintable() or "/" in self.name or not 0 < len(self.name) <= MOST_NAME:
+            raise ValueError(f"design {self.name!r}: a name has 1 to {MOST_NAME} characters that print, and no /")
+        for operation in self.programs:
+            if not operation.isidentifier() or iskeyword(operation):
+                raise ValueError(f"design {self.name}: operation {operation!r} is no name that a function could have")
         object.__setattr__(self, "programs", MappingProxyType(dict(self.programs)))
 
     def __reduce__(self) -> tuple[Callable[..., Design], tuple[object, ...]]:

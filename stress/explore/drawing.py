@@ -13,6 +13,7 @@ from functools import cache
 from hypothesis import strategies as st
 
 from stress.design import OPERATIONS, READS, Design
+from stress.errors import UsageError
 from stress.workload import Operation, Workload
 
 MOST_CPUS = 3
@@ -49,7 +50,9 @@ WEIGHTS = {
 
 
 def kinds_of(design: Design) -> tuple[str, ...]:
-    """Operations that workloads for this design are drawn from."""
+    """Operations that workloads for this design are drawn from. Raises `UsageError` when it has none."""
+    if not design.programs:
+        raise UsageError(f"design {design.name} has no operation: give it programs")
     known = [kind for kind in SMALLEST_FIRST if kind in design.programs]
     return (*known, *(kind for kind in design.programs if kind not in known and kind != "precise"))
 

@@ -12,7 +12,6 @@ from shm_layout.registers import (
     R_ADDRESS,
     R_ARG,
     R_CPU,
-    R_CURRENT,
     R_END,
     R_ENTRY,
     R_MM,
@@ -24,7 +23,7 @@ from shm_layout.registers import (
     R_WRITE,
     REGISTERS,
 )
-from shm_layout.structs import ANON_END, NR_CPUS, NR_PTES, STOP, TASK_MM, TASK_STRIDE, at
+from shm_layout.structs import ANON_END, NR_CPUS, NR_PTES, STOP
 from shm_layout.words import Words
 from stress.kernel.pgtable import WRITABLE, first_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
@@ -62,12 +61,6 @@ def rand(x: int) -> int:
 def draw(x: int, below: int) -> int:
     """A number from 0 to below - 1 (below at most 2**31) out of the upper half of a random number."""
     return (((x >> 32) & 0xFFFF_FFFF) * below) >> 32
-
-
-@helper
-def current_mm(m: Words, r: Words) -> int:
-    """current->mm."""
-    return m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
 
 
 @helper

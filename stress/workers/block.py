@@ -17,8 +17,6 @@ MAX_OPERATIONS = 24
 """Operations that a design can have."""
 KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
 """Kinds of fault, by what the fault found; only those count that were not raced."""
-HISTOGRAM = 64
-"""Buckets of the error of a read, see `stress.workers.judge.bucket`."""
 SCRIPT_CALLS = 64
 """Calls that a worker can be given at once."""
 CALL_WORDS = 8
@@ -96,7 +94,6 @@ READS = _part("reads", "worker", "reads that were judged")
 WORST = _part("worst", "worker", "greatest error of a read, pages")
 REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation + 1", 6)
 PAIR = _part("pair", "worker", "read_pair: likewise", 6)
-ERRORS = _part("errors", "worker", "histogram of the error of reads", HISTOGRAM)
 UNDER_WAY = _part(
     "under_way", "worker that saw it", "at the first broken check: operation, address, end, write, arg, mm", 6
 )

@@ -67,9 +67,6 @@ class Result:
     """Faults that had an effect, by kind."""
     reads: int
     """Reads that were compared with the truth."""
-    worst_error: int
-    """Farthest that a read was from all that was true during it, pages; 0: never. Since the last reset."""
-    median_error: int
     user: float
     """CPU time of all workers in user mode, seconds."""
     system: float

@@ -39,9 +39,8 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
 
     Raises `UsageError` for a step or check that another process cannot find by its name.
     """
-    own = Design(
-        design.name, design.year, "", "", {name: design.programs[name] for name in operations}, checks=design.checks
-    )
+    # All programs, as an operation's number depends on what others there are.
+    own = Design(design.name, design.year, "", "", design.programs, checks=design.checks)
     package = __name__.partition(".")[0]
     try:
         pickled = pickle.dumps(own)

@@ -8,7 +8,6 @@ are written out, and a step that waits is tried again in place. Importing this m
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from string import Template
 from typing import Any
@@ -17,6 +16,7 @@ from shm_layout import registers, structs
 from stress import checks
 from stress.compile import compiled_module, module_path, name_steps
 from stress.design import READS, Design
+from stress.kernel import fork
 from stress.kernel.proc import NOT_SHOWN
 from stress.labels import OUT, OUT_UNLOCK, RACED
 from stress.program import Assembled, assemble
@@ -212,7 +212,6 @@ _CHECK = """\
 _HELPERS: tuple[Callable[..., Any], ...] = (
     batch.barrier,
     batch.begin,
-    batch.current_mm,
     batch.draw,
     batch.end,
     batch.fault_kind,
@@ -225,6 +224,7 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
     batch.random_read,
     judge.before_read,
     judge.after_read,
+    fork.current_mm,
     checks.true_rss,
     checks.true_anon_rss,
 )
@@ -277,7 +277,7 @@ def _at_rest(design: Design) -> tuple[str, dict[str, Callable[..., Any]]]:
     text = ""
     for which, (_, function) in enumerate(check_functions(design)):
         functions[f"check_{which}"] = function
-        given = "m, w" if len(inspect.signature(function).parameters) == 2 else "m"
+        given = "m, w" if checks.takes_scratch(function) else "m"
         text += _fill(_CHECK, which=which, given=given)
     return _fill(_AT_REST, checks=text), functions
 

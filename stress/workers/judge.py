@@ -77,7 +77,8 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
         widen += set_ + cleared + load(m, theirs + block.FINISHED)
     low = b[block.PLUS] - minus
     high = plus - b[block.MINUS]
-    note_error(b, max(low - resident, resident - high, 0))
+    b[block.READS] += 1
+    b[block.WORST] = max(b[block.WORST], low - resident, resident - high)
     if mm == 0:
         b[block.LAST_RESIDENT] = resident
     bound = b[block.BOUND]
@@ -102,22 +103,3 @@ def note_broken(m: Words, b: Words, record: int, shown: int, low: int, high: int
         b[record + block.WHERE] = mm
         b[record + block.BY] = number
         first_broken(m, b)
-
-
-@helper
-def bucket(error: int) -> int:
-    """Bucket of the histogram for an error in pages: exact up to 15, then four to each doubling."""
-    if error < 16:
-        return error
-    octave = 0
-    while (error >> octave) >= 32:
-        octave += 1
-    return min(16 + 4 * octave + ((error >> octave) - 16) // 4, block.HISTOGRAM - 1)
-
-
-@helper
-def note_error(b: Words, error: int) -> None:
-    """Enter the error of a read, 0 for one within the true interval, in the histogram."""
-    b[block.READS] += 1
-    b[block.ERRORS + bucket(error)] += 1
-    b[block.WORST] = max(b[block.WORST], error)

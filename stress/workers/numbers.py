@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from stress.design import OPERATIONS, Design
+from stress.errors import UsageError
 from stress.workers.block import MAX_OPERATIONS
 
 
 def operation_numbers(design: Design) -> dict[str, int]:
-    """`Design.numbers`. Raises `ValueError` when there are too many operations."""
+    """`Design.numbers`. Raises `UsageError` when there are too many operations."""
     own = len(design.programs.keys() - set(OPERATIONS))
     room = MAX_OPERATIONS - len(OPERATIONS)
     if own > room:
-        raise ValueError(f"design {design.name} has {own} operations of its own; {room} fit")
+        raise UsageError(f"design {design.name} has {own} operations of its own; workers have room for {room}")
     return dict(design.numbers)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
 from stress.design import READS, Design
+from stress.errors import UsageError
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
 from stress.kernel.proc import NOT_SHOWN
 from stress.workers import block
@@ -44,6 +45,8 @@ class Pool(Runs):
         """Start the workers and put the machine into its first state."""
         if not 1 <= workers <= machine.cpus:
             raise ValueError(f"{workers} workers on {machine.cpus} CPUs: at least one, at most one for each")
+        if "statm" not in design.programs:
+            raise UsageError(f"design {design.name} has no statm: workers read its counters by it")
         chosen = design.programs if operations is None else {*operations, *ALWAYS}
         wanted = tuple(name for name in operation_numbers(design) if name in chosen)
         super().__init__(design, machine, workers, placement, judge, wanted, server or on_compile)

@@ -13,7 +13,6 @@ from stress.workers import block
 from stress.workers.block import KINDS, MAX_OPERATIONS
 from stress.workers.call import Progress, Result
 from stress.workers.crew import LOOK, Crew, Watch
-from stress.workers.measured import median_of
 from stress.workers.mix import check_mix, thresholds
 
 GATHER = 0.002
@@ -173,8 +172,6 @@ class Runs(Crew):
             {name: ticks[name] * rate / timed[name] if timed[name] and rate else None for name in timed},
             {kind: int(n) for kind, n in zip(KINDS, kinds, strict=True) if n},
             int(self._since(block.READS)[0]),
-            int(self.column(block.WORST).max()),
-            median_of(self._since(block.ERRORS, block.HISTOGRAM)),
             user - self._started["cpu"][0],
             system - self._started["cpu"][1],
             at_rest,

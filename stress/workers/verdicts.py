@@ -42,6 +42,9 @@ def judge(pool: Pool) -> list[Verdict]:
             found[name].append(trouble)
     reads = int(pool.column(block.READS).sum())
     said |= dict.fromkeys(("read_regular", "read_pair"), f"{reads:,} reads compared" if reads else "nothing was read")
+    worst = int(pool.column(block.WORST).max())
+    if reads and pool.bound != 0:
+        said["read_regular"] += f", off by {worst} at most"
     return [
         Verdict(name, not found[name], "; ".join(found[name]) if found[name] else said.get(name, "")) for name in wanted
     ]

@@ -10,8 +10,6 @@ from shm_layout.machine import Machine
 from shm_layout.structs import LINE_WORDS
 from stress.kernel.account import ACCOUNT_WORDS
 from stress.workers import block
-from stress.workers.judge import bucket
-from stress.workers.measured import bucket_floor, median_of
 
 
 def test_parts_lie_behind_one_another():
@@ -42,22 +40,3 @@ def test_blocks_lie_behind_the_machine_and_do_not_overlap(workers, mms, pages):
     assert blocks.first % LINE_WORDS == blocks.stride % LINE_WORDS == 0
     assert blocks.stride >= block.ACCOUNT + ACCOUNT_WORDS * mms
     assert blocks.words == blocks.at(workers - 1, blocks.stride)
-
-
-@given(st.integers(0, 1 << 18))
-def test_bucket_of_an_error_is_within_a_quarter(error):
-    found = bucket(error)
-    assert 0 <= found < block.HISTOGRAM
-    floor = bucket_floor(found)
-    assert floor <= error
-    if found < block.HISTOGRAM - 1:
-        assert error < bucket_floor(found + 1)
-        assert error - floor <= error / 4
-
-
-@given(st.lists(st.integers(0, 15), min_size=1))
-def test_median_of_small_errors_is_exact(errors):
-    import numpy as np
-
-    histogram = np.bincount(errors, minlength=block.HISTOGRAM)
-    assert median_of(histogram) == sorted(errors)[(len(errors) - 1) // 2]

@@ -1,5 +1,7 @@
 """A mix: its text, its errors, and what is drawn of it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,15 @@ def test_bad_mix_is_one_line_that_says_what_to_do(text, says):
     assert "\n" not in str(error.value)
 
 
+def test_names_that_are_none_are_refused():
+    for name in ("", "a/b", "a\nb", "x" * 101):
+        with pytest.raises(ValueError, match="a name has 1 to 100 characters"):
+            replace(DESIGN, name=name)
+    for operation in ("my-op", "class", ""):
+        with pytest.raises(ValueError, match="is no name that a function could have"):
+            DESIGN.with_programs(**{operation: DESIGN.programs["zap"]})
+
+
 def test_default_mix_is_what_the_design_has():
     assert set(default_mix(DESIGN)) == {"fault", "zap", "fork", "clone", "exit", "statm", "status", "stat"}
     assert set(default_mix(DESIGN.without("fork", "stat"))) == {"fault", "zap", "clone", "exit", "statm", "status"}
@@ -67,5 +78,5 @@ def test_a_designs_own_operations_come_behind_the_known_ones():
     assert numbers["compact"] > max(NUMBERS.values())
     assert {name: numbers[name] for name in NUMBERS} == NUMBERS
     many = DESIGN.with_programs(**{f"own{n}": DESIGN.programs["zap"] for n in range(MAX_OPERATIONS)})
-    with pytest.raises(ValueError, match="of its own"):
+    with pytest.raises(UsageError, match="of its own"):
         operation_numbers(many)

@@ -114,6 +114,21 @@ def test_what_is_broken_is_seen(monkeypatch):
     assert broken("v12", "pae", monkeypatch) >= {"rss_exact", "read_regular", "mapcount", "page_refs", "pfn_valid"}
 
 
+def test_how_far_reads_were_off_is_said_where_a_counter_may_be(monkeypatch):
+    machine = Machine(cpus=2, mms=2, anon=8, frames=16, batch=8)
+    said = {}
+    for name in ("percpu", "atomic"):
+        with PlainPool(designs.get(name), machine, 2, operations=("fault", "statm"), seed=1, patch=monkeypatch) as pool:
+            pool.run({"fault": 2, "statm": 1}, seed=1, operations=40)
+            worst = pool.column(block.WORST).max()
+            said[name] = {verdict.name: verdict.detail for verdict in pool.verdicts()}["read_regular"], worst
+        monkeypatch.undo()
+    text, worst = said["percpu"]
+    assert 0 < worst <= 2 * 7
+    assert text.endswith(f" reads compared, off by {worst} at most")
+    assert said["atomic"][0].endswith(" reads compared")
+
+
 def test_equal_seeds_are_equal_runs(monkeypatch):
     memories = []
     for _ in range(2):

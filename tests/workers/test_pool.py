@@ -240,6 +240,18 @@ def test_a_step_or_check_without_a_name_of_its_own_is_refused(make_pool, own):
         make_pool(own, 1, operations=("fault", "zap"))
 
 
+def test_an_operation_of_ones_own_has_the_same_number_everywhere(make_pool):
+    """Whatever other operations the design has that this pool does not perform."""
+    zap = designs.get("v12_sound").programs["zap"]
+    pool = make_pool(designs.get("v12_sound").with_programs(first=zap, second=zap), 1, operations=("fault", "second"))
+    assert pool.run({"fault": 1, "second": 1}, seed=1, operations=1_000).ops["second"] > 300
+
+
+def test_a_design_that_cannot_be_read_is_refused(make_pool):
+    with pytest.raises(UsageError, match="has no statm"):
+        make_pool(designs.get("v12_sound").without("statm"), 1, operations=("fault", "zap"))
+
+
 def test_two_pools_on_one_server_do_not_disturb_each_other(make_pool):
     one, other = make_pool("v12_sound"), make_pool("v12_sound")
     one.start(MIX, seed=1)
