@@ -3,10 +3,11 @@
 CPUs that perform the same operations and begin alike can change places: their registers, and what lies in
 the memory for each of them (the counts of the task that runs there, the CPU's own counts, its MMU cache). A state is
 replaced by the one among its images whose CPUs are in ascending order (Ip and Dill, Better Verification through
-Symmetry, 1996). Nothing else in the memory may tell the CPUs apart, so this is done only where all operations are
-such as neither start nor end tasks nor walk their list, where all steps are known to name no CPU but their own, and
-where the counters are read at rest as a built-in design reads them: such a pass sums over all tasks or all CPUs, in
-whatever order. One that is edited may leave some out.
+Symmetry, 1996). Nothing else in the memory may tell the CPUs apart, and no register but those of the CPU's own number
+and task may name a CPU or a task. So this is done only where all operations are such as neither start nor end tasks
+nor walk their list, where all their steps are those by which built-in designs perform these operations, in whatever
+order, and where the counters are read at rest as a built-in design reads them: such a pass sums over all tasks or all
+CPUs, in whatever order. One that is edited may leave some out.
 """
 
 from __future__ import annotations
@@ -20,17 +21,16 @@ from shm_layout.words import Words
 from stress import designs
 from stress.design import Design
 from stress.explore.image import P_CPUS, P_SYMMETRY, STRIDE
-from stress.explore.library import own_functions
 from stress.program import Program
-from stress.step import helper
+from stress.step import StepFunction, helper
 from stress.workload import Workload
 
 OPERATIONS = frozenset(("fault", "zap", "swap_out", "truncate"))
 """Operations that leave the tasks and their list as they are, and do not look at them."""
 PASSES = ("statm", "precise")
 """Operations whose programs are performed at rest, to hold what they show against the truth."""
-UNSAFE = frozenset(("stress.kernel.rss.tree", "stress.kernel.rss.lazy"))
-"""Steps of these files keep counts by groups of CPUs, or behave by who came first."""
+TOLD_APART = frozenset(("tree", "lazy", "deferred_16"))
+"""Designs that keep counts by groups of CPUs, behave by who came first, or put a task's number into a register."""
 
 
 @cache
@@ -44,14 +44,27 @@ def _read_as_known(design: Design) -> bool:
     return all(design.programs[kind] in _known_passes() for kind in PASSES if kind in design.programs)
 
 
+@cache
+def _interchangeable_steps() -> frozenset[StepFunction]:
+    """Steps that do the same for any CPU: those of the built-in designs in `OPERATIONS`, but for `TOLD_APART`.
+
+    A list of what may be, not of what may not: any step of the library can be put into these operations, such as one
+    that walks the tasks' list.
+    """
+    found: set[StepFunction] = set()
+    for name in set(designs.names()) - TOLD_APART:
+        design = designs.get(name)
+        found.update(design.without(*(design.programs.keys() - OPERATIONS)).steps)
+    return frozenset(found)
+
+
 def classes(design: Design, workload: Workload) -> list[int]:
     """For each CPU the number of the first one that it is interchangeable with: its own where there is none."""
     columns = workload.cpus
     used = {op.name for op in workload.operations()}
-    if not used <= OPERATIONS or own_functions(design) or not _read_as_known(design):
+    if not used <= OPERATIONS or design.checks or not _read_as_known(design):
         return list(range(len(columns)))
-    steps = design.without(*(design.programs.keys() - used)).steps
-    if any(f.__module__ in UNSAFE for f in steps):
+    if not _interchangeable_steps().issuperset(design.without(*(design.programs.keys() - used)).steps):
         return list(range(len(columns)))
     return [columns.index(column) if column else cpu for cpu, column in enumerate(columns)]
 
