@@ -34,7 +34,8 @@ def breadth_first(
 
     ``preemptions``: only what can be reached with so many of them; see `stress.explore.preemption`.
 
-    ``stop_first``: end when a check was broken and no shorter way can be left. ``finals``: give the final states.
+    ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
+    can be reached, which is looked for in a complete search alone. ``finals``: give the final states.
     """
     search = Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
     search.advance(0)  # the time to compile does not count

@@ -208,11 +208,14 @@ class Onward:
         return False
 
 
-def nearest_endless(search: Any, in_time: Callable[[], bool]) -> int:
-    """The nearest state of a finished search from which no end can be reached, -1 for none. Raises `OutOfTime`."""
+def nearest_endless(search: Any, first: int, in_time: Callable[[], bool]) -> int:
+    """The nearest from which no end can be reached, among the first states of a finished search; -1 for none.
+
+    Raises `OutOfTime`.
+    """
     roots = search.not_onward()
     if len(roots) == 0:
         return -1
     states = Onward(search, in_time)
     endless = states.first_endless(roots)
-    return endless if endless < 0 else states.first_endless(range(endless + 1))
+    return endless if endless < 0 else states.first_endless(range(min(endless + 1, first)))

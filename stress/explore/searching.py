@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -226,12 +227,18 @@ class Search:
         return out
 
     def look_for_endless(self, in_time: Callable[[], bool]) -> None:
-        """After the last state: note the nearest from which no end can be reached. Raises `onward.OutOfTime`."""
+        """After the last state: note the nearest from which no end can be reached, if it is nearer than what is noted.
+
+        Raises `onward.OutOfTime`.
+        """
         noted = 3 * NAMES.index("progress")
-        if self.found[noted] < 0:
-            state = onward.nearest_endless(self, in_time)
-            if state >= 0:
-                self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
+        nearer = self.found_states
+        if self.found[noted] >= 0:  # states lie in the order of their distance
+            length = int(self.found[noted + 2])
+            nearer = bisect_left(range(nearer), length, key=lambda state: len(self.schedule(state)))
+        state = onward.nearest_endless(self, nearer, in_time)
+        if state >= 0:
+            self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
 
     def violations(self) -> tuple[Violation, ...]:
         """The checks that were broken, each with the way to it."""

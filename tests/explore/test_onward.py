@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from litmus import X, Y, set_x2, set_y
+from litmus import X, Y, set_x, set_x2, set_y
 
 from shm_layout.atomic import cmpxchg, read_once, write_once
 from stress import designs
@@ -55,6 +55,16 @@ def once_x2(m, r):
     return ROUND if read_once(m, m[X]) == 2 else NEXT
 
 
+@step
+def leave_when_x2(m, r):
+    return DONE if read_once(m, m[X]) == 2 else NEXT
+
+
+@step(waits=True)
+def until_not_x1(m, r):
+    return WAIT if read_once(m, m[X]) == 1 else NEXT
+
+
 PROGRAMS = {
     "up": Program(At(ROUND), up),
     "down": Program(At(ROUND), down),
@@ -65,6 +75,8 @@ PROGRAMS = {
     "set_x2": Program(set_x2),
     "clear_x": Program(clear_x),
     "trap": Program(At(ROUND), once_x2),
+    "wait": Program(until_not_x1),
+    "stuck": Program(leave_when_x2, set_x, until_not_x1),
 }
 DESIGN = Design(name="circles", year=2026, source="tests", summary="runs in circles", programs=PROGRAMS)
 
@@ -111,6 +123,25 @@ def test_as_the_plain_explorer_says(columns):
     assert {v.check for v in result.violations} == truth.broken
     for violation in result.violations:
         assert trace(model, violation).violation == violation
+
+
+def test_a_state_without_an_end_that_is_nearer_than_a_deadlock():
+    """Nobody leads CPU 0 out of the trap once CPU 1 must leave; the deadlock takes three steps of CPU 1, too."""
+    result, truth, model = both("set_x2; trap | stuck")
+    assert truth.deadlock
+    assert truth.endless > 0
+    (violation,) = result.violations
+    assert (violation.check, violation.schedule) == ("progress", (0,))
+    assert "can never finish" in trace(model, violation).wrong
+
+
+def test_a_deadlock_that_is_nearer_than_any_state_without_an_end():
+    result, truth, model = both("stuck | wait; clear_x; clear_x; set_x2; trap")
+    assert truth.deadlock
+    assert truth.endless > 0
+    (violation,) = result.violations
+    assert (violation.check, violation.schedule) == ("progress", (0, 0))
+    assert "deadlock" in trace(model, violation).wrong
 
 
 def test_no_nearer_state_is_without_an_end():
