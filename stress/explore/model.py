@@ -13,8 +13,9 @@ from typing import Any
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
-from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_WRITE, REGISTERS
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
 from shm_layout.structs import STRUCTS
+from stress import checks
 from stress.boot import boot, boot_registers
 from stress.design import READS, Design
 from stress.errors import UsageError
@@ -46,7 +47,7 @@ _COVERS = {
 
 
 class SetupError(UsageError):
-    """An operation of the setup that waits for ever, or never ends, when it is performed alone."""
+    """An operation of the setup that waits for ever, never ends, or breaks a check, when it is performed alone."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ def _perform(program: Assembled, m: list[int], r: list[int], what: str) -> None:
         pc = to
     else:
         raise SetupError(f"operation {what!r} of the setup does not end")
+    if broken := checks.oops_names(r[R_OOPS]):
+        # R_OOPS is kept: the first step of the CPU behind the setup would be blamed.
+        raise SetupError(f"operation {what!r} of the setup breaks {broken[0]}: let a CPU perform it, behind '||'")
     for i in range(KEPT, len(r)):
         r[i] = 0
 
@@ -155,7 +159,8 @@ def _code(
 def build(design: Design, workload: Workload) -> Model:
     """Make a design and a workload ready.
 
-    Raises `UsageError` for an operation that the design has not, `SetupError` for a setup that comes to no end.
+    Raises `UsageError` for an operation that the design has not, `SetupError` for a setup that comes to no end or
+    breaks a check.
     """
     check_operations(design, workload)
     machine = workload.machine

@@ -119,6 +119,7 @@ def test_workload_from_a_file(tmp_path):
         (["v12", "truncate 0"], "anonymous"),
         (["v12", '{"machine": {"cpus": 1}}'], "operations"),
         (["v12", "{"], "JSON"),
+        (["v12", "fault 0; fork || zap 0", "--arch", "pae", "--frames", "2"], "'fork' of the setup breaks pfn_valid"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, said):

@@ -331,6 +331,26 @@ def test_a_setup_that_waits_for_ever_is_a_find():
     assert explore(design, find.workload).violation("progress").length == find.violation.length
 
 
+def test_what_a_step_of_the_setup_breaks_is_a_find_without_setup():
+    design = designs.get("v12")
+    workload = Workload.parse("fork; access_process_vm 0 w mm=0 || fault 0")
+    with pytest.raises(SetupError, match="access_process_vm 0 w mm=0' of the setup breaks owner"):
+        build(design, workload)
+    hunted = hunting.Hunt(
+        design,
+        st.just(workload),
+        seconds=100,
+        seed_=1,
+        first=True,
+        checks=["owner"],
+        database=InMemoryExampleDatabase(),
+    )
+    hunted.run()
+    (find,) = hunted.finds.values()
+    assert find.signature == ("owner", ("access_process_vm", "fork"))
+    assert str(find.workload) == "fork; access_process_vm 0 w mm=0"
+
+
 def test_a_model_shares_nothing_with_the_next_one():
     workload = Workload.parse("fault 0 w; fork || fault 0 w | swap_out", arch="pae")
     one, kept = build(SOUND, workload), build(SOUND, workload)
