@@ -76,10 +76,15 @@ def check_operations(design: Design, workload: Workload) -> None:
             raise UsageError(f"design {design.name} has no operation {operation.name!r}{hint}")
 
 
+def last_page(workload: Workload, operation: Operation) -> int:
+    """R_END of an operation: a fork that names no pages copies all of them, any other operation is given none."""
+    return operation.end or (workload.machine.ptes if operation.name == "fork" else 0)
+
+
 def _set_arguments(design: Design, workload: Workload, r: list[int], operation: Operation) -> None:
     r[R_OP] = design.numbers[operation.name]
     r[R_ADDRESS] = operation.address
-    r[R_END] = operation.end or workload.machine.ptes
+    r[R_END] = last_page(workload, operation)
     r[R_WRITE] = int(operation.write)
     r[R_ARG] = operation.arg
 
@@ -203,6 +208,6 @@ def build(design: Design, workload: Workload) -> Model:
 
 
 def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:
-    end = op.end or (workload.machine.ptes if op.name == "fork" else 0)
     covers = _COVERS.get(op.name, image.COVERS_ANY)
-    return [begins, design.numbers[op.name], op.address, end, int(op.write), op.arg, int(op.name in READS), covers]
+    number, end = design.numbers[op.name], last_page(workload, op)
+    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), covers]

@@ -12,7 +12,7 @@ from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_
 from shm_layout.structs import FIRST_WORD
 from stress import checks, oops
 from stress.design import READS, Design
-from stress.explore.model import build
+from stress.explore.model import build, last_page
 from stress.kernel.proc import NOT_SHOWN
 from stress.program import END, STAY, Assembled, assemble
 from stress.workload import Workload
@@ -44,7 +44,7 @@ class Reference:
             [(assemble(design.programs[op.name], workload.machine.arch), op) for op in cpu] for cpu in workload.cpus
         ]
         self.numbers = design.numbers
-        self.pages, self.frames = workload.machine.ptes, workload.machine.frames
+        self.workload, self.frames = workload, workload.machine.frames
         every = [*checks.AT_REST.items(), *(("user", check) for check in design.checks)]
         self.checks = [(name, check, checks.takes_scratch(check)) for name, check in every]
         stride = len(model.registers) // len(workload.cpus)
@@ -60,7 +60,7 @@ class Reference:
                 int(op.write),
                 op.arg,
             )
-            r[R_END] = op.end or (self.pages if op.name == "fork" else 0)
+            r[R_END] = last_page(self.workload, op)
             if op.name in READS:
                 r[R_RESIDENT] = r[R_SHARED] = NOT_SHOWN
         return program

@@ -2,11 +2,15 @@
 
 import pytest
 
+from shm_layout.registers import R_END, R_USER
 from stress import designs
+from stress.design import Design
 from stress.explore import explore
 from stress.explore.model import build
 from stress.explore.reference import reference
 from stress.explore.trace import trace
+from stress.program import Program
+from stress.step import NEXT, step
 from stress.workload import Workload
 
 WORKLOADS = (
@@ -49,6 +53,20 @@ def test_file_pages_and_an_mmu_cache():
         truth = reference(designs.get(name), workload)
         assert result.finals == truth.finals
         assert {v.check for v in result.violations} - OF_READS == truth.broken
+
+
+@step
+def keep_end(m, r):
+    r[R_USER] = r[R_END]
+    return NEXT
+
+
+@pytest.mark.parametrize(("text", "end"), [("own", 0), ("own 1", 2), ("own 1-2", 3), ("fork", 3)])
+def test_an_operation_of_the_setup_is_given_what_one_of_a_column_is(text, end):
+    design = Design("own", 2026, "tests", "keeps R_END", dict.fromkeys(("own", "fork"), Program(keep_end)))
+    (column,) = reference(design, Workload.parse(text, anon=3)).finals
+    assert column[1][R_USER] == end
+    assert build(design, Workload.parse(f"{text} || own", anon=3)).registers[R_USER] == end
 
 
 def test_shortest_counterexample_is_as_short_as_any_in_the_plain_explorer():
