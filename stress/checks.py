@@ -33,6 +33,7 @@ from shm_layout.structs import (
     PAGE_FLAGS,
     PAGE_MAPCOUNT,
     PAGE_STRIDE,
+    PTRS_PER_PTE,
     SWAP_CONTENT,
     SWAP_COUNT,
     SWAP_PAGE,
@@ -54,6 +55,7 @@ from stress.kernel.pgtable import (
     pte_present,
     pte_to_slot,
 )
+from stress.kernel.rss.ptlock_split import pte_lockptr
 from stress.kernel.spinlock import sem_is_free
 from stress.kernel.tlb import mmu_at
 from stress.step import helper
@@ -191,12 +193,15 @@ def data_kept(m: Words) -> int:
 
 @helper
 def locks_free(m: Words) -> int:
-    """At rest nobody holds page_table_lock or mmap_sem; else the first mm whose lock is held."""
+    """At rest nobody holds page_table_lock, mmap_sem or a page-table page's lock; else the first mm with one held."""
     for mm in range(m[NR_MMS]):
         if read_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm)) != 0:
             return mm
         if not sem_is_free(m, mm):
             return mm
+        for table in range(first_page(m, mm) // m[PTRS_PER_PTE], (m[NR_PTES] - 1) // m[PTRS_PER_PTE] + 1):
+            if read_once(m, pte_lockptr(m, mm, table * m[PTRS_PER_PTE])) != 0:
+                return mm
     return HOLDS
 
 

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from shm_layout.layout import Layout
+from shm_layout.machine import Machine
 from shm_layout.structs import NR_PAGES, PAGE_FLAGS, PAGE_STRIDE, at
-from stress import designs
+from stress import checks, designs
+from stress.boot import boot
 from stress.checks import HOLDS, mapcount
 from stress.design import Bound
 from stress.explore import explore
@@ -16,6 +19,7 @@ from stress.explore.verdict import NAMES
 from stress.kernel import page_alloc, spinlock, swap
 from stress.kernel.pgtable import PG_FREE
 from stress.kernel.rss import mm as mm_rss
+from stress.kernel.rss import ptlock_split
 from stress.labels import DO_ANONYMOUS_PAGE
 from stress.oops import USER, oops
 from stress.step import NEXT, step
@@ -98,6 +102,28 @@ def test_check_fails_on_a_broken_design(check):
     found = trace(build(design, workload), violation)
     assert found.wrong
     assert len(found.rows) == violation.length
+
+
+def test_a_kept_lock_of_a_page_table_is_told():
+    design = designs.get("ptlock_split").edit(zap=lambda p: p.drop(ptlock_split.pte_unmap_unlock))
+    workload = Workload.parse("fault 0 w; zap 0")
+    (violation,) = explore(design, workload).violations
+    assert violation.check == "progress"
+    assert "a lock of mm 0 is held" in trace(build(design, workload), violation).wrong
+
+
+def test_each_lock_of_a_page_table_is_its_mms():
+    layout = Layout(Machine(cpus=1, mms=3, anon=10, frames=20, ptrs_per_pte=4, child_pages=5))
+    m = [0] * layout.words
+    boot(layout, m)
+    assert checks.locks_free(m) == checks.HOLDS
+    table = layout.regions["page_table"]
+    found = []
+    for instance in range(table.count):
+        m[table.index(instance, "ptl")] = 1
+        found.append(checks.locks_free(m))
+        m[table.index(instance, "ptl")] = 0
+    assert found == [0, 0, 0, 1, 1, 2, 2]
 
 
 def test_what_is_wrong_is_said_where_shared_is_right_by_luck():
