@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stress.errors import UsageError
 from stress.step import DONE, WAIT, StepFunction, info, label_info, outcomes, possible_outcomes
 
 
@@ -150,6 +151,10 @@ class Program(tuple[Entry, ...]):
         return [entry_name(e) for e in self]
 
 
+class ProgramError(UsageError, ValueError):
+    """A program that cannot be performed."""
+
+
 @dataclass(frozen=True)
 class Assembled:
     """A program for one arch: its steps, and for each where each outcome leads.
@@ -170,7 +175,8 @@ NOWHERE = -3
 def assemble(program: Program, arch: str) -> Assembled:
     """Resolve labels and jumps of a program for ``arch``, "64" or "pae".
 
-    Raises `ValueError` for a jump whose label is not there, from a goto or from a step's outcome.
+    Raises `ProgramError` for a jump whose label is not there, from a goto or from a step's outcome, and for a program
+    without a step, or that a goto begins: engines begin with the first step.
     """
     return _assemble(program, arch, outcomes())
 
@@ -200,10 +206,10 @@ def _assemble(program: Program, arch: str, outcomes_: int) -> Assembled:
             item = flat[place]
             if isinstance(item, Goto):
                 if hops > len(flat):
-                    raise ValueError(f"goto {label_info(item.label).name} goes round in a circle")
+                    raise ProgramError(f"goto {label_info(item.label).name} goes round in a circle")
                 to = target(place, item.label, hops + 1)
                 if to is None:
-                    raise ValueError(f"goto {label_info(item.label).name}: no such label there")
+                    raise ProgramError(f"goto {label_info(item.label).name}: no such label there")
                 return to
             if not isinstance(item, At):
                 return numbers[place]
@@ -223,8 +229,13 @@ def _assemble(program: Program, arch: str, outcomes_: int) -> Assembled:
         for outcome in range(3, outcomes_):
             to = target(place, outcome) if outcome in possible else None
             if to is None and outcome in possible:
-                raise ValueError(f"{info(item).name} may go to {label_info(outcome).name}: no such label there")
+                raise ProgramError(f"{info(item).name} may go to {label_info(outcome).name}: no such label there")
             row[outcome] = NOWHERE if to is None else to
         steps.append(item)
         jump.append(tuple(row))
+    if not steps:
+        raise ProgramError(f"a program without a step ({', '.join(program.names()) or 'it is empty'}): give it one")
+    if follow(0) != 0:
+        first = next(item for item in flat if isinstance(item, Goto))
+        raise ProgramError(f"a program begins with {entry_name(first)}: begin it with the step that this leads to")
     return Assembled(tuple(steps), tuple(jump))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stress import designs
 from stress.design import Design
+from stress.errors import UsageError
 from stress.kernel import exit as exit_
 from stress.kernel import memory, pte_access, spinlock, vmscan
 from stress.kernel.rss import ptlock_split
@@ -162,8 +163,28 @@ def test_gotos_are_followed():
     ],
 )
 def test_a_jump_to_nowhere_is_refused(program, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UsageError, match=message):
         assemble(program, "64")
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (Program(), "without a step"),
+        (Program(At(FORWARD)), "without a step"),
+        (Program(ByArch("only_on_pae", (), (a,))), "without a step"),
+        (Program(Goto(FORWARD), a, At(FORWARD), b), "begins with goto stale"),
+        (Program(At(BACK), Goto(FORWARD), a, At(FORWARD)), "begins with goto stale"),
+    ],
+)
+def test_a_program_begins_with_its_first_step(program, message):
+    """No engine looks for another place, and none performs a program that has no step."""
+    with pytest.raises(UsageError, match=message):
+        assemble(program, "64")
+
+
+def test_a_goto_that_leads_to_the_first_step_may_begin_a_program():
+    assert assemble(Program(Goto(FORWARD), At(FORWARD), a), "64").steps == (a,)
 
 
 def test_an_access_can_be_several_steps_on_pae():

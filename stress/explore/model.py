@@ -153,7 +153,7 @@ def _code(
     code = _Code({}, [], [])
     for name, program in programs:
         assembled = assemble(program, arch)
-        code.begins[name] = first = len(code.rows) if assembled.steps else END
+        code.begins[name] = first = len(code.rows)
         for step, jump in zip(assembled.steps, assembled.jump, strict=True):
             number = own_numbers[step] if step in own_numbers else library()[step]
             code.rows.append((name, step))

@@ -72,7 +72,7 @@ class Reference:
             return None
         m, r = self.constants + list(state[0]), list(registers)
         program = self._begin(cpu, r, done)
-        pc = program.jump[pc][program.steps[pc](m, r)] if program.steps else END
+        pc = program.jump[pc][program.steps[pc](m, r)]
         if pc == STAY:
             return None
         broken = checks.oops_names(r[R_OOPS])
