@@ -68,9 +68,14 @@ def step(*, private: bool = False, waits: bool = False) -> Callable[[StepFunctio
 def step(
     function: StepFunction | None = None, /, *, private: bool = False, waits: bool = False
 ) -> StepFunction | Callable[[StepFunction], StepFunction]:
-    """Declare a function as a step. It stays a plain function."""
+    """Declare a function as a step. It stays a plain function.
+
+    Raises `TypeError` for a private step that waits: what it waits for changes in ``m``, which it does not touch.
+    """
 
     def declare(f: StepFunction) -> StepFunction:
+        if private and waits:
+            raise TypeError(f"step {getattr(f, '__name__', 'step')} is private and waits: it can be one of both only")
         _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits)
         return f
 

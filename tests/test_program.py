@@ -183,6 +183,17 @@ def test_a_program_begins_with_its_first_step(program, message):
         assemble(program, "64")
 
 
+@step(private=True)
+def waits_alone(m, r):
+    return WAIT if r[0] else NEXT
+
+
+def test_a_private_step_that_may_wait_is_refused():
+    """The explorer takes private steps without asking whether they wait."""
+    with pytest.raises(UsageError, match="waits_alone is private and may return WAIT"):
+        assemble(Program(a, waits_alone), "64")
+
+
 def test_a_goto_that_leads_to_the_first_step_may_begin_a_program():
     assert assemble(Program(Goto(FORWARD), At(FORWARD), a), "64").steps == (a,)
 

@@ -28,7 +28,7 @@ BACK = labels.AGAIN
 ALIAS = HERE
 
 
-@step(private=True, waits=True)
+@step(waits=True)
 def every_way(m, r):
     """All kinds of return."""
     if r[0] == 0:
@@ -63,9 +63,19 @@ def test_a_step_stays_a_plain_function():
 
 def test_what_is_declared_of_a_step():
     declared = info(every_way)
-    assert (declared.name, declared.private, declared.waits) == ("every_way", True, True)
+    assert (declared.name, declared.private, declared.waits) == ("every_way", False, True)
     plain = info(by_another_name)
     assert (plain.private, plain.waits) == (False, False)
+    alone = info(memory.next_pte)
+    assert (alone.private, alone.waits) == (True, False)
+
+
+def test_a_private_step_cannot_wait():
+    with pytest.raises(TypeError, match="step keeps_waiting is private and waits"):
+
+        @step(private=True, waits=True)
+        def keeps_waiting(m, r):
+            return WAIT
 
 
 def test_what_is_no_step_is_refused():
