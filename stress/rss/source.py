@@ -11,13 +11,21 @@ from textwrap import indent
 from typing import Any
 
 from shm_layout import atomic, registers, structs
+from shm_layout.words import Words
 from stress.compile import compiled_module, name_steps
 from stress.program import Assembled, Program, assemble
 from stress.rss import arena
 from stress.rss.counters import Subject
 from stress.rss.local import own_registers
-from stress.step import NEXT, WAIT, StepFunction, possible_outcomes
+from stress.step import NEXT, WAIT, StepFunction, possible_outcomes, step
 from stress.workers import batch
+
+
+@step(private=True)
+def no_tick(m: Words, r: Words) -> int:
+    """The tick of a counter that has none."""
+    return NEXT
+
 
 _BEGIN = """import numba
 inlined = numba.njit(forceinline=True)
@@ -305,13 +313,11 @@ def _symbols() -> dict[str, int]:
 def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inlined: bool) -> Iterator[str]:
     """A program as a function that waits where a step waits; inlined with all its steps where it is called."""
     suffix = "_inlined" if inlined else ""
-    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0"
-    if program.steps:
-        yield "    while pc >= 0:"
-    for pc, (step, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
-        possible = possible_outcomes(step)
+    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0\n    while pc >= 0:"
+    for pc, (function, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
+        possible = possible_outcomes(function)
         yield f"        if pc == {pc}:"
-        yield f"            o = {steps[step]}{suffix}(m, r)"
+        yield f"            o = {steps[function]}{suffix}(m, r)"
         if WAIT in possible:
             yield "            spins = 0"
             yield f"            while o == {WAIT}:"
@@ -319,7 +325,7 @@ def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inl
             yield "                cpu_relax()"
             yield f"                if spins % {batch.SPINS} == 0:"
             yield "                    sched_yield()"
-            yield f"                o = {steps[step]}{suffix}(m, r)"
+            yield f"                o = {steps[function]}{suffix}(m, r)"
         yield f"            pc = {jump[NEXT]}"
         for outcome in sorted(possible - {NEXT, WAIT}):
             yield f"            if o == {outcome}:"
@@ -337,7 +343,7 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
         "down": subject.down,
         "read": subject.read,
         "precise": subject.precise or subject.read,
-        "tick": subject.tick or (),
+        "tick": subject.tick or (no_tick,),
     }
     programs = {name: assemble(Program(fragment), "64") for name, fragment in fragments.items()}
     steps = name_steps(programs.values())
