@@ -272,7 +272,9 @@ def test_output_that_has_no_room_is_the_machines_fault(arguments):
 @pytest.mark.parametrize(("arguments", "status"), [(["nosuch"], 2), (["layout", "--cpus", "0"], 2), (["layout"], 3)])
 def test_an_error_that_cannot_be_written_leaves_its_status(arguments, status):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "stress", *arguments], stdout=full, stderr=full, check=False)
+        command = [sys.executable, "-m", "stress", *arguments]
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=full, stderr=full, env=buffered, check=False)
     assert done.returncode == status
 
 
