@@ -100,12 +100,12 @@ class LazyGroup(click.Group):
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_output()
+            _drop_output(sys.stdout)
             status = 128 + signal.SIGPIPE
         except (OSError, MemoryError) as e:
             if isinstance(e, OSError) and e.errno not in OUT_OF:
                 raise
-            _drop_output()
+            _drop_output(sys.stdout)
             status = _report(f"the machine is out of something: {e or 'memory'}", MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
@@ -139,10 +139,10 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _drop_output(stream: TextIO | None = None) -> None:
-    """What is still in the buffer (of stdout by default) is flushed at exit, and must not complain then."""
+def _drop_output(stream: TextIO) -> None:
+    """What is still in the stream's buffer is flushed at exit, and must not complain then."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _report(message: str, status: int) -> int:

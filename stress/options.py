@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 MOST_WORKERS = 1024
 """Worker processes of one run."""
@@ -57,8 +61,8 @@ def check_folder(named: Path, folder: Path) -> None:
         raise UsageError(f"--save {named}: cannot write there ({error.strerror}); name another folder") from None
 
 
-def save_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    """Callback of --save where it takes a file: one that is there, which click looks at, or that can be made."""
+def _save_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A file that is there, which click looks at, or that can be made."""
     if value is None:
         return None
     folder = value.absolute().parent
@@ -67,6 +71,17 @@ def save_file(context: click.Context, parameter: click.Parameter, value: Path | 
     if not value.exists():
         check_folder(value, folder)
     return value
+
+
+def save_option(what: str) -> Callable[[_F], _F]:
+    """Passes ``save: Path | None``, a file that can be written. ``what``: the option's help."""
+    return click.option(
+        "--save",
+        type=click.Path(dir_okay=False, writable=True, path_type=Path),
+        metavar="FILE",
+        callback=_save_file,
+        help=what,
+    )
 
 
 arch_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stress.errors import UsageError
-from stress.options import format_option, json_option, save_file, seconds_above_0, seed_option
+from stress.options import format_option, json_option, save_option, seconds_above_0, seed_option
 from stress.reading import read_text
 
 if TYPE_CHECKING:
@@ -67,13 +67,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
 @click.option("--check", "checks", multiple=True, metavar="NAME", help="Look at this check only; may be repeated.")
 @click.option("--all", "show_all", is_flag=True, help="Print a counterexample for each check, not only the shortest.")
-@click.option(
-    "--save",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE",
-    callback=save_file,
-    help="Write the shortest counterexample to a file.",
-)
+@save_option("Write the shortest counterexample to a file.")
 @json_option
 @format_option
 @seed_option

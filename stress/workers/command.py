@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,7 @@ from stress.options import (
     format_option,
     json_option,
     placement_option,
-    save_file,
+    save_option,
     seconds_above_0,
     seed_option,
 )
@@ -74,13 +73,7 @@ if TYPE_CHECKING:
     "--mmu", is_flag=True, help="update_mmu_cache loads a cache of translations for each CPU: check mmu_cache."
 )
 @placement_option
-@click.option(
-    "--save",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE",
-    callback=save_file,
-    help="Where to write a failure: design, seed, mix and what was under way (JSON).",
-)
+@save_option("Where to write a failure: design, seed, mix and what was under way (JSON).")
 @seed_option
 @json_option
 @format_option
