@@ -8,15 +8,13 @@ import fcntl
 import gc
 import os
 import signal
-from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+from in_shm import made_by
 
-from shm_layout import creator
-
-SHM = Path("/dev/shm")
+from shm_layout.available import SHM
 
 # A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,11 +28,6 @@ settings.load_profile("tests")
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
     os.unsetenv(size)
-
-
-def made_by(pid):
-    """Return the names of what process `pid` created in /dev/shm and did not remove."""
-    return sorted(f for f in os.listdir(SHM) if (creator.creator_of(f) or (None,))[0] == pid)
 
 
 @pytest.fixture(scope="session", autouse=True)

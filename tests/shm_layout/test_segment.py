@@ -15,6 +15,7 @@ import posix_ipc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_shm import made_by
 
 from shm_layout import available, creator
 from shm_layout.segment import MAGIC, VERSION, Segment
@@ -24,19 +25,14 @@ from stress.errors import MachineError, UsageError
 HASH = 0x1234_5678_9ABC_DEF0
 
 
-def in_shm():
-    """Return the names of what this process has in /dev/shm, other tests' workers included."""
-    return {f for f in os.listdir(available.SHM) if (creator.creator_of(f) or (0,))[0] == os.getpid()}
-
-
 @pytest.fixture(autouse=True)
 def mine():
     """Returns what this process has in /dev/shm since the test began; at its end that must be nothing."""
     gc.collect()
-    before = in_shm()
-    yield lambda: in_shm() - before
+    before = made_by(os.getpid())  # by other tests' workers
+    yield lambda: set(made_by(os.getpid())) - set(before)
     gc.collect()
-    assert in_shm() == before
+    assert made_by(os.getpid()) == before
 
 
 def test_header():
@@ -177,10 +173,6 @@ def in_child(code, **kwargs):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **kwargs)
 
 
-def left_by(pid):
-    return [f for f in os.listdir(available.SHM) if (creator.creator_of(f) or (0,))[0] == pid]
-
-
 def test_a_reservation_that_fails_leaves_nothing():
     """A real failure of posix_fallocate: the limit on the size of files."""
 
@@ -239,7 +231,7 @@ def test_a_creator_that_ends_without_close_leaves_nothing(ending):
     """)
     pid, existed = map(int, done.stdout.split())
     assert existed == 2
-    assert left_by(pid) == []
+    assert made_by(pid) == []
 
 
 def test_semaphores(mine):
@@ -280,4 +272,4 @@ def test_the_creators_death_is_seen():
         child.wait()
         assert not creator_lives(segment)
         Path(f"/dev/shm{segment.name}").unlink(missing_ok=True)
-    assert left_by(child.pid) == []
+    assert made_by(child.pid) == []

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from in_shm import made_by
 
-from shm_layout import creator
 from shm_layout.segment import MAGIC, VERSION, Segment
 from stress.errors import UsageError
 from stress.explore.failure import FORMAT
@@ -25,10 +25,6 @@ QUICK = ["--mix", "fault=6,zap=1,statm=1", "--pages", "64"]
 
 def run(*args):
     return subprocess.run([*RUN, *args], capture_output=True, text=True, check=False, timeout=170)
-
-
-def left_by(pid):
-    return [f for f in os.listdir("/dev/shm") if (creator.creator_of(f) or (None,))[0] == pid]
 
 
 @pytest.fixture
@@ -160,7 +156,7 @@ def test_a_worker_killed_at_any_moment_is_named(running):
         assert f"(pid {victim}) was killed by SIGKILL" in err
         assert " in fault " in err or " in zap " in err or " in statm " in err or " between two operations" in err
         assert err.count("\n") == 1
-        assert left_by(process.pid) == []
+        assert made_by(process.pid) == []
         assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
@@ -174,7 +170,7 @@ def test_what_was_measured_is_printed_when_interrupted(running, number):
     assert process.returncode == 130
     assert "read_regular" in out
     assert err == "\npte-stress: interrupted\n"
-    assert left_by(process.pid) == []
+    assert made_by(process.pid) == []
     assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
@@ -186,9 +182,9 @@ def test_workers_end_with_a_launcher_that_is_killed(running):
     _, alive = psutil.wait_procs(processes, timeout=30)
     assert not alive
     process.wait()
-    assert len(left_by(process.pid)) == 1  # the segment; semaphores have no name once all have opened them
+    assert len(made_by(process.pid)) == 1  # the segment; semaphores have no name once all have opened them
     subprocess.run([sys.executable, "-m", "stress", "clean"], check=True, capture_output=True)
-    assert left_by(process.pid) == []
+    assert made_by(process.pid) == []
 
 
 @pytest.mark.parametrize("name", ["numpy", "random", "stress"])
@@ -233,7 +229,7 @@ def test_files_of_another_version_do_not_disturb_a_run():
         out, _ = process.communicate(timeout=170)
     assert process.returncode == 0, out
     assert "BROKEN" not in out
-    left = sorted(left_by(process.pid))
+    left = sorted(made_by(process.pid))
     assert len(left) == len(contents)
     assert [(Path("/dev/shm") / name).read_bytes() for name in left] == contents
     refused = ["too short", "magic word", f"version {VERSION + 1}, not {VERSION}", "another layout"]
@@ -243,12 +239,12 @@ def test_files_of_another_version_do_not_disturb_a_run():
     cleaned = subprocess.run([sys.executable, "-m", "stress", "clean"], capture_output=True, text=True, check=True)
     said = [line.split(str(process.pid))[-1].strip() for line in cleaned.stdout.splitlines() if left[0][:-6] in line]
     assert said == ["no segment", "no segment", f"segment of version {VERSION + 1}", "segment"]
-    assert left_by(process.pid) == []
+    assert made_by(process.pid) == []
 
 
 def test_a_segment_that_another_version_spoils_is_named(make_pool, monkeypatch):
     """The fork server refuses what it finds under the segment's name; nothing is left behind."""
-    before = left_by(os.getpid())
+    before = made_by(os.getpid())
     create = Segment.create
 
     def spoiled(*args):
@@ -259,7 +255,7 @@ def test_a_segment_that_another_version_spoils_is_named(make_pool, monkeypatch):
     monkeypatch.setattr(Segment, "create", spoiled)
     with pytest.raises(UsageError, match=rf"is no segment of this pte-stress: it has version {VERSION + 1}, not"):
         make_pool("v12_sound", 1)
-    assert left_by(os.getpid()) == before
+    assert made_by(os.getpid()) == before
     monkeypatch.undo()
     pool = make_pool("v12_sound", 1)  # of the same server, which goes on
     assert pool.truth(0).resident == 0

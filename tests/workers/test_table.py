@@ -1,7 +1,6 @@
 """pte-stress table: each page touched once, by the worker whose part it is in, and honest figures."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from in_shm import made_by
 
-from shm_layout import creator
 from stress import designs
 from stress.errors import MachineError, UsageError
 from stress.kernel.memory import handle_pte_fault
@@ -145,7 +144,7 @@ def test_rows_so_far_are_printed_when_interrupted(number, as_json):
     assert threads[0] == 1
     assert set(threads[1:]) <= {2}
     assert len(threads) < len(counts)
-    assert [f for f in os.listdir("/dev/shm") if (creator.creator_of(f) or (None,))[0] == process.pid] == []
+    assert made_by(process.pid) == []
     assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
