@@ -15,7 +15,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +26,7 @@ from numba.extending import register_jitable
 
 from shm_layout.lowering import words  # atomic operations compile from here on
 from shm_layout.structs import at
+from stress.disk_cache import njit_kept
 from stress.errors import MachineError
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
@@ -72,10 +73,10 @@ def dispatcher(function: Callable[..., Any]) -> Any:
     is not kept on disk by itself, only with what calls it.
     """
     _register_helpers()
-    compiler: Any = numba  # its stubs know neither the setting nor two of the options
+    compiler: Any = numba  # its stubs know neither the setting nor the options
     compiler.config.CACHE_DIR = str(cache_folder())
-    own = _file_of(function) in _own_files()
-    return compiler.njit(cache=own, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    make = njit_kept if _file_of(function) in _own_files() else compiler.njit
+    return make(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @cache
@@ -138,7 +139,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     sys.modules[path.stem] = module  # machine code read from disk looks its module up by name
     namespace = vars(module)
     namespace.update({key: dispatcher(f) for key, f in functions.items()})
-    namespace.update(njit=numba.njit(cache=True, nogil=True), words=words, __file__=str(path))
+    namespace.update(njit=partial(njit_kept, nogil=True), words=words, __file__=str(path))
     exec(compile(source, str(path), "exec"), namespace)
     return namespace
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
 
+from stress.disk_cache import njit_kept
 from stress.live import libc
 from stress.live.libc import as_bytes, errno_location
 from stress.live.request import (
@@ -53,8 +53,7 @@ STATE_WORDS = 13
 
 def compiled(function: Function) -> Function:
     """Compile a function that holds no interpreter lock; the machine code is kept on disk."""
-    made: Any = njit(nogil=True, cache=True)(function)
-    return cast("Function", made)
+    return cast("Function", njit_kept(function, nogil=True))
 
 
 @compiled
