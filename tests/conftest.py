@@ -16,8 +16,10 @@ from in_shm import made_by
 
 from shm_layout.available import SHM
 
-# A run in the background is started with SIGINT ignored, and so would be what the tests start and interrupt.
+# A run in the background is started with SIGINT ignored, one below nohup with SIGHUP; and so would be what the tests start
+# and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long examples take, and their drawing, is the machine's business: beside other load it is anything.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
