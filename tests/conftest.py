@@ -16,8 +16,8 @@ from in_shm import made_by
 
 from shm_layout.available import SHM
 
-# A run in the background is started with SIGINT ignored, one below nohup with SIGHUP; and so would be what the tests start
-# and interrupt.
+# A run in the background is started with SIGINT ignored, one below nohup with SIGHUP; and so would be what the tests
+# start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -14,10 +14,11 @@ from shm_layout import atomic, registers, structs
 from shm_layout.words import Words
 from stress.compile import compiled_module, name_steps
 from stress.program import Assembled, Program, assemble
+from stress.program_loop import Loop, loop_lines
 from stress.rss import arena
 from stress.rss.counters import Subject
 from stress.rss.local import own_registers
-from stress.step import NEXT, WAIT, StepFunction, possible_outcomes, step
+from stress.step import NEXT, StepFunction, step
 from stress.workers import batch
 
 
@@ -54,30 +55,6 @@ def cost_up(array, first, count):
         r[$R_MM] = 0
         up_inlined(m, r)
     return 0
-
-@njit
-def cost_read(array, first, count):
-    m = words(array, 0)
-    r = own_registers()
-    start(words(array, first + $REGISTERS_AT), r)
-    total = 0
-    for _ in range(count):
-        r[$R_MM] = 0
-        read(m, r)
-        total += r[$R_RESIDENT]
-    return total
-
-@njit
-def cost_precise(array, first, count):
-    m = words(array, 0)
-    r = own_registers()
-    start(words(array, first + $REGISTERS_AT), r)
-    total = 0
-    for _ in range(count):
-        r[$R_MM] = 0
-        precise(m, r)
-        total += r[$R_RESIDENT]
-    return total
 
 @njit
 def bare(array, first, count):
@@ -298,6 +275,19 @@ else:
 """,
 }
 """What one change comes down to: every access to memory that it makes, its tests included."""
+_COST_OF_READ = """
+@njit
+def cost_$name(array, first, count):
+    m = words(array, 0)
+    r = own_registers()
+    start(words(array, first + $REGISTERS_AT), r)
+    total = 0
+    for _ in range(count):
+        r[$R_MM] = 0
+        $name(m, r)
+        total += r[$R_RESIDENT]
+    return total
+"""
 
 
 _ATOMICS = ("read_once", "write_once", "load", "store", "cmpxchg", "fetch_add", "cpu_relax", "sched_yield")
@@ -313,23 +303,14 @@ def _symbols() -> dict[str, int]:
 def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inlined: bool) -> Iterator[str]:
     """A program as a function that waits where a step waits; inlined with all its steps where it is called."""
     suffix = "_inlined" if inlined else ""
-    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0\n    while pc >= 0:"
-    for pc, (function, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
-        possible = possible_outcomes(function)
-        yield f"        if pc == {pc}:"
-        yield f"            o = {steps[function]}{suffix}(m, r)"
-        if WAIT in possible:
-            yield "            spins = 0"
-            yield f"            while o == {WAIT}:"
-            yield "                spins += 1"
-            yield "                cpu_relax()"
-            yield f"                if spins % {batch.SPINS} == 0:"
-            yield "                    sched_yield()"
-            yield f"                o = {steps[function]}{suffix}(m, r)"
-        yield f"            pc = {jump[NEXT]}"
-        for outcome in sorted(possible - {NEXT, WAIT}):
-            yield f"            if o == {outcome}:"
-            yield f"                pc = {jump[outcome]}"
+    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0"
+    yield from loop_lines(
+        program,
+        Loop(
+            call=lambda step: f"{steps[step]}{suffix}(m, r)",
+            waits=lambda pc: ("cpu_relax()", f"if spins % {batch.SPINS} == 0:", "    sched_yield()"),
+        ),
+    )
     yield "    return pc"
 
 
@@ -347,13 +328,16 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
     }
     programs = {name: assemble(Program(fragment), "64") for name, fragment in fragments.items()}
     steps = name_steps(programs.values())
-    bare = indent(BARE[subject.bare].strip(), " " * 8)
+    symbols = _symbols()
+    bare = indent(Template(BARE[subject.bare]).substitute(symbols).strip(), " " * 8)
     text = _BEGIN + "".join(
         "\n".join(_function(name, program, steps, inlined)) + "\n"
         for name, program in programs.items()
         for inlined in (False, True)
         if name == "up" or not inlined
-    ) + Template(Template(_LOOPS).safe_substitute(bare=bare)).substitute(_symbols())
+    )
+    text += Template(_LOOPS).substitute(symbols, bare=bare)
+    text += "".join(Template(_COST_OF_READ).substitute(symbols, name=name) for name in ("read", "precise"))
     functions: dict[str, Callable[..., Any]] = {name: step for step, name in steps.items()}
     functions |= {f.__name__: f for f in (batch.rand, batch.draw)}
     namespace = compiled_module(f"rss_{subject.name}", text, functions)

@@ -1,8 +1,7 @@
 """The source of a worker's compiled loop: all programs of a design fused into one function.
 
 Per operation a function ``do_<name>(m, b, r)`` performs it with what its registers hold; ``batch`` draws operations
-at random, ``script`` performs a list of calls, ``sweep`` faults page after page. Only outcomes that a step can have
-are written out, and a step that waits is tried again in place. Importing this module imports numba.
+at random, ``script`` performs a list of calls, ``sweep`` faults page after page. Importing this module imports numba.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from stress.kernel import fork
 from stress.kernel.proc import NOT_SHOWN
 from stress.labels import OUT, OUT_UNLOCK, RACED
 from stress.program import Assembled, assemble
-from stress.step import NEXT, WAIT, StepFunction, possible_outcomes
+from stress.program_loop import Loop, loop_lines
+from stress.step import StepFunction
 from stress.workers import batch, block, clock, judge
 from stress.workers.numbers import operation_numbers
 from stress.workers.verdicts import check_functions
@@ -249,26 +249,18 @@ def _entry(name: str, body: str, **more: object) -> str:
 
 def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) -> Iterator[str]:
     """One program as a function that returns ENDED, WITHOUT_EFFECT or ABORTED."""
-    yield f"\n@njit\ndef op_{name}(m, r):\n    effect = pc = 0\n    while pc >= 0:"
-    for pc, (step, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
-        possible = possible_outcomes(step)
-        yield f"        if pc == {pc}:"
-        yield f"            o = {steps[step]}(m, r)"
-        if WAIT in possible:
-            yield "            spins = 0"
-            yield f"            while o == {WAIT}:"
-            yield "                spins += 1"
-            yield f"                if not keep_waiting(m, r, spins, {pc}):"
-            yield f"                    return {batch.ABORTED}"
-            yield f"                o = {steps[step]}(m, r)"
-            yield f"            if spins >= {batch.SPINS}:"
-            yield f"                r[{registers.R_PC}] = 0"
-        yield f"            pc = {jump[NEXT]}"
-        for outcome in sorted(possible - {NEXT, WAIT}):
-            yield f"            if o == {outcome}:"
-            yield f"                pc = {jump[outcome]}"
-            if outcome in (RACED, OUT, OUT_UNLOCK):
-                yield f"                effect = {batch.WITHOUT_EFFECT}"
+    yield f"\n@njit\ndef op_{name}(m, r):\n    effect = pc = 0"
+    yield from loop_lines(
+        program,
+        Loop(
+            call=lambda step: f"{steps[step]}(m, r)",
+            waits=lambda pc: (f"if not keep_waiting(m, r, spins, {pc}):", f"    return {batch.ABORTED}"),
+            waited=lambda pc: (f"if spins >= {batch.SPINS}:", f"    r[{registers.R_PC}] = 0"),
+            jumped=lambda outcome: (
+                (f"effect = {batch.WITHOUT_EFFECT}",) if outcome in {RACED, OUT, OUT_UNLOCK} else ()
+            ),
+        ),
+    )
     yield "    return effect"
 
 
