@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stress.plural import plural
+
 INTERFACES = ("stat", "statm", "status", "psutil", "smaps_rollup")
 """The interfaces that are compared; psutil's memory_info reads statm."""
 CACHED_FAULTS = 66
@@ -91,7 +93,7 @@ def bound(way: Way, counters: int, cpus: int, threads: int, page: int) -> Bound:
         per_cpu = way.batch - 1
         return Bound(
             per_cpu * cpus * counters,
-            f"({way.batch} - 1) a CPU * {cpus} CPUs * {counters} counter{'s' if counters > 1 else ''}",
+            f"({way.batch} - 1) a CPU * {cpus} CPUs * {plural(counters, 'counter')}",
         )
     around = max(1, FAULT_AROUND_BYTES // page)
     return Bound(

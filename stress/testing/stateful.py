@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from shm_layout.machine import Machine
 from stress.design import OPERATIONS, READS, Design
+from stress.plural import plural
 from stress.testing.pools import small_machine, worker_pool
 from stress.testing.strategies import Batch, batches, mixes
 from stress.workers.call import Verdict
@@ -95,7 +96,7 @@ class WorkerMachine(RuleBasedStateMachine):
         """All checks hold whenever the workers are at rest."""
         broken = [verdict for verdict in self.pool.verdicts() if not verdict.ok]
         if broken:
-            where = f"{self.pool.design.name}, arch {self.pool.machine.arch}, {self.pool.workers} workers:"
+            where = f"{self.pool.design.name}, arch {self.pool.machine.arch}, {plural(self.pool.workers, 'worker')}:"
             failure = CheckBroken(where, broken, self.steps)
             self.failures.note(failure)
             raise failure

@@ -256,9 +256,7 @@ def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) ->
             call=lambda step: f"{steps[step]}(m, r)",
             waits=lambda pc: (f"if not keep_waiting(m, r, spins, {pc}):", f"    return {batch.ABORTED}"),
             waited=lambda pc: (f"if spins >= {batch.SPINS}:", f"    r[{registers.R_PC}] = 0"),
-            jumped=lambda outcome: (
-                (f"effect = {batch.WITHOUT_EFFECT}",) if outcome in {RACED, OUT, OUT_UNLOCK} else ()
-            ),
+            jumped=lambda outcome: (f"effect = {batch.WITHOUT_EFFECT}",) if outcome in {RACED, OUT, OUT_UNLOCK} else (),
         ),
     )
     yield "    return effect"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stress.explore.failure import FORMAT
+from stress.plural import plural
 from stress.report.fitted import fitted
 from stress.workers.call import Result, Shown, Truth, Usage, Verdict
 from stress.workers.pool import Pool
@@ -22,7 +23,7 @@ def head(pool: Pool, seed: int) -> str:
     where = ", frames above 4 GiB" if machine.arch == "pae" and machine.above_4g else ""
     return (
         f"design {pool.design.name}, arch {machine.arch}{where}, placement {pool.layout.placement.name}, "
-        f"{pool.workers} workers, {pages}, seed {seed}"
+        f"{plural(pool.workers, 'worker')}, {pages}, seed {seed}"
     )
 
 
@@ -51,8 +52,9 @@ def usage_line(usage: Sequence[Usage], segment_bytes: int) -> str:
     user, system = sum(u.user for u in usage), sum(u.system for u in usage)
     own = max(u.uss for u in usage) / (1 << 20)
     pids = ", ".join(str(u.pid) for u in usage[:8]) + (", ..." if len(usage) > 8 else "")
+    processes = plural(len(usage), "worker process", "worker processes")
     return (
-        f"{len(usage)} worker processes (pids {pids}): {user:.1f} s user, {system:.1f} s system, "
+        f"{processes} (pids {pids}): {user:.1f} s user, {system:.1f} s system, "
         f"{own:.0f} MiB of its own each; segment {segment_bytes / (1 << 20):,.1f} MiB"
     )
 

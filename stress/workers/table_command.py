@@ -16,6 +16,7 @@ import click
 from stress.errors import MachineError, UsageError
 from stress.nearest import did_you_mean
 from stress.options import MOST_WORKERS, arch_option, format_option, json_option, placement_option, seed_option
+from stress.plural import plural
 from stress.report.option import plot_option
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def measure(
             pool.perform({w: calls for w, calls in scripts.items() if calls})
             ended, after = time.perf_counter(), cpu_times(pool.pids)
             if pool.stuck:
-                raise MachineError(f"design {design.name} with {workers} workers goes no further: {pool.stuck}")
+                raise MachineError(
+                    f"design {design.name} with {plural(workers, 'worker')} goes no further: {pool.stuck}"
+                )
             if turn >= 0:  # the first time the real kernel maps the segment to the workers page by page
                 wall += ended - began
                 cpu, system = cpu + after[0] - before[0], system + after[1] - before[1]
@@ -218,7 +221,8 @@ def table(**options: Any) -> None:
         ):
             for n in counts:
                 given = Given(n, size, rep, arch, placement, seed)
-                rows.append(measure(design, kind, given, server, partial(tell, f"{design.name}, {kind}, {n} workers")))
+                now = partial(tell, f"{design.name}, {kind}, {plural(n, 'worker')}")
+                rows.append(measure(design, kind, given, server, now))
     except KeyboardInterrupt:
         interrupted = True  # what was measured is printed all the same
     if options["as_json"]:

@@ -11,6 +11,7 @@ from shm_layout.registers import R_OOPS
 from stress.checks import AT_REST, CHECKS, HOLDS
 from stress.design import Design
 from stress.oops import USER
+from stress.plural import plural
 from stress.workers import block
 from stress.workers.call import Shown, Truth, Verdict
 
@@ -92,7 +93,7 @@ def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
             operation = int(pool.column(block.OOPS_OP)[worker, 0])
             page = int(pool.column(block.OOPS_ADDRESS)[worker, 0])
             within = f" in {operation_name(pool, operation)} of page {page}" if operation else ""
-            yield check.name, f"a step of {len(seen)} workers saw it; worker {worker} first{within}"
+            yield check.name, f"a step of {plural(len(seen), 'worker')} saw it; worker {worker} first{within}"
 
 
 def _stuck(pool: Pool) -> Iterator[tuple[str, str]]:
