@@ -11,7 +11,6 @@ them: what is found there is never out of date. The folder can be removed at any
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -28,6 +27,7 @@ from shm_layout.lowering import words  # atomic operations compile from here on
 from shm_layout.structs import at
 from stress.disk_cache import njit_kept
 from stress.errors import MachineError
+from stress.fingerprint import file_of, fingerprint
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
 
@@ -75,7 +75,7 @@ def dispatcher(function: Callable[..., Any]) -> Any:
     _register_helpers()
     compiler: Any = numba  # its stubs know neither the setting nor the options
     compiler.config.CACHE_DIR = str(cache_folder())
-    make = njit_kept if _file_of(function) in _own_files() else compiler.njit
+    make = njit_kept if file_of(function) in _own_files() else compiler.njit
     return make(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
@@ -99,22 +99,9 @@ def cache_folder() -> Path:
     return folder
 
 
-def _file_of(function: Callable[..., Any]) -> Path:
-    return Path(inspect.getfile(function)).resolve()
-
-
 def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A hash of generated source, and of the files of a user that steps and helpers come from."""
-    digest = hashlib.sha256(source.encode())
-    users = [f for f in (*functions, *helpers()) if _file_of(f) not in _own_files()]
-    for path, module in sorted({(_file_of(f), f.__module__) for f in users}):
-        digest.update(path.read_bytes())
-        digest.update(module.encode())  # machine code looks the module up by name
-    # Labels and fields are numbered as they are declared: what a user's file declares depends on what came before it.
-    for function in users:
-        numbers = {k: v for k, v in inspect.unwrap(function).__globals__.items() if isinstance(v, int)}
-        digest.update(repr(sorted(numbers.items())).encode())
-    return digest.hexdigest()[:16]
+    """A hash of generated source, and of what the user's functions among those that it calls are made from."""
+    return hashlib.sha256(f"{source} {fingerprint(functions, _own_files())}".encode()).hexdigest()[:16]
 
 
 def module_path(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> Path:
