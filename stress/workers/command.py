@@ -116,39 +116,33 @@ def run(context: click.Context, /, **options: Any) -> None:
 
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     """Run, print, and return the exit status."""
+    from stress.interrupts import Interrupts
     from stress.workers import report
     from stress.workers.progress import live_progress
 
-    seed, style, as_json = options["seed"], options["table_format"], options["as_json"]
+    seed, as_json = options["seed"], options["as_json"]
     if not as_json:
         click.echo(report.head(pool, seed))
-    interrupted = False
-    pool.start(mix, seed=seed, operations=options["operations"] or 0)
-    try:
+    with Interrupts() as interrupts:
+        pool.start(mix, seed=seed, operations=options["operations"] or 0)
         with live_progress() as show:
-            while pool.progress().seconds < options["seconds"] and pool.running():
+            while not interrupts.seen and pool.progress().seconds < options["seconds"] and pool.running():
                 pool.wait(min(0.25, options["seconds"] - pool.progress().seconds))
                 show(pool.progress())
-    except KeyboardInterrupt:
-        interrupted = True
-    result = pool.finish()
-    verdicts = pool.verdicts()
-    ok = all(v.ok for v in verdicts)
-    read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
-    if as_json:
-        click.echo(json.dumps(report.as_json(pool, seed, result, verdicts, read, true)))
-    else:
-        click.echo(report.operations_table(result, style))
-        click.echo(report.faults_line(result))
-        click.echo(report.usage_line(pool.usage(), pool.memory.nbytes))
-        click.echo()
-        click.echo(report.verdicts_table(verdicts, style))
-    if not ok and options["save"]:
-        text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
-        try:
-            options["save"].write_text(text + "\n")
-        except OSError as e:
-            raise UsageError(f"--save: cannot write {options['save']} ({e.strerror}): name another file") from None
-    if interrupted:
+        result = pool.finish()
+        verdicts = pool.verdicts()
+        read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
+        if as_json:
+            click.echo(json.dumps(report.as_json(pool, seed, result, verdicts, read, true)))
+        else:
+            click.echo(report.text(pool, result, verdicts, options["table_format"]))
+        ok = all(v.ok for v in verdicts)
+        if not ok and options["save"]:
+            text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
+            try:
+                options["save"].write_text(text + "\n")
+            except OSError as e:
+                raise UsageError(f"--save: cannot write {options['save']} ({e.strerror}): name another file") from None
+    if interrupts.seen:
         raise KeyboardInterrupt
     return 0 if ok else 1

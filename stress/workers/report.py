@@ -47,15 +47,27 @@ def verdicts_table(verdicts: Sequence[Verdict], style: str) -> str:
     return fitted(rows, ("check", "verdict", "detail"), style=style)
 
 
-def usage_line(usage: Sequence[Usage], segment_bytes: int) -> str:
-    """What the worker processes took, as psutil says."""
-    user, system = sum(u.user for u in usage), sum(u.system for u in usage)
+def usage_line(result: Result, usage: Sequence[Usage], segment_bytes: int) -> str:
+    """What the worker processes took in the run, and the memory that they have, as psutil says."""
     own = max(u.uss for u in usage) / (1 << 20)
     pids = ", ".join(str(u.pid) for u in usage[:8]) + (", ..." if len(usage) > 8 else "")
     processes = plural(len(usage), "worker process", "worker processes")
     return (
-        f"{processes} (pids {pids}): {user:.1f} s user, {system:.1f} s system, "
+        f"{processes} (pids {pids}): {result.user:.1f} s user, {result.system:.1f} s system, "
         f"{own:.0f} MiB of its own each; segment {segment_bytes / (1 << 20):,.1f} MiB"
+    )
+
+
+def text(pool: Pool, result: Result, verdicts: Sequence[Verdict], style: str) -> str:
+    """All that is printed behind the head."""
+    return "\n".join(
+        (
+            operations_table(result, style),
+            faults_line(result),
+            usage_line(result, pool.usage(), pool.memory.nbytes),
+            "",
+            verdicts_table(verdicts, style),
+        )
     )
 
 
