@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import os
 import stat
 import sys
 from pathlib import Path
@@ -36,16 +38,16 @@ def import_file(path: Path) -> ModuleType:
 
     The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     try:
         there = stat.S_ISREG(path.stat().st_mode)
         contents = path.read_bytes() if there else b""
     except FileNotFoundError:
-        there = False
+        raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE") from None
     except OSError as e:
         raise UsageError(f"cannot read {path} ({e.strerror}): name a file that you may read") from None
     if not there:
-        raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE")
+        raise UsageError(f"{path} is no file: name one, as my_design.py:MINE")
     module_name = f"pte_stress_user_{hashlib.sha256(contents).hexdigest()[:12]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
@@ -54,15 +56,21 @@ def import_file(path: Path) -> ModuleType:
         raise UsageError(f"{path} is no Python file: a design file ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # its neighbours; behind all others, whose names they may have
     try:
-        # Not exec_module: it takes a .pyc for current that was made of a file of the same second and size.
-        exec(compile(contents, path, "exec"), vars(module))
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what was asked
+            # Not exec_module: it takes a .pyc for current that was made of a file of the same second and size.
+            exec(compile(contents, path, "exec"), vars(module))
     except BaseException as error:
         del sys.modules[module_name]
         if isinstance(error, KeyboardInterrupt):
             raise
         place = _line_in(path, error)
-        reason = " ".join(str(error).split()) or "no message"
+        said = ""
+        with contextlib.suppress(Exception):  # of a __str__ of the user's own
+            said = str(error)
+        reason = " ".join(said.split()) or "no message"
         raise UsageError(f"{path}{place} does not import: {type(error).__name__}: {reason}") from None
     return module
 
@@ -80,8 +88,9 @@ def _line_in(path: Path, error: BaseException) -> str:
 
 
 def _from_file(name: str) -> Design:
-    file, _, attribute = name.partition(":")
-    if not attribute:
+    file, colon, attribute = name.rpartition(":")
+    if not colon or not attribute or attribute.endswith(".py"):
+        file = name.rstrip(":")
         raise UsageError(f"which design of {file}? Name it as {file}:MINE")
     module = import_file(Path(file))
     found = getattr(module, attribute, None)

@@ -1,5 +1,6 @@
 """From a name to a design: those that come with the program, and the user's own files."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_what_the_user_must_say(file):
 
 def test_a_file_that_is_not_there(tmp_path):
     assert "no design file" in message(f"{tmp_path}/gone.py:MINE")
-    assert "no design file" in message(f"{tmp_path}:MINE")
+    assert f"{tmp_path} is no file" in message(f"{tmp_path}:MINE")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,38 @@ def test_a_file_that_does_not_import(file, text, expected):
     path = file(text, "broken.py")
     assert f"{path}, {expected}" in message(f"{path}:MINE")
     assert f"{path}, {expected}" in message(f"{path}:MINE")  # and is not remembered as imported
+
+
+def test_an_exception_that_cannot_be_printed(file):
+    path = file("class Bad(Exception):\n    def __str__(self):\n        raise ValueError\nraise Bad\n", "bad.py")
+    assert f"{path}, line 4, does not import: Bad: no message" in message(f"{path}:MINE")
+
+
+def test_a_link_to_itself(tmp_path):
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert f"cannot read {tmp_path}/loop.py" in message(f"{tmp_path}/loop.py:MINE")
+
+
+def test_a_folder_with_a_colon(tmp_path):
+    (tmp_path / "a:b").mkdir()
+    (tmp_path / "a:b" / "mine.py").write_text(dedent(MINE))
+    assert resolve_design(f"{tmp_path}/a:b/mine.py:MINE").name == "mine"
+    assert f"{tmp_path}/a:b/mine.py:MINE" in message(f"{tmp_path}/a:b/mine.py")
+
+
+def test_what_a_file_prints_is_not_the_output(file, capsys):
+    import_file(file("print('hello')\n", "prints.py"))
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_a_neighbour_of_the_file(file, monkeypatch):
+    """Found behind all other modules, whose name it may have."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    neighbour = f"neighbour_{os.getpid()}"
+    path = file(f"import {neighbour}\nimport json\nfrom {neighbour} import MINE\njson.dumps(1)\n", "imports.py")
+    (path.parent / f"{neighbour}.py").write_text(dedent(MINE))
+    (path.parent / "json.py").write_text("")
+    assert resolve_design(f"{path}:MINE").name == "mine"
 
 
 def test_ctrl_c_while_a_file_is_imported(file):
