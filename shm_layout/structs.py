@@ -14,6 +14,7 @@ What only one CPU touches, its *registers*, lies apart in an array ``r`` of `REG
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from shm_layout.words import Words
@@ -31,6 +32,11 @@ LINE_WORDS = 8
 """Words in a cache line of 64 bytes."""
 
 _next_constant = HEADER_WORDS
+
+Declaration = tuple[str, ...]
+"""A field or a parameter: the name of its structure (none for a parameter), and what was said of it."""
+
+_declarations: list[Declaration] = []
 
 
 def _constant() -> int:
@@ -78,6 +84,7 @@ class Struct:
             return known[0].constant
         constant = _constant()
         self.fields.append(Field(name, constant, writers, doc, holds))
+        _declarations.append((self.name, name, writers, doc, holds))
         return constant
 
 
@@ -98,7 +105,22 @@ def parameter(name: str, doc: str) -> int:
     """Declare a parameter of the machine and return the index of its constant."""
     if name not in PARAMETERS:
         PARAMETERS[name] = Parameter(name, _constant(), doc)
+        _declarations.append(("", name, doc))
     return PARAMETERS[name].constant
+
+
+def declarations() -> tuple[Declaration, ...]:
+    """Every field and parameter in the order of their declaration, which is that of their constants."""
+    return tuple(_declarations)
+
+
+def declare(made: Iterable[Declaration]) -> None:
+    """Declare what another process has: constants are numbered here as there, if it is done before anything else is."""
+    for struct, name, *said in made:
+        if struct:
+            STRUCTS[struct].word(name, *said)
+        else:
+            parameter(name, *said)
 
 
 def at(m: Words, field_constant: int, stride_constant: int, instance: int) -> int:

@@ -12,6 +12,7 @@ they are where speed does not matter.
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
@@ -57,6 +58,8 @@ class LabelInfo:
 
 
 _steps: dict[StepFunction, StepInfo] = {}
+_sources: dict[StepFunction, str] = {}
+"""Of the user's steps: their files may be edited before anybody asks."""
 _helpers: list[Callable[..., object]] = []
 _labels: list[LabelInfo] = []
 
@@ -77,6 +80,9 @@ def step(
         if private and waits:
             raise TypeError(f"step {getattr(f, '__name__', 'step')} is private and waits: it can be one of both only")
         _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits)
+        if not f.__module__.startswith("stress."):
+            with contextlib.suppress(OSError, TypeError):  # said when somebody asks what it returns
+                _sources[f] = inspect.getsource(f)
         return f
 
     return declare if function is None else declare(function)
@@ -119,13 +125,18 @@ def label(name: str, *, back: bool = False, section: bool = False) -> int:
     return _FIRST_LABEL + len(_labels) - 1
 
 
+def labels() -> tuple[LabelInfo, ...]:
+    """All labels, in the order of their declaration, which is that of their outcomes."""
+    return tuple(_labels)
+
+
 def label_info(outcome: int) -> LabelInfo:
     """The label that an outcome jumps to."""
     return _labels[outcome - _FIRST_LABEL]
 
 
 def _returned(function: StepFunction) -> Iterator[ast.expr]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    tree = ast.parse(textwrap.dedent(_sources.get(function) or inspect.getsource(function)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Return) and node.value is not None:
             pending = [node.value]

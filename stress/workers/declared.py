@@ -1,0 +1,42 @@
+"""Fields and labels of the user's designs, numbered alike in the launcher and in the fork server.
+
+They are numbered as they are declared, which is the order in which files are imported: the server imports those of
+one design after the other, whenever that is first asked for, and the launcher may have done it in another order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shm_layout import structs
+from stress import step
+from stress.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Declared:
+    """All that was declared in a process so far, each in its order."""
+
+    fields: tuple[structs.Declaration, ...]
+    labels: tuple[step.LabelInfo, ...]
+
+
+def declared() -> Declared:
+    """What was declared in this process."""
+    return Declared(structs.declarations(), step.labels())
+
+
+def declare(theirs: Declared) -> None:
+    """Declare what the other process has, before files are imported that declare it again."""
+    structs.declare(theirs.fields)
+    for label in theirs.labels:
+        step.label(label.name, back=label.back, section=label.section)
+
+
+def check_declared(theirs: Declared) -> None:
+    """See that the files that were imported since declared nothing else. Raises `UsageError`."""
+    if declared() != theirs:
+        raise UsageError(
+            "the design's fields or labels are others in the process that serves the workers: declare them at the top "
+            "of its file, the same ones each time"
+        )
