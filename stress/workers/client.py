@@ -8,13 +8,16 @@ import pickle
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Self
 
 from stress.design import Design
-from stress.errors import MachineError, UsageError
+from stress.errors import MachineError, PteStressError, UsageError
 from stress.program import At, ByArch, Goto
+from stress.workers.declared import declared
 from stress.workers.server import Code, Compiling, Died, Done, Failed, Load, Requests
 
 SERVE = "from stress.workers.server import main; main()"
@@ -50,6 +53,9 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
             f"a file ({e})"
         ) from None
     modules = {(f.__module__, inspect.getfile(f)) for f in _functions(own) if f.__module__.partition(".")[0] != package}
+    for _, file in modules:
+        if not os.path.isfile(file):
+            raise UsageError(f"design {design.name}: workers find steps and checks in files, and {file} is none")
     return Code(pickled, arch, operations, tuple(sorted(modules)))
 
 
@@ -59,12 +65,14 @@ class ForkServer:
     def __init__(self, on_compile: Callable[[], None] = lambda: None) -> None:
         """Start the process; it loads numba while the caller goes on. ``on_compile`` is told when it compiles."""
         self._on_compile = on_compile
-        self._died: dict[int, int] = {}
+        self._died: dict[int, Died] = {}
+        # The kernel tells of the end of the thread that started it, which must not be another than the process's.
+        parent = str(os.getpid()) if threading.current_thread() is threading.main_thread() else "0"
         mine, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 # -P: what lies in the current folder is none of the server's modules.
-                [sys.executable, "-P", "-c", SERVE, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", SERVE, str(theirs.fileno()), parent],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -77,8 +85,25 @@ class ForkServer:
         """The server's process."""
         return self._process.pid
 
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Around requests and all their answers: who leaves it by anything but a `PteStressError` ends the server.
+
+        An exception from outside, such as that of a signal or of a test's time that is up, leaves answers behind,
+        perhaps half read, that the next one who asks would take for theirs.
+        """
+        try:
+            yield
+        except PteStressError:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
     def send(self, request: Requests) -> None:
         """Send a request without waiting for its answer. Raises `MachineError` when the server is gone."""
+        if self._connection.closed:
+            raise self._gone()
         try:
             self._connection.send(request)
         except (BrokenPipeError, ConnectionResetError):
@@ -101,25 +126,29 @@ class ForkServer:
                 case Failed():
                     raise (MachineError if answer.machine else UsageError)(answer.message)
                 case Died():
-                    self._died[answer.pid] = answer.status
+                    self._died[answer.pid] = answer
                 case Compiling():
                     self._on_compile()
 
     def load(self, code: Code) -> None:
         """Have code compiled or loaded, and wait for it."""
-        self.send(Load(code))
-        self.receive()
+        with self.exchange():
+            self.send(Load(code, declared()))
+            self.receive()
 
-    def died(self) -> dict[int, int]:
-        """Workers that have ended so far, by pid, with what waitpid gave. Does not wait.
+    def died(self) -> dict[int, Died]:
+        """Workers that have ended so far, by pid. Does not wait.
 
         Raises `MachineError` when the server is gone.
         """
+        if self._connection.closed:
+            raise self._gone()
         try:
             while self._connection.poll():
-                answer = self._connection.recv()
+                with self.exchange():
+                    answer = self._connection.recv()
                 assert isinstance(answer, Died), answer
-                self._died[answer.pid] = answer.status
+                self._died[answer.pid] = answer
         except (EOFError, ConnectionResetError):
             raise self._gone() from None
         return self._died
@@ -137,10 +166,12 @@ class ForkServer:
         if not self._connection.closed:
             self._connection.close()
         try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # it ends at once unless it compiles, which may be broken off
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
 
     def __enter__(self) -> Self:
         """Return the server itself."""

@@ -15,10 +15,11 @@ from shm_layout.machine import Machine
 from shm_layout.placement import Placement
 from shm_layout.structs import STOP
 from stress.design import Design
-from stress.errors import MachineError, PteStressError
+from stress.errors import MachineError, PteStressError, UsageError
 from stress.workers import block
 from stress.workers.call import Usage
 from stress.workers.client import ForkServer, code_of
+from stress.workers.declared import declared
 from stress.workers.errors import WorkerDied
 from stress.workers.memory import Memory
 from stress.workers.server import Forget, Fork, Open
@@ -64,7 +65,8 @@ class Crew(Memory):
         """Whether the server has the segment mapped."""
         try:
             super().__init__(design, machine, workers, placement, judge)
-            self._start()
+            with self._server.exchange():
+                self._start()
         except BaseException:
             self.close()
             raise
@@ -76,7 +78,7 @@ class Crew(Memory):
         code = code_of(self.design, self.machine.arch, self.operations)  # before anything that has an answer
         server.send(Open(segment.name, self.layout.hash(), self.workers))
         blocks = tuple(self.blocks.at(worker, 0) for worker in range(self.workers))
-        server.send(Fork(code, segment.name, blocks, self.machine.frames))
+        server.send(Fork(code, declared(), segment.name, blocks, self.machine.frames))
         self.reset()
         try:
             server.receive()
@@ -111,7 +113,8 @@ class Crew(Memory):
         if self._owns_server:
             self._server.close()
         elif self._open:
-            with contextlib.suppress(MachineError):  # the server is gone, and with it the workers
+            # Suppressed: the server is gone, and with it the workers.
+            with contextlib.suppress(MachineError), self._server.exchange():
                 self._server.send(Forget(self.segment.name, self.pids))
                 self._server.receive()
         self.pids, self._open = (), False
@@ -162,7 +165,12 @@ class Crew(Memory):
         for worker, pid in enumerate(self.pids):
             if pid in died:
                 self.memory[STOP] = 1
-                raise WorkerDied(worker, pid, died[pid], self.doing(worker))
+                if died[pid].raised:
+                    raise UsageError(
+                        f"design {self.design.name}: a step or check raised {died[pid].raised} (worker {worker}, "
+                        f"{self.doing(worker)})"
+                    )
+                raise WorkerDied(worker, pid, died[pid].status, self.doing(worker))
 
     def _finish_command(self, workers: Sequence[int]) -> bool:
         """Wait for the answers; False when the workers are stuck, and then stopped wherever they are."""

@@ -12,13 +12,21 @@ from shm_layout.registers import R_ADDRESS, R_GHOST, R_MM, R_OP, R_PC, REGISTERS
 from shm_layout.segment import Segment
 from shm_layout.structs import FIRST_WORD, STOP
 from stress.boot import boot_registers, boot_tasks
-from stress.design import Design
+from stress.design import READS, Design
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.pgtable import PG_FREE
 from stress.program import assemble
 from stress.workers import block
 from stress.workers.block import place_blocks
 from stress.workers.numbers import operation_numbers
+
+WITHOUT_PAGE = (*READS, "precise", "clone", "exit", "exec", "tick", "swap_out")
+"""Operations that are given no virtual page."""
+
+
+def within(operation: str, page: int) -> str:
+    """Where somebody is: in an operation, and of which page if it has one."""
+    return f"in {operation}" + ("" if operation in WITHOUT_PAGE else f" of page {page}")
 
 
 class Memory:
@@ -98,7 +106,7 @@ class Memory:
         name = next((n for n, number in self.numbers.items() if number == r[R_OP]), None)
         if name is None:
             return "between two operations"
-        where = f"in {name} of page {r[R_ADDRESS]}, mm {r[R_MM]}"
+        where = f"{within(name, int(r[R_ADDRESS]))}, mm {r[R_MM]}"
         if r[R_PC] > 0:
             step = assemble(self.design.programs[name], self.machine.arch).steps[int(r[R_PC]) - 1]
             where += f", waiting in {getattr(step, '__name__', 'a step')}"

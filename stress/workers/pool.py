@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
-from stress.design import READS, Design
+from stress.design import OPERATIONS, READS, Design
 from stress.errors import UsageError
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
 from stress.kernel.proc import NOT_SHOWN
@@ -81,12 +81,14 @@ class Pool(Runs):
     def _check_call(self, call: Call) -> None:
         if call.operation not in self.operations:
             raise ValueError(f"no operation {call.operation}; this pool has {', '.join(self.operations)}")
-        last = call.end if call.operation in ("zap", "fork") else call.address + 1
+        ranges = call.operation in {"zap", "fork"} or call.operation not in OPERATIONS
+        last = call.end if ranges else call.address + 1
         if self.machine.child_ptes < self.machine.ptes and call.operation not in (*READS, "precise"):
             raise ValueError(f"{call}: only where every mm has all pages")
         if not 0 <= call.address < last <= self.machine.ptes:
             raise ValueError(f"{call}: pages are 0 to {self.machine.ptes - 1}, a range has at least one")
-        if not 0 <= call.arg <= max(self.machine.mms, self.machine.frames):
+        most = self.machine.frames - 1 if call.operation == "swap_out" else self.machine.mms
+        if not 0 <= call.arg <= most:
             raise ValueError(f"{call}: no such mm or frame")
 
     def _shown(self, worker: int, place: int) -> Shown:

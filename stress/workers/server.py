@@ -1,12 +1,13 @@
 """The fork server: one process that loads numba and a design's compiled code, forks the workers and reaps them.
 
-Started by `stress.workers.client` with one argument, the number of a file descriptor: one end of a socket. It
+Started by `stress.workers.client` with the number of a file descriptor, one end of a socket, as its argument. It
 answers pickled messages, see `Requests`, and says at once when a worker has ended. It ends when the other end of
-the socket is closed, which happens at the latest when the launcher dies; the workers die with it.
+the socket is closed, and with the launcher; the workers die with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -17,10 +18,13 @@ import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from stress.design import Design
 from stress.errors import MachineError, PteStressError
+from stress.prctl import die_with
+from stress.workers.declared import Declared, check_declared, declare
 
 
 class Code(NamedTuple):
@@ -39,6 +43,7 @@ class Load:
     """Request: have this code ready. Answers: `Compiling` if it is not on disk, then `Done`."""
 
     code: Code
+    declared: Declared
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Fork:
     """Request: start the workers of a segment that is open. Answer: `Done` with their pids."""
 
     code: Code
+    declared: Declared
     segment: str
     blocks: tuple[int, ...]
     """Index of each worker's block."""
@@ -91,26 +97,49 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """A worker has ended: its pid, and the status that waitpid gave."""
+    """A worker has ended: its pid, the status that waitpid gave, and the exception that ended it, if one did."""
 
     pid: int
     status: int
+    raised: str
 
+
+LONGEST = 1000
+"""Characters of an exception that are told: with its pid less than what a pipe takes at once."""
 
 Requests = Load | Open | Fork | Forget
 Answers = Compiling | Done | Failed | Died
 
 
 def import_module_from(name: str, file: str) -> None:
-    """Import a module under the name that it has in the launcher, from its file."""
-    if name in sys.modules:
-        return
+    """Import a module under the name that it has in the launcher, from its file.
+
+    By its name where that leads to the file, so that a package's module is imported behind its package. The program
+    that the launcher runs goes by two names, as with multiprocessing: what asks for ``__main__`` must not begin it.
+    """
+    if name == "__main__":
+        if sys.modules[name].__name__ == name:  # still the server's own
+            sys.modules[name] = _execute("__mp_main__", file)
+    elif name not in sys.modules:
+        spec = None
+        with contextlib.suppress(ImportError, ValueError):
+            spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None and os.path.realpath(spec.origin) == os.path.realpath(file):
+            importlib.import_module(name)
+        else:
+            _execute(name, file)
+
+
+def _execute(name: str, file: str) -> ModuleType:
+    """Import a file as it is now: a .pyc can be of another one of the same second and size."""
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise ImportError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with open(file, "rb") as source:
+        exec(compile(source.read(), file, "exec"), vars(module))
+    return module
 
 
 class Server:
@@ -122,14 +151,19 @@ class Server:
         self.entries: dict[Code, dict[str, Callable[..., int]]] = {}
         self.open: dict[str, tuple[Any, list[Any], Any]] = {}
         self.alive: set[int] = set()
+        self.raised, self.raises = os.pipe()  # workers say what ended them: a pid and an exception, a line each
+        os.set_blocking(self.raised, False)
+        self.said: dict[int, str] = {}
 
-    def load(self, code: Code) -> dict[str, Callable[..., int]]:
+    def load(self, code: Code, theirs: Declared) -> dict[str, Callable[..., int]]:
         """The compiled functions of a design."""
         if code not in self.entries:
             import pickle
 
+            declare(theirs)
             for name, file in code.modules:
                 import_module_from(name, file)
+            check_declared(theirs)
             design = pickle.loads(code.pickled)
             assert isinstance(design, Design)
             from stress.workers.fuse import compile_design, is_compiled
@@ -151,7 +185,7 @@ class Server:
         """Start the workers."""
         from stress.workers.worker import work
 
-        entries = self.load(request.code)
+        entries = self.load(request.code, request.declared)
         segment, go, done = self.open[request.segment]
         gc.collect()
         gc.freeze()
@@ -170,6 +204,9 @@ class Server:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     self.launcher.close()
                     work(parent, entries, segment.array, block, go[worker], done, request.frames)
+                except Exception as error:
+                    os.write(self.raises, f"{os.getpid()} {one_line(error)}"[:LONGEST].encode() + b"\n")
+                    os._exit(1)
                 except BaseException:
                     traceback.print_exc()
                     os._exit(1)
@@ -192,7 +229,7 @@ class Server:
         try:
             match request:
                 case Load():
-                    self.load(request.code)
+                    self.load(request.code, request.declared)
                 case Open():
                     self.attach(request)
                 case Fork():
@@ -214,7 +251,11 @@ class Server:
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 self.alive.discard(pid)
-                self.launcher.send(Died(pid, status))
+                with contextlib.suppress(BlockingIOError):
+                    for line in os.read(self.raised, 1 << 16).decode(errors="replace").splitlines():
+                        who, _, what = line.partition(" ")
+                        self.said[int(who)] = what
+                self.launcher.send(Died(pid, status, self.said.pop(pid, "")))
 
     def serve(self, wake: int) -> None:
         """Answer requests until the launcher is gone; ``wake`` is readable when a worker has ended."""
@@ -243,7 +284,9 @@ def end_all(pids: Collection[int]) -> None:
 
 
 def main() -> None:
-    """Serve at the socket whose number is the first argument."""
+    """Serve at the socket whose number is the first argument; the second: which process to end with, 0 for none."""
+    if parent := int(sys.argv[2]):
+        die_with(parent)  # also while it compiles
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's business
     wake, woken = os.pipe()
     os.set_blocking(woken, False)

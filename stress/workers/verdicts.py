@@ -14,6 +14,7 @@ from stress.oops import USER
 from stress.plural import plural
 from stress.workers import block
 from stress.workers.call import Shown, Truth, Verdict
+from stress.workers.memory import within
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool
@@ -31,6 +32,7 @@ def judge(pool: Pool) -> list[Verdict]:
     """
     found: dict[str, list[str]] = {name: [] for name in CHECKS}
     said: dict[str, str] = {}
+    reads = int(pool.column(block.READS).sum())  # before those that look at what is shown at rest
     for name, trouble in (*_while_running(pool), *_stuck(pool)):
         found[name].append(trouble)
     if pool.stuck:
@@ -39,10 +41,10 @@ def judge(pool: Pool) -> list[Verdict]:
         wanted = _wanted(pool)
         for name, trouble in _at_rest(pool):
             found[name].append(trouble)
-        for name, trouble in _counters(pool, said):
+        for name, trouble in (*_counters(pool, said), *_stuck(pool)):
             found[name].append(trouble)
-    reads = int(pool.column(block.READS).sum())
-    said |= dict.fromkeys(("read_regular", "read_pair"), f"{reads:,} reads compared" if reads else "nothing was read")
+    compared = f"{plural(reads, 'read')} compared" if reads else "nothing was read"
+    said |= dict.fromkeys(("read_regular", "read_pair"), compared)
     worst = int(pool.column(block.WORST).max())
     if reads and pool.bound != 0:
         said["read_regular"] += f", off by {worst} at most"
@@ -92,8 +94,8 @@ def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
             worker = seen[0]
             operation = int(pool.column(block.OOPS_OP)[worker, 0])
             page = int(pool.column(block.OOPS_ADDRESS)[worker, 0])
-            within = f" in {operation_name(pool, operation)} of page {page}" if operation else ""
-            yield check.name, f"a step of {plural(len(seen), 'worker')} saw it; worker {worker} first{within}"
+            where = f" {within(operation_name(pool, operation), page)}" if operation else ""
+            yield check.name, f"a step of {plural(len(seen), 'worker')} saw it; worker {worker} first{where}"
 
 
 def _stuck(pool: Pool) -> Iterator[tuple[str, str]]:
@@ -120,12 +122,15 @@ def _place(pool: Pool, name: str, function: str, place: int) -> str:
 
 
 def _counters(pool: Pool, said: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """What reads show of every mm at rest, held against its page table."""
+    """What reads show of every mm at rest, held against its page table, up to a read that does not end."""
     mms = range(pool.machine.mms)
     truths = [pool.truth(mm) for mm in mms]
     if pool.bound == 0 or pool.exact_read == "precise":
         for mm, truth in zip(mms, truths, strict=True):
-            yield from _exact(pool, mm, pool.read(mm), truth)
+            shown = pool.read(mm)
+            if pool.stuck:
+                return
+            yield from _exact(pool, mm, shown, truth)
     if pool.bound != 0:
         yield from _bounded(pool, truths, said)
 
@@ -146,6 +151,8 @@ def _bounded(pool: Pool, truths: list[Truth], said: dict[str, str]) -> Iterator[
     worst = 0
     for mm, truth in enumerate(truths):
         shown = pool.read(mm, "statm")
+        if pool.stuck:
+            return
         for name, value, true in (("rss", shown.resident, truth.resident), ("anon_rss", shown.anon, truth.anon)):
             if value is None:
                 continue

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
+from processes import lives
 
 import stress
 from stress.errors import MachineError
@@ -146,7 +147,7 @@ def test_children_end_when_the_parent_is_killed(start_live, args):
     children = families(process.pid)
     process.kill()
     process.wait()
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    wait_for(lambda: not any(lives(child.pid) for child in children))
 
 
 def test_interrupted_it_prints_what_it_has(start_live):
@@ -160,7 +161,7 @@ def test_interrupted_it_prints_what_it_has(start_live):
         assert "interrupted" in err  # the first round was not over yet
     else:
         assert json.loads(out)["rounds"] > 0
-    wait_for(lambda: not any(child.is_running() for child in children))
+    wait_for(lambda: not any(lives(child.pid) for child in children))
 
 
 def test_seconds_end_it(run_live):

@@ -9,6 +9,7 @@ import sys
 import psutil
 import pytest
 from hypothesis import settings
+from processes import ended
 
 from shm_layout.layout import Layout
 from stress import designs
@@ -80,7 +81,7 @@ def test_a_pool_whose_workers_were_left_running_is_replaced(workers):
 def test_a_fork_server_that_died_is_replaced(workers):
     pool = workers(DESIGN, operations=FEW)
     os.kill(psutil.Process(pool.pids[0]).ppid(), signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid) for pid in pool.pids if psutil.pid_exists(pid)], timeout=30)
+    assert ended(pool.pids)
     fresh = workers(DESIGN, operations=FEW)
     assert fresh.pids != pool.pids
     assert fresh.run({"fault": 1}, seed=1, operations=100).operations == 100

@@ -43,3 +43,26 @@ def from_page_0(m, r):
 def exits_from_page_0() -> Design:
     """The end of an mm walks over pages that a child may lack, and so over another's."""
     return designs.get("v12_sound").edit(name="exits_from_page_0", exit=lambda p: p.after(mmput, from_page_0))
+
+
+@step
+def raise_error(m, r):
+    """What a step of one's own may do by mistake."""
+    if r[R_ADDRESS] >= 0:
+        raise ValueError("no reason")
+    return NEXT
+
+
+def raises() -> Design:
+    """A read that raises an exception."""
+    return designs.get("v12_sound").edit(name="raises", statm=lambda p: p.before(p[0], raise_error))
+
+
+def ratio(m):
+    """A check that divides by what is 0."""
+    return -1 // (m[0] - m[0])
+
+
+def divides_by_zero() -> Design:
+    """Its check raises an exception."""
+    return replace(designs.get("v12_sound"), name="divides_by_zero", checks=(ratio,))

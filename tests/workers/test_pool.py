@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from broken_designs import keeps_mmap_sem
+from broken_designs import divides_by_zero, keeps_mmap_sem, raises
+from processes import ended
 
 from shm_layout.machine import Machine
 from shm_layout.segment import Segment
@@ -21,14 +22,6 @@ from stress.workers.errors import WorkerDied, how_it_ended
 from stress.workers.pool import Pool
 
 MIX = {"fault": 6, "zap": 1, "statm": 1}
-
-
-def ended(pids, seconds=5):
-    """The processes that still live after so long."""
-    limit = time.monotonic() + seconds
-    while (left := [pid for pid in pids if psutil.pid_exists(pid)]) and time.monotonic() < limit:
-        time.sleep(0.01)
-    return not left
 
 
 def test_workers_are_processes_on_one_segment(make_pool):
@@ -125,6 +118,7 @@ def test_calls_are_performed_in_order_and_show_what_reads_show(make_pool):
         Call("zap", 3, 3),
         Call("zap", 3, 41),
         Call("statm", arg=-1),
+        Call("statm", arg=6),
     ],
 )
 def test_a_call_that_the_machine_has_no_place_for_is_refused(make_pool, call):
@@ -171,6 +165,62 @@ def test_a_worker_that_died_unseen_is_named_by_whatever_asks_next(make_pool, ask
         ask(pool)
 
 
+def test_a_read_that_never_ends_is_told(make_pool, monkeypatch):
+    """A list of tasks that leads back into itself, as a broken clone would leave it."""
+    monkeypatch.setattr("stress.workers.crew.STUCK", 0.5)
+    pool = make_pool("v12_sound", 2, operations=("fault", "statm"))
+    tasks = pool.layout.regions["task_struct"]
+    last = 0
+    while following := int(pool.memory[tasks.index(last, "next")]):
+        last = following - 1
+    pool.memory[tasks.index(last, "next")] = 1
+    broken = {v.name: v.detail for v in pool.verdicts() if not v.ok}
+    assert "nothing went on: worker 0 in statm" in broken["progress"]
+    assert not any("None" in detail for detail in broken.values())
+
+
+@pytest.mark.parametrize(
+    ("design", "says"),
+    [
+        (raises(), r"a step or check raised ValueError: no reason \(worker \d, in statm, mm 0\)"),
+        (divides_by_zero(), r"a step or check raised ZeroDivisionError: .* \(worker 0, between two operations\)"),
+    ],
+    ids=["step", "check"],
+)
+def test_what_the_users_own_code_raises_is_told(make_pool, capfd, design, says):
+    pool = make_pool(design, 2, operations=("fault", "statm"))
+
+    def use():
+        pool.run({"fault": 1, "statm": 1}, seed=1, operations=100)
+        return pool.verdicts()
+
+    with pytest.raises(UsageError, match=says):
+        use()
+    assert capfd.readouterr() == ("", "")
+    again = make_pool("v12_sound", 2, operations=("fault", "statm"))  # of the same server
+    assert again.run({"fault": 1}, seed=1, operations=100).operations == 100
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_an_exchange_that_is_interrupted_ends_the_server(make_pool, monkeypatch, answers):
+    """An answer that nobody has read would be taken for that to the next request."""
+    with client.ForkServer() as server:
+        receive = server.receive
+        left = [receive] * answers
+
+        def interrupted():
+            if not left:
+                raise KeyboardInterrupt
+            return left.pop()()
+
+        monkeypatch.setattr(server, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Pool(designs.get("v12_sound"), Machine(cpus=2, mms=1, anon=8, frames=16), 2, server=server)
+        assert not server.lives()
+        with pytest.raises(MachineError, match="fork server"):
+            server.load(client.code_of(designs.get("v12_sound"), "64", ("fault",)))
+
+
 def test_workers_end_with_their_server(make_pool):
     pool = make_pool("v12_sound", 2, own_server=True)
     pool.start(MIX, seed=1)
@@ -193,6 +243,7 @@ def test_workers_that_wait_for_ever_are_named(make_pool, monkeypatch):
     assert "waiting in down_" in pool.stuck
     broken = [v for v in pool.verdicts() if not v.ok]
     assert [v.name for v in broken] == ["progress"]
+    monkeypatch.undo()
     pool.reset()
     assert pool.run({"fault": 1}, seed=1, operations=1_000).operations == 1_000  # the workers live on
     assert all(v.ok for v in pool.verdicts())

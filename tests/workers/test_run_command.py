@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from in_shm import made_by
+from processes import ended
 
 from shm_layout.segment import MAGIC, VERSION, Segment
 from stress.errors import UsageError
@@ -157,7 +158,7 @@ def test_a_worker_killed_at_any_moment_is_named(running):
         assert " in fault " in err or " in zap " in err or " in statm " in err or " between two operations" in err
         assert err.count("\n") == 1
         assert made_by(process.pid) == []
-        assert not any(psutil.pid_exists(pid) for pid in workers)
+        assert ended(workers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -171,7 +172,7 @@ def test_what_was_measured_is_printed_when_interrupted(running, number):
     assert "read_regular" in out
     assert err == "\npte-stress: interrupted\n"
     assert made_by(process.pid) == []
-    assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert ended(workers)
 
 
 @pytest.mark.usefixtures("cleaning_alone")

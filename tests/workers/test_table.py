@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from in_shm import made_by
+from processes import ended
 
 from stress import designs
 from stress.errors import MachineError, UsageError
@@ -145,7 +146,7 @@ def test_rows_so_far_are_printed_when_interrupted(number, as_json):
     assert set(threads[1:]) <= {2}
     assert len(threads) < len(counts)
     assert made_by(process.pid) == []
-    assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert ended(workers)
 
 
 @step

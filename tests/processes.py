@@ -1,0 +1,21 @@
+"""Whether processes have ended."""
+
+import time
+
+import psutil
+
+
+def lives(pid):
+    """A zombie has ended: its parent, or what has become it, has not asked for its status yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ended(pids, seconds=30):
+    """Whether these processes end within so long; it is as long as a busy machine may take."""
+    limit = time.monotonic() + seconds
+    while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < limit:
+        time.sleep(0.01)
+    return not left
