@@ -11,22 +11,25 @@ far. Each failure is kept as one file in the folder beside the log: what `pte-st
 that did not end by itself its command and last words.
 
 Disk is bounded: a log that has grown beyond ``--most-mb`` becomes soak.jsonl.1, in the place of an older one, and a
-new log begins with the totals; beyond ``--most-failures`` failures are counted and no longer kept. Ctrl-C and SIGTERM
-end it after the round under way has been broken off, with the summary. Exit status: 0 no failure in all rounds of
-the log, 1 some, 2 wrong usage.
+new log begins with the totals; beyond ``--most-failures`` failures are counted and no longer kept. Ctrl-C, SIGTERM
+and SIGHUP end it after the round under way has been broken off, with the summary. Exit status: 0 no failure in all
+rounds of the log, 1 some, 2 wrong usage, 3 the machine cannot do it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,8 @@ COMMAND = [sys.executable, "-m", "stress", "run", "--json"]
 """What a round runs."""
 GRACE = 300.0
 """Seconds that a round may take beside its run: compiling, checks at rest."""
+LOOK = 0.1
+"""Seconds between two looks at whether somebody wants it to end."""
 END = 10.0
 """Seconds that a run has to end after it was told to."""
 INTERRUPTED = 128 + signal.SIGINT
@@ -66,6 +71,11 @@ class Sums:
     seconds: float = 0.0
     failures: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises `TypeError` for what a log that somebody else wrote may say."""
+        if not all(isinstance(value, int | float) for value in vars(self).values()):
+            raise TypeError("no number")
+
     def add(self, record: dict[str, Any]) -> None:
         """Add a round."""
         self.rounds += 1
@@ -81,6 +91,27 @@ class Log:
     path: Path
     most_bytes: int
     sums: dict[str, Sums] = field(default_factory=dict)
+
+    @property
+    def failures_folder(self) -> Path:
+        """Where failures are kept."""
+        return self.path.with_name(self.path.name + ".failures")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes to this log meanwhile. Makes the folder for failures. Raises `UsageError`."""
+        if self.path.exists() and not self.path.is_file():
+            raise UsageError(f"--log {self.path}: it is no file; name another one")
+        self.failures_folder.mkdir(exist_ok=True)
+        folder = os.open(self.failures_folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"--log {self.path}: another soak writes to it; name another one") from None
+            yield
+        finally:
+            os.close(folder)
 
     @property
     def rounds(self) -> int:
@@ -121,8 +152,8 @@ class Log:
         if self.path.stat().st_size > self.most_bytes:
             new = self.path.with_name(self.path.name + ".new")
             self._write(new, "w", {"totals": {name: asdict(sums) for name, sums in self.sums.items()}})
-            os.replace(self.path, self.path.with_name(self.path.name + ".1"))
-            os.replace(new, self.path)
+            shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
+            os.replace(new, self.path)  # at no moment is there a log without the totals
             click.echo(f"{self.path} was full: it is {self.path}.1 now, and what was there before is gone")
 
     @staticmethod
@@ -160,12 +191,19 @@ def draw_round(design: Design, named: str, seed: int, seconds: float) -> list[st
     return [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
 
 
-class Stopped(Exception):
-    """Somebody wants the soak to end."""
+class Stop:
+    """Whether somebody wants the soak to end. A signal only says so: it can come at any moment."""
 
+    asked = False
 
-def _stop(number: int, frame: object) -> None:
-    raise Stopped
+    def listen(self) -> None:
+        """From now on signals ask for the end, those that are ignored (nohup) excepted."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -180,8 +218,8 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
         return said
 
 
-def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, str]:
-    """Run `pte-stress run`: status (None: it had to be ended), stdout, stderr. It ends, too, when this is stopped."""
+def execute(arguments: Sequence[str], timeout: float, stop: Stop) -> tuple[int | None, str, str]:
+    """Run `pte-stress run`: status (None: it had to be ended), stdout, stderr. It ends, too, when the soak does."""
     command = [*COMMAND, *arguments]
     # In a session of its own, so that a Ctrl-C comes here alone.
     with subprocess.Popen(
@@ -192,21 +230,26 @@ def execute(arguments: Sequence[str], timeout: float) -> tuple[int | None, str, 
         text=True,
         start_new_session=True,
     ) as process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return None, *_end(process)
-        except Stopped:
-            out, err = _end(process)
-        return process.returncode, out, err
+        end = time.monotonic() + timeout
+        while not stop.asked and time.monotonic() < end:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                out, err = process.communicate(timeout=LOOK)
+                return process.returncode, out, err
+        out, err = _end(process)
+        if not stop.asked:
+            return None, out, err
+        # One that was not yet ready to end by itself has nothing to say.
+        return INTERRUPTED if process.returncode == -signal.SIGTERM else process.returncode, out, err
 
 
-def play_round(number: int, design: Design, named: str, seed: int, seconds: float, save: Path) -> dict[str, Any]:  # noqa: PLR0917
-    """One round, as its record; a failure is written to ``save``."""
+def play_round(  # noqa: PLR0917
+    number: int, design: Design, named: str, seed: int, seconds: float, save: Path, stop: Stop
+) -> dict[str, Any]:
+    """One round, as its record; a failure is written to ``save``. Seconds are those of the run, if it had one."""
     arguments = draw_round(design, named, seed, seconds)
     save.unlink(missing_ok=True)  # of a round of this number that was not written to the log
     started, began = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
-    status, out, err = execute([*arguments, "--save", str(save)], seconds + GRACE)
+    status, out, err = execute([*arguments, "--save", str(save)], seconds + GRACE, stop)
     record: dict[str, Any] = {
         "round": number,
         "started": started,
@@ -223,6 +266,7 @@ def play_round(number: int, design: Design, named: str, seed: int, seconds: floa
     if status in (0, 1, INTERRUPTED) and out:
         result = json.loads(out)
         record["operations"] = sum(result["ops"].values())
+        record["seconds"] = round(result["seconds"], 3)
         record["broken"] = [check["name"] for check in result["checks"] if not check["ok"]]
         record["ok"] = result["ok"]
     if not record["ok"] and (status != INTERRUPTED or record["broken"]):
@@ -242,27 +286,27 @@ def _told(record: dict[str, Any]) -> str:
     return f"FAILED: {why}; kept in {record['failure'] or 'no file any more'}"
 
 
-def soak(log: Log, named: Sequence[str], limit: float, round_seconds: float, most_failures: int) -> None:
-    """Rounds until the time is over or somebody stops it. Raises `Stopped`."""
-    found = {name: resolve_design(name) for name in named}
-    folder = log.path.with_name(log.path.name + ".failures")
-    folder.mkdir(exist_ok=True)
+def soak(  # noqa: PLR0917
+    log: Log, found: Mapping[str, Design], limit: float, round_seconds: float, most_failures: int, stop: Stop
+) -> None:
+    """Rounds until the time is over or somebody stops it."""
+    named = list(found)
     end = time.monotonic() + limit
-    while (left := end - time.monotonic()) > 0:
+    while not stop.asked and (left := end - time.monotonic()) > 0:
         number = log.rounds
         name = named[number % len(named)]
         seed = random.SystemRandom().randrange(SEEDS)
         click.echo(f"round {number}: {name}, seed {seed}: ", nl=False)
-        save = folder / f"round-{number:07}.json"
-        record = play_round(number, found[name], name, seed, round(min(round_seconds, max(left, 0.1)), 3), save)
+        save = log.failures_folder / f"round-{number:07}.json"
+        record = play_round(number, found[name], name, seed, round(min(round_seconds, max(left, 0.1)), 3), save, stop)
         if record["failure"] and log.failures >= most_failures:
             save.unlink()
             record["failure"] = None
         if record["status"] != INTERRUPTED or record["operations"]:
             log.append(record)
             click.echo(_told(record))
-        if record["status"] == INTERRUPTED:
-            raise Stopped
+        if record["status"] == INTERRUPTED:  # by whomever
+            stop.asked = True
 
 
 @click.command(help=__doc__.partition("\n")[0] if __doc__ else "")
@@ -289,15 +333,15 @@ def main(context: click.Context, /, **options: Any) -> None:
         if not path.absolute().parent.is_dir():
             raise UsageError(f"--log {path}: no such folder; make it first")
         named = chosen.split(",") if chosen else [name for name in designs.names() if name not in KNOWN_BROKEN]
-        log = Log(path, int(options["most_mb"] * (1 << 20)))
-        log.read()
-        if log.rounds:
-            click.echo(f"{path} has {log.rounds} rounds: going on")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
-        try:
-            soak(log, named, limit, options["round_seconds"], most_failures)
-        except Stopped:
+        found = {name: resolve_design(name) for name in named}
+        log, stop = Log(path, int(options["most_mb"] * (1 << 20))), Stop()
+        with log.alone():
+            log.read()
+            if log.rounds:
+                click.echo(f"{path} has {log.rounds} rounds: going on")
+            stop.listen()
+            soak(log, found, limit, options["round_seconds"], most_failures, stop)
+        if stop.asked:
             click.echo("stopped")
     except PteStressError as error:
         click.echo(f"soak: error: {error}", err=True)
@@ -311,5 +355,17 @@ def main(context: click.Context, /, **options: Any) -> None:
     context.exit(1 if log.failures else 0)
 
 
+def run_main() -> int:
+    """The exit status of the program; what click refuses is one line, too."""
+    try:
+        status = main.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"soak: error: {error.format_message()}", err=True)
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    return int(status or 0)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(run_main())

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,13 +48,13 @@ class Runs:
         self.commands = []
         self.now = 0.0
 
-    def __call__(self, arguments, timeout):
+    def __call__(self, arguments, timeout, stop):
         self.commands.append(arguments)
         status, saves = self.results.pop(0) if self.results else (0, False)
         if saves:
             Path(arguments[arguments.index("--save") + 1]).write_text('{"format": "saved by run"}')
         ok = status == 0 or (status == 130 and not saves)
-        found = {"ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": ok}], "ok": ok}
+        found = {"seconds": 1.0, "ops": {"fault": 70, "zap": 7}, "checks": [{"name": "rss_exact", "ok": ok}], "ok": ok}
         self.now += 1
         return status, json.dumps(found) if status in (0, 1, 130) else "", "last words"
 
@@ -134,12 +135,11 @@ def test_a_full_disk_is_a_line(soak, monkeypatch, tmp_path):
 
 def test_a_run_that_does_not_end_leaves_nothing(soak, monkeypatch):
     """Not even when it does not heed the signal that ends it."""
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(99)"
-    monkeypatch.setattr(soak, "COMMAND", [sys.executable, "-c", deaf])
+    monkeypatch.setattr(soak, "COMMAND", ["sh", "-c", "trap '' TERM; echo up; exec sleep 99", "sh"])
     monkeypatch.setattr(soak, "END", 0.5)
     cleaned = []
     monkeypatch.setattr(soak.leftovers, "clean", lambda: cleaned.append(1))
-    assert soak.execute([], 2.0) == (None, "up\n", "")
+    assert soak.execute([], 2.0, soak.Stop()) == (None, "up\n", "")
     assert cleaned == [1]
 
 
@@ -168,7 +168,7 @@ def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rou
 
 def test_another_file_is_left_alone(soak, tmp_path):
     path = tmp_path / "notes.txt"
-    for text in ("milk\n", '{"totals": 5}\n'):
+    for text in ("milk\n", '{"totals": 5}\n', '{"totals": {"a": {"rounds": "x"}}}\n'):
         path.write_text(text)
         with pytest.raises(UsageError, match="line 1, is no round"):
             soak.Log(path, 1000).read()
@@ -180,6 +180,8 @@ def test_bad_input(soak, tmp_path):
         ([], "for how long?"),
         (["--seconds", "1", "--log", str(tmp_path / "no" / "log")], "no such folder"),
         (["--seconds", "1", "--log", str(tmp_path / "log"), "--designs", "v13"], "did you mean v12"),
+        (["--seconds", "1", "--log", ""], "no file"),
+        (["--seconds", "1", "--log", "/dev/full"], "no file"),
         (["--seconds", "nan"], "--seconds nan: give a number"),
         (["--seconds", "1", "--most-mb", "inf"], "--most-mb inf: give a number"),
     ):
@@ -198,6 +200,67 @@ def test_a_round_is_what_run_accepts_and_its_seed_decides(soak, name, seed):
     assert (given_to_run["design"], given_to_run["seed"], given_to_run["seconds"]) == (name, seed, 3.0)
     if given_to_run["mix"]:
         assert all(parse_mix(given_to_run["mix"], design).values())
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("echo early; exec sleep 99", 130),  # as a run that does not know yet what to do with the signal
+        ("trap 'exit 130' TERM; echo early; while :; do sleep 0.01; done", 130),
+        ("trap 'exit 3' TERM; echo early; while :; do sleep 0.01; done", 3),
+    ],
+)
+def test_a_round_that_is_broken_off_is_no_failure_unless_it_says_so(soak, monkeypatch, command, status):
+    monkeypatch.setattr(soak, "COMMAND", ["sh", "-c", command, "sh"])
+    stop = soak.Stop()
+    timer = threading.Timer(0.5, lambda: setattr(stop, "asked", True))
+    timer.start()
+    assert soak.execute([], 99.0, stop) == (status, "early\n", "")
+    timer.join()
+
+
+def test_stopped_between_two_rounds(soak, monkeypatch, tmp_path):
+    """The signal comes before the run has been started: nothing is left running, and nothing failed."""
+    monkeypatch.setattr(soak, "COMMAND", ["sleep"])
+    began = soak.Stop.listen
+
+    def at_once(stop):
+        began(stop)
+        stop.asked = True
+
+    monkeypatch.setattr(soak.Stop, "listen", at_once)
+    monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
+    result = CliRunner().invoke(soak.main, ["--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"])
+    assert (result.exit_code, "stopped" in result.output, "FAILED" in result.output) == (0, True, False)
+
+
+def test_two_soaks_on_one_log(soak, tmp_path):
+    log = soak.Log(tmp_path / "log", 1000)
+    with log.alone():
+        result = CliRunner().invoke(soak.main, ["--seconds", "1", "--log", str(log.path)])
+    assert (result.exit_code, "another soak writes to it" in result.output) == (2, True)
+    with log.alone():
+        pass
+
+
+def test_a_log_is_never_without_its_totals(soak, monkeypatch, tmp_path):
+    """Whatever is broken off while a new log is begun: the totals are what they were."""
+    path = tmp_path / "log"
+    log = soak.Log(path, 200)
+    monkeypatch.setattr(soak.os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        log.append(record(0, design="a" * 200))
+    assert path.with_name("log.1").exists()
+    again = soak.Log(path, 200)
+    again.read()
+    assert again.sums == log.sums
+
+
+@pytest.mark.parametrize("arguments", [["--seconds", "-1"], ["--seconds", "x"], ["extra"], ["--log", "/tmp"], ["--no"]])
+def test_what_click_refuses_is_a_line(arguments):
+    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("soak: error: ")
 
 
 @pytest.mark.timeout(600)
