@@ -109,6 +109,9 @@ class LazyGroup(click.Group):
             status = _report(f"the machine is out of something: {e or 'memory'}", MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
+            # When the last string that it evaluated was interrupted (a named tuple's, while modules are imported),
+            # Python ends a program by SIGINT, whatever its exit status. This is the last one now.
+            exec("")
             _say(f"\n{PROGRAM}: interrupted")
         sys.exit(status)
 

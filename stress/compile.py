@@ -25,6 +25,7 @@ from numba.extending import register_jitable
 
 from shm_layout.lowering import words  # atomic operations compile from here on
 from shm_layout.structs import at
+from stress.cache_home import cache_home
 from stress.disk_cache import njit_kept
 from stress.errors import MachineError
 from stress.fingerprint import file_of, fingerprint
@@ -87,8 +88,8 @@ def cache_folder() -> Path:
     Raises `MachineError` when nothing can be written there.
     """
     configured = os.environ.get("NUMBA_CACHE_DIR")
-    base = configured or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(base) / "pte-stress" / _SOURCES
+    base = Path(configured) if configured else cache_home()
+    folder = base / "pte-stress" / _SOURCES
     advice = "set NUMBA_CACHE_DIR to a folder that you may write to"
     try:
         folder.mkdir(parents=True, exist_ok=True)

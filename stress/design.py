@@ -59,7 +59,7 @@ def _none(cpus: int, threads: int, batch: int) -> None:
 
 
 MOST_NAME = 100
-"""Characters of a design's name, which is part of a file's."""
+"""Bytes of a design's name, which is part of a file's."""
 
 EXACT = Bound("0", _zero)
 NO_BOUND = Bound("none", _none)
@@ -93,8 +93,8 @@ class Design:
 
     def __post_init__(self) -> None:
         """Make the programs read-only. Raises `ValueError` for a name that is none."""
-        if not self.name.isprintable() or "/" in self.name or not 0 < len(self.name) <= MOST_NAME:
-            raise ValueError(f"design {self.name!r}: a name has 1 to {MOST_NAME} characters that print, and no /")
+        if not self.name.isprintable() or "/" in self.name or not 0 < len(self.name.encode()) <= MOST_NAME:
+            raise ValueError(f"design {self.name!r}: a name has 1 to {MOST_NAME} bytes that print, and no /")
         for operation in self.programs:
             if not operation.isidentifier() or iskeyword(operation):
                 raise ValueError(f"design {self.name}: operation {operation!r} is no name that a function could have")

@@ -19,7 +19,8 @@ from shm_layout.available import SHM
 # A run in the background is started with SIGINT ignored, one below nohup with SIGHUP; and so would be what the tests
 # start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
+    signal.signal(number, signal.SIG_DFL)
 
 # How long examples take, and their drawing, is the machine's business: beside other load it is anything.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +31,8 @@ settings.load_profile("tests")
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
     os.unsetenv(size)
+for wish in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "PYTEST_ADDOPTS"):
+    os.environ.pop(wish, None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""Whether processes have ended."""
+"""Whether processes have ended, and other things that take their time."""
 
 import time
 
@@ -19,3 +19,11 @@ def ended(pids, seconds=30):
     while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < limit:
         time.sleep(0.01)
     return not left
+
+
+def wait_for(condition, seconds=60):
+    """Until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

@@ -230,6 +230,11 @@ def test_clean_table(leftover):
     assert [leftover.name, "24", str(os.getpid()), "no segment"] in cells
     assert summary.startswith(f"removed {len(rows)}, ")
     assert not leftover.exists()
+    assert leftover.name not in in_process("clean").stdout
+
+
+def test_clean_with_nothing_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
     assert "nothing to remove" in in_process("clean").stdout
 
 
@@ -238,6 +243,25 @@ def test_clean_without_shm(monkeypatch, tmp_path):
     done = in_process("clean")
     assert done.exit_code == 3
     assert done.stderr.startswith(f"pte-stress: error: cannot list {tmp_path / 'gone'} (No such file")
+
+
+INTERRUPTED = """
+from stress import cli
+
+def interrupted(self, args, extra):
+    exec("raise KeyboardInterrupt")  # as it happens in a module that is being imported
+
+cli.LazyGroup._status = interrupted
+cli.main()
+"""
+
+
+def test_the_exit_status_of_an_interrupted_import(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "\npte-stress: interrupted\n")
 
 
 CLOSED = """
@@ -259,7 +283,7 @@ def test_closed_streams_lead_nowhere(numbers, arguments):
     assert done.stderr.count("\n") == (1 if failing and 2 not in numbers else 0)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["layout"], ["layout", "--json"], ["clean"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["layout"], ["layout", "--json"]])
 def test_output_that_has_no_room_is_the_machines_fault(arguments):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -285,3 +309,30 @@ def test_a_folder_for_compiled_code_that_cannot_be_is_said(command):
     assert done.stdout == ""
     assert "(Not a directory): set NUMBA_CACHE_DIR to a folder that you may write to\n" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+NOBODY = """
+import pwd
+from stress import cli
+
+def unknown(uid):
+    raise KeyError(uid)
+
+pwd.getpwuid = unknown
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["explore", "v12", "fault 0"], ["hunt", "v12", "--seconds", "1"]])
+def test_a_user_without_a_home(monkeypatch, tmp_path, arguments):
+    """As where the uid is nobody's and HOME is not set; nothing called ~ is made."""
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "nobody.py").write_text(NOBODY)
+    monkeypatch.delenv("HOME")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "nobody", *arguments]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("pte-stress: error: this user has no home folder")
+    assert not (tmp_path / "~").exists()

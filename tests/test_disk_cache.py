@@ -51,7 +51,8 @@ READS = """
 
 
 def start(folder, code, *args):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(folder)}
+    path = os.pathsep.join([str(folder), *sys.path])
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": path}
     command = [sys.executable, "-c", textwrap.dedent(code), *args]
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
 

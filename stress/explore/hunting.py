@@ -7,13 +7,11 @@ below the user's cache folder, and is tried first the next time.
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from threading import Event
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -21,6 +19,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
+from stress.cache_home import cache_home
 from stress.design import Design
 from stress.drawn import interrupts, no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
@@ -236,5 +235,4 @@ class Hunt:
 
 def example_database(design: Design) -> ExampleDatabase:
     """Where the finds of a design are kept between hunts: below XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return DirectoryBasedExampleDatabase(Path(base) / "pte-stress" / "hunts" / design.name)
+    return DirectoryBasedExampleDatabase(cache_home() / "pte-stress" / "hunts" / design.name)

@@ -35,10 +35,17 @@ BATCHES: Mapping[str, tuple[str, ...]] = {
 SHRINK_SECONDS = 20.0
 """How long after the first failure Hypothesis may look for a smaller one."""
 
-SETTINGS = settings(
-    max_examples=50, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
-)
-"""What a test has unless told otherwise: a few seconds when all checks hold."""
+
+
+def usual_settings() -> settings:
+    """What a test has unless told otherwise, beside Hypothesis' profile: a few seconds when all checks hold."""
+    return settings(
+        max_examples=50,
+        stateful_step_count=12,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
 
 
 class CheckBroken(AssertionError):
@@ -105,7 +112,7 @@ class WorkerMachine(RuleBasedStateMachine):
 class WorkerTestCase(unittest.TestCase):
     """What `state_machine` returns a subclass of."""
 
-    settings: ClassVar[settings] = SETTINGS
+    settings: ClassVar[settings]
     machine_class: ClassVar[type[WorkerMachine]]
 
     def runTest(self) -> None:
@@ -142,7 +149,7 @@ def state_machine(
     workers: int = 2,
     operations: Sequence[str] | None = None,
     machine: Machine | None = None,
-    settings: settings = SETTINGS,
+    settings: settings | None = None,
     **fields: Any,
 ) -> type[WorkerTestCase]:
     """A test case that looks for batches of operations that break a check of the design on living workers.
@@ -170,6 +177,9 @@ def state_machine(
     def make_pool() -> Pool:
         return worker_pool(design, used, workers, operations=chosen)
 
+    if not chosen:
+        raise ValueError(f"design {design.name} without any operation: there is nothing to test")
     body = {**rules, "make_pool": staticmethod(make_pool), "failures": Failures(), "__module__": __name__}
     machine_class = type(f"Workers_{design.name}", (WorkerMachine,), body)
-    return type(f"Test_{design.name}", (WorkerTestCase,), {"settings": settings, "machine_class": machine_class})
+    given = {"settings": settings or usual_settings(), "machine_class": machine_class}
+    return type(f"Test_{design.name}", (WorkerTestCase,), given)

@@ -122,6 +122,8 @@ class ForkServer:
                 raise self._gone() from None
             match answer:
                 case Done():
+                    for pid in answer.pids:
+                        self._died.pop(pid, None)  # of another life
                     return answer
                 case Failed():
                     raise (MachineError if answer.machine else UsageError)(answer.message)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
-from processes import lives
+from processes import lives, wait_for
 
 import stress
 from stress.errors import MachineError
@@ -127,13 +127,6 @@ def test_too_few_files(refused):
 def families(pid):
     """The process's descendants."""
     return psutil.Process(pid).children(recursive=True)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

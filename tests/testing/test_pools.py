@@ -15,7 +15,7 @@ from shm_layout.layout import Layout
 from stress import designs
 from stress.kernel import rmap
 from stress.testing import CheckBroken, close_pools, small_machine, state_machine, stateful, worker_pool
-from stress.testing.stateful import SETTINGS
+from stress.testing.stateful import usual_settings
 from stress.workers.call import Call
 from stress.workers.errors import WorkerDied
 
@@ -109,7 +109,7 @@ def test_a_failure_says_what_to_do_again(monkeypatch):
     """With one worker, and as much time to shrink as that takes, nothing but the examples that are drawn matters."""
     monkeypatch.setattr(stateful, "SHRINK_SECONDS", math.inf)
     mutant = DESIGN.edit(name="mutant_mapcount", zap=lambda p: p.drop(rmap.page_remove_rmap))
-    drawn = settings(SETTINGS, database=None, derandomize=True)
+    drawn = settings(usual_settings(), database=None, derandomize=True)
     with pytest.raises(CheckBroken) as found:
         state_machine(mutant, workers=1, operations=FEW, settings=drawn)().runTest()
     assert "mapcount" in found.value.broken
@@ -149,3 +149,19 @@ def test_pytest_is_imported_for_a_fixture_alone():
         "import sys, stress.testing as t; assert 'pytest' not in sys.modules; t.workers; assert 'pytest' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_operation_is_refused():
+    with pytest.raises(ValueError, match="page_table_lock without any operation"):
+        state_machine(DESIGN, operations=())
+
+
+def test_the_profile_of_the_moment_is_heeded():
+    before = settings.get_current_profile_name()
+    settings.register_profile("again", derandomize=True, database=None)
+    settings.load_profile("again")
+    try:
+        assert state_machine(DESIGN, operations=FEW).settings.derandomize
+    finally:
+        settings.load_profile(before)
+    assert not state_machine(DESIGN, operations=FEW).settings.derandomize

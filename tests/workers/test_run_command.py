@@ -188,6 +188,20 @@ def test_workers_end_with_a_launcher_that_is_killed(running):
     assert made_by(process.pid) == []
 
 
+@pytest.mark.usefixtures("cleaning_alone")
+def test_the_fork_server_ends_with_a_launcher_that_is_killed_while_it_compiles(tmp_path):
+    """It hears nothing else until it has compiled, which takes longer than this test waits."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    with subprocess.Popen([*RUN, "--seconds", "600"], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert "compiling v12_sound" in process.stderr.readline()
+        servers = psutil.Process(process.pid).children()
+        process.kill()
+    assert len(servers) == 1
+    assert ended([server.pid for server in servers], seconds=5)
+    subprocess.run([sys.executable, "-m", "stress", "clean"], check=True, capture_output=True)
+    assert made_by(process.pid) == []
+
+
 @pytest.mark.parametrize("name", ["numpy", "random", "stress"])
 def test_what_lies_in_the_current_folder_is_no_module_of_ours(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
