@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stress.errors import UsageError
 from stress.options import format_option, json_option, placement_option
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ WORD = 8
 """Bytes of a word; every field is one."""
 LINE = 64
 """Bytes of a cache line."""
+ADDRESSES = 1 << 47
+"""Bytes that a process can map on x86-64 (four levels of page tables)."""
 
 
 def field_rows(region: Region) -> list[dict[str, object]]:
@@ -98,6 +101,8 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
         cpus=cpus, mms=mms, anon=pages, shared_file=file_pages, frames=pages + file_pages + 1, swap=0
     )
     found = Layout(machine, PLACEMENTS[placement])
+    if found.words * WORD > ADDRESSES:
+        raise UsageError(f"{pages:,} pages, {mms:,} mms: more than the {ADDRESSES:,} bytes that a process can map")
     structures = struct_rows(found)
     fields = [row for region in found.regions.values() for row in field_rows(region)]
     if as_json:

@@ -96,6 +96,7 @@ WRONG = {
     ("clean", "--jsno"): "No such option",
     ("clean", "--format"): "requires an argument",
     ("clean", "--format", "htlm"): "no table format 'htlm'; did you mean html?",
+    ("layout", "--pages", "9" * 30): "more than the 140,737,488,355,328 bytes that a process can map",
     ("clean", "now"): "unexpected extra argument (now); see `pte-stress clean --help`",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -161,7 +162,8 @@ class ForkServer:
 
     def _gone(self) -> MachineError:
         status = self._process.wait()
-        return MachineError(f"the fork server (pid {self.pid}) ended with status {status}: see above, or try again")
+        how = f"was killed by {signal.Signals(-status).name}: try again" if status < 0 else "ended: see above"
+        return MachineError(f"the fork server (pid {self.pid}) {how}")
 
     def close(self) -> None:
         """End the server and all its workers, and wait until the server has ended. May be repeated."""
