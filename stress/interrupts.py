@@ -1,35 +1,38 @@
-"""Ctrl-C while something is measured: the first one asks for the end, and what was measured is printed."""
+"""Ctrl-C that is noted, so that nothing is lost: neither the interrupt nor what was measured until then."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Callable, Iterator
+from threading import Event, current_thread, main_thread
 from types import FrameType
-from typing import Self
-
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupts:
-    """A context manager: a first signal that would raise KeyboardInterrupt is noted in ``seen``, a second one raises.
+@contextlib.contextmanager
+def interrupts() -> Iterator[Event]:
+    """An event that Ctrl-C sets, instead of a KeyboardInterrupt wherever the program is; a second one is as ever.
 
-    For the main thread. A signal that is ignored, or does something else, is left alone.
+    So are other signals that raise KeyboardInterrupt. It serves those who have more to say once they are asked to end,
+    and who run Hypothesis: that has a callback in the garbage collector, and what is raised there is lost.
     """
+    asked = Event()
+    if current_thread() is not main_thread():
+        yield asked
+        return
+    usual = signal.default_int_handler
+    guarded = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is usual]
 
-    seen = False
+    def handle(by: Callable[[int, FrameType | None], object]) -> None:
+        for number in guarded:
+            signal.signal(number, by)
 
-    def __enter__(self) -> Self:
-        """Begin to note."""
-        self._noting = [n for n in NUMBERS if signal.getsignal(n) is signal.default_int_handler]
-        for number in self._noting:
-            signal.signal(number, self._note)
-        return self
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        handle(usual)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.seen:
-            raise KeyboardInterrupt
-        self.seen = True
-
-    def __exit__(self, *exc: object) -> None:
-        """As before."""
-        for number in self._noting:
-            signal.signal(number, signal.default_int_handler)
+    handle(note)
+    try:
+        yield asked
+    finally:
+        handle(usual)

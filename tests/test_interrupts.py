@@ -1,36 +1,64 @@
 """The first signal asks for the end, the second one is Ctrl-C."""
 
-import os
+import contextlib
 import signal
+import threading
 
 import pytest
 
-from stress.interrupts import Interrupts
+from stress.interrupts import interrupts
+
+ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.fixture(autouse=True)
-def _handlers():
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.fixture
+def as_in_a_command():
+    """All signals interrupt, as `stress.cli` has it."""
+    before = [signal.signal(number, signal.default_int_handler) for number in ALL]
     yield
-    for number, handler in before.items():
+    for number, handler in zip(ALL, before, strict=True):
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_is_noted_and_the_second_raises(number):
-    with Interrupts() as interrupts:
-        assert not interrupts.seen
-        os.kill(os.getpid(), number)
-        assert interrupts.seen
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("second", ALL)
+@pytest.mark.parametrize("first", ALL)
+def test_the_first_is_noted_and_the_second_interrupts(first, second):
+    with interrupts() as asked:
+        assert not asked.is_set()
+        with contextlib.suppress(KeyboardInterrupt):  # it would end the tests
+            signal.raise_signal(first)
+        assert asked.is_set()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is signal.default_int_handler
+            signal.raise_signal(second)
+    assert [signal.getsignal(number) for number in ALL] == [signal.default_int_handler] * len(ALL)
 
 
-def test_what_is_ignored_stays_so():
-    with Interrupts() as interrupts:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert not interrupts.seen
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+@pytest.mark.usefixtures("as_in_a_command")
+def test_afterwards_all_interrupt_again():
+    with interrupts():
+        pass
+    assert [signal.getsignal(number) for number in ALL] == [signal.default_int_handler] * len(ALL)
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, print])
+def test_what_does_not_interrupt_is_left_as_it_is(number, handler):
+    signal.signal(number, handler)
+    with interrupts():
+        assert signal.getsignal(number) == handler
+    assert signal.getsignal(number) == handler
+
+
+def test_another_thread_has_no_signals():
+    noted = []
+
+    def run():
+        with interrupts() as asked:
+            noted.append(asked.is_set())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert noted == [False]

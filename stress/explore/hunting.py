@@ -21,11 +21,12 @@ from hypothesis.strategies import SearchStrategy
 
 from stress.cache_home import cache_home
 from stress.design import Design
-from stress.drawn import interrupts, no_hypothesis_folder
+from stress.drawn import no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.drawing import kinds_of
 from stress.explore.model import SetupError, build
 from stress.explore.trace import trace
+from stress.interrupts import interrupts
 from stress.workload import Operation, Workload
 
 EXAMPLES = 5_000

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from stress.design import Design
-from stress.drawn import interrupts, no_hypothesis_folder
+from stress.drawn import no_hypothesis_folder
 from stress.errors import MachineError
+from stress.interrupts import interrupts
 from stress.live.family import settle
 from stress.live.machine import kernel_release
 from stress.live.model import ModelRun

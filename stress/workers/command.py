@@ -116,17 +116,17 @@ def run(context: click.Context, /, **options: Any) -> None:
 
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     """Run, print, and return the exit status."""
-    from stress.interrupts import Interrupts
+    from stress.interrupts import interrupts
     from stress.workers import report
     from stress.workers.progress import live_progress
 
     seed, as_json = options["seed"], options["as_json"]
     if not as_json:
         click.echo(report.head(pool, seed))
-    with Interrupts() as interrupts:
+    with interrupts() as asked:
         pool.start(mix, seed=seed, operations=options["operations"] or 0)
         with live_progress() as show:
-            while not interrupts.seen and pool.progress().seconds < options["seconds"] and pool.running():
+            while not asked.is_set() and pool.progress().seconds < options["seconds"] and pool.running():
                 pool.wait(min(0.25, options["seconds"] - pool.progress().seconds))
                 show(pool.progress())
         result = pool.finish()
@@ -143,6 +143,6 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
                 options["save"].write_text(text + "\n")
             except OSError as e:
                 raise UsageError(f"--save: cannot write {options['save']} ({e.strerror}): name another file") from None
-    if interrupts.seen:
+    if asked.is_set():
         raise KeyboardInterrupt
     return 0 if ok else 1
