@@ -14,6 +14,7 @@ from types import ModuleType
 from stress import designs
 from stress.design import Design
 from stress.errors import UsageError
+from stress.module_file import execute
 from stress.nearest import did_you_mean
 
 
@@ -54,16 +55,12 @@ def import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is no Python file: a design file ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # its neighbours; behind all others, whose names they may have
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for what was asked
-            # Not exec_module: it takes a .pyc for current that was made of a file of the same second and size.
-            exec(compile(contents, path, "exec"), vars(module))
+            return execute(spec, contents)
     except BaseException as error:
-        del sys.modules[module_name]
         if isinstance(error, KeyboardInterrupt):
             raise
         place = _line_in(path, error)
@@ -72,7 +69,6 @@ def import_file(path: Path) -> ModuleType:
             said = str(error)
         reason = " ".join(said.split()) or "no message"
         raise UsageError(f"{path}{place} does not import: {type(error).__name__}: {reason}") from None
-    return module
 
 
 def _line_in(path: Path, error: BaseException) -> str:

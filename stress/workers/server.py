@@ -18,11 +18,13 @@ import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from stress.design import Design
 from stress.errors import MachineError, PteStressError
+from stress.module_file import execute
 from stress.prctl import die_with
 from stress.workers.declared import Declared, check_declared, declare
 
@@ -131,15 +133,10 @@ def import_module_from(name: str, file: str) -> None:
 
 
 def _execute(name: str, file: str) -> ModuleType:
-    """Import a file as it is now: a .pyc can be of another one of the same second and size."""
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise ImportError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    with open(file, "rb") as source:
-        exec(compile(source.read(), file, "exec"), vars(module))
-    return module
+    return execute(spec, Path(file).read_bytes())
 
 
 class Server:
