@@ -29,7 +29,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -287,18 +287,17 @@ def _told(record: dict[str, Any]) -> str:
 
 
 def soak(  # noqa: PLR0917
-    log: Log, found: Mapping[str, Design], limit: float, round_seconds: float, most_failures: int, stop: Stop
+    log: Log, turns: Sequence[tuple[str, Design]], limit: float, round_seconds: float, most_failures: int, stop: Stop
 ) -> None:
-    """Rounds until the time is over or somebody stops it."""
-    named = list(found)
+    """Rounds until the time is over or somebody stops it. ``turns``: designs in turn, as they were named."""
     end = time.monotonic() + limit
     while not stop.asked and (left := end - time.monotonic()) > 0:
         number = log.rounds
-        name = named[number % len(named)]
+        name, design = turns[number % len(turns)]
         seed = random.SystemRandom().randrange(SEEDS)
         click.echo(f"round {number}: {name}, seed {seed}: ", nl=False)
         save = log.failures_folder / f"round-{number:07}.json"
-        record = play_round(number, found[name], name, seed, round(min(round_seconds, max(left, 0.1)), 3), save, stop)
+        record = play_round(number, design, name, seed, round(min(round_seconds, max(left, 0.1)), 3), save, stop)
         if record["failure"] and log.failures >= most_failures:
             save.unlink()
             record["failure"] = None
@@ -333,14 +332,14 @@ def main(context: click.Context, /, **options: Any) -> None:
         if not path.absolute().parent.is_dir():
             raise UsageError(f"--log {path}: no such folder; make it first")
         named = chosen.split(",") if chosen else [name for name in designs.names() if name not in KNOWN_BROKEN]
-        found = {name: resolve_design(name) for name in named}
+        turns = [(name, resolve_design(name)) for name in named]
         log, stop = Log(path, int(options["most_mb"] * (1 << 20))), Stop()
         with log.alone():
             log.read()
             if log.rounds:
                 click.echo(f"{path} has {log.rounds} rounds: going on")
             stop.listen()
-            soak(log, found, limit, options["round_seconds"], most_failures, stop)
+            soak(log, turns, limit, options["round_seconds"], most_failures, stop)
         if stop.asked:
             click.echo("stopped")
     except PteStressError as error:

@@ -89,6 +89,11 @@ def test_rounds_are_logged_and_go_on_where_they_stopped(soak, monkeypatch, tmp_p
     assert f"{total:,}" in second.output
 
 
+def test_a_design_that_is_named_twice_has_two_turns(soak, monkeypatch, tmp_path):
+    start(soak, monkeypatch, tmp_path, Runs(), "--designs", "v12,v12,atomic")
+    assert [line["design"] for line in lines(tmp_path)][:4] == ["v12", "v12", "atomic", "v12"]
+
+
 def test_failures_are_kept_with_what_reproduces_them(soak, monkeypatch, tmp_path):
     runs = Runs((1, True), (3, False), (None, False))
     result = start(soak, monkeypatch, tmp_path, runs)
