@@ -86,13 +86,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Usage:
-    """A worker process: pid, the CPU that it is pinned to, CPU seconds so far, bytes that are its own."""
+    """A worker process: pid, the CPU that it is pinned to, bytes that are its own."""
 
     worker: int
     pid: int
     cpu: int
-    user: float
-    system: float
     uss: int
 
 

@@ -130,11 +130,10 @@ class Crew(Memory):
         self.close()
 
     def usage(self) -> list[Usage]:
-        """Memory and CPU times of the workers, by psutil."""
-        times = self._of_each(lambda process: process.cpu_times())
+        """Memory of the workers, by psutil."""
         memory = self._of_each(lambda process: process.memory_full_info())
-        rows = zip(self.pids, self.cpus, times, memory, strict=True)
-        return [Usage(n, pid, cpu, t.user, t.system, own.uss) for n, (pid, cpu, t, own) in enumerate(rows)]
+        rows = zip(self.pids, self.cpus, memory, strict=True)
+        return [Usage(n, pid, cpu, own.uss) for n, (pid, cpu, own) in enumerate(rows)]
 
     def _command(self, command: int, workers: Sequence[int]) -> None:
         self._serial += 1
