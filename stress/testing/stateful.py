@@ -36,7 +36,6 @@ SHRINK_SECONDS = 20.0
 """How long after the first failure Hypothesis may look for a smaller one."""
 
 
-
 def usual_settings() -> settings:
     """What a test has unless told otherwise, beside Hypothesis' profile: a few seconds when all checks hold."""
     return settings(
@@ -166,6 +165,8 @@ def state_machine(
     used = small_machine(workers, **fields) if machine is None else machine
     if used.ptes == used.anon:
         chosen = tuple(name for name in chosen if name != "truncate")
+    if not chosen:
+        raise ValueError(f"design {design.name} without any operation: there is nothing to test")
     rules: dict[str, Any] = {}
     groups = {**BATCHES, "own": tuple(name for name in known if name not in OPERATIONS), "anything": known}
     for name, group in groups.items():
@@ -177,8 +178,6 @@ def state_machine(
     def make_pool() -> Pool:
         return worker_pool(design, used, workers, operations=chosen)
 
-    if not chosen:
-        raise ValueError(f"design {design.name} without any operation: there is nothing to test")
     body = {**rules, "make_pool": staticmethod(make_pool), "failures": Failures(), "__module__": __name__}
     machine_class = type(f"Workers_{design.name}", (WorkerMachine,), body)
     given = {"settings": settings or usual_settings(), "machine_class": machine_class}
