@@ -88,8 +88,9 @@ def test_a_design_in_a_package_that_exports_it(tmp_path):
     package = tmp_path / "exports"
     package.mkdir()
     (package / "__init__.py").write_text("from .mine import MINE\n")
-    (package / "mine.py").write_text("from .parts import MINE\n")
-    (package / "parts.py").write_text(counts("exported"))
+    # Its neighbour's package is imported first, and asks for what this module has not yet.
+    (package / "mine.py").write_text("from .parts import PART\n" + counts("exported"))
+    (package / "parts.py").write_text("PART = 0\n")
     (tmp_path / "ask.py").write_text(ASK)
     assert python(tmp_path, "-c", "import ask, exports; print(ask.faults(exports.MINE))") == ["4"]
 
