@@ -86,6 +86,7 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
         note_broken(m, b, block.REGULAR, resident, low, high, mm, number)
     if shared == NOT_SHOWN:
         return
+    b[block.PAIRS] += 1
     low = b[block.FILE_PLUS] - file_minus - widen
     high = file_plus - b[block.FILE_MINUS] + widen
     if bound >= 0 and (shared < low - 2 * bound or shared > high + 2 * bound):  # each of two counters may be off

@@ -120,7 +120,7 @@ class Pool(Runs):
         return Truth(*self._ask(block.SCAN, mm))
 
     def check(self, which: int) -> int:
-        """Perform a check at rest by its place in `stress.workers.verdicts.at_rest`."""
+        """Perform a check at rest by its place in `stress.workers.verdicts.check_functions`."""
         return self._ask(block.CHECK, which)[0]
 
     def verdicts(self) -> list[Verdict]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,8 @@ def judge(pool: Pool) -> list[Verdict]:
     """
     found: dict[str, list[str]] = {name: [] for name in CHECKS}
     said: dict[str, str] = {}
-    reads = int(pool.column(block.READS).sum())  # before those that look at what is shown at rest
+    # Counted before those that look at what is shown at rest.
+    reads, pairs = (int(pool.column(part).sum()) for part in (block.READS, block.PAIRS))
     for name, trouble in (*_while_running(pool), *_stuck(pool)):
         found[name].append(trouble)
     if pool.stuck:
@@ -43,8 +44,8 @@ def judge(pool: Pool) -> list[Verdict]:
             found[name].append(trouble)
         for name, trouble in (*_counters(pool, said), *_stuck(pool)):
             found[name].append(trouble)
-    compared = f"{plural(reads, 'read')} compared" if reads else "nothing was read"
-    said |= dict.fromkeys(("read_regular", "read_pair"), compared)
+    for name, number in (("read_regular", reads), ("read_pair", pairs)):
+        said[name] = f"{plural(number, 'read')} compared" if number else "nothing was compared"
     worst = int(pool.column(block.WORST).max())
     if reads and pool.bound != 0:
         said["read_regular"] += f", off by {worst} at most"
@@ -126,13 +127,23 @@ def _counters(pool: Pool, said: dict[str, str]) -> Iterator[tuple[str, str]]:
     mms = range(pool.machine.mms)
     truths = [pool.truth(mm) for mm in mms]
     if pool.bound == 0 or pool.exact_read == "precise":
+        read = []
         for mm, truth in zip(mms, truths, strict=True):
-            shown = pool.read(mm)
+            read.append(pool.read(mm))
             if pool.stuck:
                 return
-            yield from _exact(pool, mm, shown, truth)
+            yield from _exact(pool, mm, read[mm], truth)
+        said["rss_exact"] = _compared([shown.resident for shown in read])
+        said["anon_rss_exact"] = _compared([shown.anon for shown in read])
     if pool.bound != 0:
         yield from _bounded(pool, truths, said)
+
+
+def _compared(shown: Sequence[int | None]) -> str:
+    pages = [value for value in shown if value is not None]
+    return (
+        f"{plural(len(pages), 'mm')} compared, {plural(sum(pages), 'page')} in all" if pages else "nothing was compared"
+    )
 
 
 def _named(pool: Pool, mm: int) -> str:

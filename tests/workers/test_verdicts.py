@@ -11,7 +11,7 @@ from shm_layout.registers import R_OOPS
 from stress import designs, oops
 from stress.checks import CHECKS
 from stress.design import NO_BOUND, Bound
-from stress.kernel import pte_access
+from stress.kernel import proc, pte_access
 from stress.workers.call import Call
 from stress.workers.verdicts import check_functions
 
@@ -101,6 +101,28 @@ def test_one_wrong_word_at_rest_is_found(resting, struct, field, check):
         assert resting.check(which) == 3
     else:
         assert check in broken(resting)
+
+
+def test_what_was_compared_at_rest_is_said(resting, make_pool):
+    said = {v.name: v.detail for v in resting.verdicts()}
+    assert said["rss_exact"] == "5 mms compared, 2 pages in all"
+    assert said["anon_rss_exact"] == "5 mms compared, 1 page in all"
+    total_only = designs.get("v12_sound").edit(
+        name="total_only", statm=lambda p: p.replace(proc.show_statm_positive, proc.show_rss_positive)
+    )
+    said = {v.name: v.detail for v in make_pool(total_only, 1).verdicts()}
+    assert said["rss_exact"] == "5 mms compared, 0 pages in all"
+    assert said["anon_rss_exact"] == "nothing was compared"
+
+
+def test_what_was_compared_while_running_is_said(make_pool):
+    pool = make_pool("v12_sound")
+    for mix in ({"statm": 2, "status": 1, "stat": 1}, {"statm": 1}, {"stat": 1}):
+        pool.reset()
+        ops = pool.run(mix, seed=3, operations=400).ops
+        said = {v.name: v.detail for v in pool.verdicts()}
+        assert said["read_regular"] == "400 reads compared"
+        assert said["read_pair"] == (f"{ops['statm']} reads compared" if "statm" in ops else "nothing was compared")
 
 
 def test_wrong_anon_rss_at_rest_is_found(resting):
