@@ -109,9 +109,9 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
         shown = {"placement": placement, "bytes": found.words * WORD, "structures": structures, "fields": fields}
         click.echo(json.dumps(shown))
         return
-    from stress.report.fitted import fitted
+    from stress.report.fitted import fitted, fitted_text
 
-    click.echo(f"placement {placement}: {found.placement.doc}; {found.words * WORD:,} bytes in all\n")
+    click.echo(fitted_text(f"placement {placement}: {found.placement.doc}; {found.words * WORD:,} bytes in all") + "\n")
     click.echo(fitted(structures, style=table_format))
     click.echo()
     click.echo(fitted(fields, style=table_format))

@@ -139,13 +139,12 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
 def _print_tables(  # noqa: PLR0917
     lines: Sequence[Compared], cores: int, hop: bool, updates: int, seed: int, table_format: str
 ) -> None:
-    from stress.report.fitted import fitted
+    from stress.report.fitted import fitted, fitted_text
 
     first = lines[0]
     how = "hopping" if hop else "staying on their CPUs"
-    click.echo(
-        f"{first.cpus} virtual CPUs, {first.threads} threads, workers {how}, {updates:,} changes of each; seed {seed}"
-    )
+    what = f"{first.cpus} virtual CPUs, {first.threads} threads, workers {how}"
+    click.echo(fitted_text(f"{what}, {updates:,} changes of each; seed {seed}"))
     click.echo("Errors in pages (of 4 KiB in what is published):")
     rows = [line.accuracy_row() for line in lines]
     click.echo(fitted(rows, style=table_format, intfmt=",", missingval="-"))

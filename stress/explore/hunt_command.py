@@ -102,7 +102,7 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
     from stress.explore.model import build
     from stress.explore.report import counterexample
     from stress.explore.trace import trace
-    from stress.report.fitted import fitted
+    from stress.report.fitted import fitted, fitted_text
 
     for find in finds:
         model = build(found.design, find.workload)
@@ -113,17 +113,18 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
         if machine.private_file or machine.shared_file:
             kinds = (("anonymous", machine.anon), ("private file", machine.private_file), ("file", machine.shared_file))
             notes.append("pages: " + ", ".join(f"{count} {kind}" for kind, count in kinds if count))
-        click.echo(f"{find.workload}  ({', '.join(notes)})")
+        click.echo(fitted_text(f"{find.workload}  ({', '.join(notes)})"))
         click.echo(counterexample(model, trace(model, find.violation), table_format) + "\n")
     rows = [
         {"check": f.signature[0], "workload": str(f.workload), "length": f.violation.length} for f in finds
     ]
     if rows:
         click.echo(fitted(rows, style=table_format))
-    click.echo(
+    summary = (
         f"{found.design.name}: {len(finds) or 'no'} distinct violation{'s' * (len(finds) != 1)} in {found.workloads:,}"
         f" workloads ({found.given_up} of them too large to explore completely), seed {seed}"
     )
+    click.echo(fitted_text(summary))
 
 
 def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:

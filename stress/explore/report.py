@@ -21,7 +21,7 @@ _BOUNDS = {
 
 def summary(result: Result, table_format: str) -> str:
     """The figures of an exploration, and whether it is complete."""
-    from stress.report.fitted import fitted
+    from stress.report.fitted import fitted, fitted_text
 
     machine = result.workload.machine
     row = {
@@ -35,7 +35,7 @@ def summary(result: Result, table_format: str) -> str:
         "violations": ", ".join(v.check for v in result.violations) or "none",
     }
     text = fitted([row], style=table_format, disable_numparse=True)
-    return "\n".join((text, *result.notes, ending(result)))
+    return "\n".join((text, *map(fitted_text, (*result.notes, ending(result)))))
 
 
 def ending(result: Result) -> str:
@@ -48,12 +48,14 @@ def ending(result: Result) -> str:
 
 def counterexample(model: Model, found: Trace, table_format: str) -> str:
     """A counterexample as a table, and what is wrong at its end."""
+    from stress.report.fitted import fitted_text
+
     violation = found.violation
     title = f"{violation.check}: {CHECKS[violation.check].holds}; broken in {violation.length} steps"
-    lines = [title, table(found, len(model.workload.cpus), table_format)]
+    lines = [fitted_text(title), table(found, len(model.workload.cpus), table_format)]
     for number, picture in enumerate(found.states, 1):
         lines += [f"behind step {number}:", *(f"  {line}" for line in picture.splitlines())]
-    return "\n".join((*lines, f"{violation.check}: {found.wrong}"))
+    return "\n".join((*lines, fitted_text(f"{violation.check}: {found.wrong}")))
 
 
 def violations_json(result: Result, traces: list[Trace]) -> list[dict[str, Any]]:

@@ -60,7 +60,10 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
         if not identifier:
             click.echo(f"{sum(s.ok for s in shown)} of {len(explored)} findings shown")
         if not identifier and not measuring:
-            click.echo(f"measured, not explored: {', '.join(measurement_ids())} (--measure, or --finding F05)")
+            from stress.report.fitted import fitted_text
+
+            ids = ", ".join(measurement_ids())
+            click.echo(fitted_text(f"measured, not explored: {ids} (--measure, or --finding F05)"))
     context.exit(0 if ok else 1)
 
 
@@ -83,7 +86,7 @@ def _measure_all(identifiers: list[str], figures: dict[str, Measured], effort: f
 
 
 def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table_format: str) -> None:
-    from stress.report.fitted import fitted
+    from stress.report.fitted import fitted, fitted_text
 
     if one:
         from stress.findings.page import page
@@ -94,15 +97,15 @@ def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table
         click.echo(fitted([row(s) for s in shown], style=table_format))
         for s in shown:
             for sentence in s.wrong:
-                click.echo(f"{s.finding.id} is not shown: {sentence}")
+                click.echo(fitted_text(f"{s.finding.id} is not shown: {sentence}"))
     from stress.findings.measurement import get_measurement
 
     for name, measured in figures.items():
         measurement = get_measurement(name)
-        click.echo(f"\n{measurement.id}: {measurement.title}\n{measurement.question}\n")
+        click.echo(fitted_text(f"\n{measurement.id}: {measurement.title}\n{measurement.question}") + "\n")
         click.echo(fitted(measured.rows, style=table_format))
         for sentence in measured.says:
-            click.echo(sentence)
+            click.echo(fitted_text(sentence))
 
 
 def row(s: Shown) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: what is too wide is wrapped, at words as long as that is enough; nothing is left out.
+"""Tables and text that fit the terminal: what is too wide is wrapped, at words if that is enough; nothing is left out.
 
 Only where there is a terminal, or COLUMNS says how wide it is: what goes into a file or a pipe is not wrapped. Formats
 of tabulate that programs read (tsv, html, github, ...) are never touched.
@@ -45,6 +45,12 @@ def wrapped(text: str, width: int) -> str:
             further = ""
         lines += wrapper(width, subsequent_indent=further, break_on_hyphens=False).wrap(line) or [""]
     return "\n".join(lines)
+
+
+def fitted_text(text: str) -> str:
+    """``text`` in lines that are no wider than the terminal, where there is one."""
+    width = terminal_width()
+    return wrapped(text, width) if width else text
 
 
 def fitted(

@@ -8,7 +8,7 @@ from typing import Any
 
 from stress.explore.failure import FORMAT
 from stress.plural import plural
-from stress.report.fitted import fitted
+from stress.report.fitted import fitted, fitted_text
 from stress.workers.call import Result, Shown, Truth, Usage, Verdict
 from stress.workers.pool import Pool
 
@@ -21,7 +21,7 @@ def head(pool: Pool, seed: int) -> str:
     if machine.mms > 1 and machine.child_ptes < machine.ptes:
         pages += f" (the last {machine.child_ptes:,} in children)"
     where = ", frames above 4 GiB" if machine.arch == "pae" and machine.above_4g else ""
-    return (
+    return fitted_text(
         f"design {pool.design.name}, arch {machine.arch}{where}, placement {pool.layout.placement.name}, "
         f"{plural(pool.workers, 'worker')}, {pages}, seed {seed}"
     )
@@ -36,9 +36,9 @@ def operations_table(result: Result, style: str) -> str:
 
 
 def faults_line(result: Result) -> str:
-    """Faults by kind, in one line."""
+    """Faults by kind."""
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in result.faults.items())
-    return f"faults that had an effect: {kinds or 'none'}"
+    return fitted_text(f"faults that had an effect: {kinds or 'none'}")
 
 
 def verdicts_table(verdicts: Sequence[Verdict], style: str) -> str:
@@ -52,7 +52,7 @@ def usage_line(result: Result, usage: Sequence[Usage], segment_bytes: int) -> st
     own = max(u.uss for u in usage) / (1 << 20)
     pids = ", ".join(str(u.pid) for u in usage[:8]) + (", ..." if len(usage) > 8 else "")
     processes = plural(len(usage), "worker process", "worker processes")
-    return (
+    return fitted_text(
         f"{processes} (pids {pids}): {result.user:.1f} s user, {result.system:.1f} s system, "
         f"{own:.0f} MiB of its own each; segment {segment_bytes / (1 << 20):,.1f} MiB"
     )

@@ -229,10 +229,13 @@ def table(**options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps({"design": design.name, "rows": [row._asdict() for row in rows]}))
     else:
-        click.echo(f"design {design.name}, {kind}, arch {arch}, placement {placement}, seed {seed}")
+        from stress.report.fitted import fitted_text
+
+        click.echo(fitted_text(f"design {design.name}, {kind}, arch {arch}, placement {placement}, seed {seed}"))
         click.echo(_format_rows(rows, options["table_format"]))
         if max(counts) > cores:
-            click.echo(f"This machine has {cores} cores: rows with more workers share them, and show no scaling.")
+            note = f"This machine has {cores} cores: rows with more workers share them, and show no scaling."
+            click.echo(fitted_text(note))
     if options["plot"] is not None and rows:
         from stress.report.plot import draw_table
 
