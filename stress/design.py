@@ -28,7 +28,7 @@ OPERATIONS: tuple[str, ...] = (
     "tick",
     "precise",
 )
-"""The operations that a design may have, in the order of their numbers (register R_OP holds number + 1).
+"""The operations that a design may have, in the order of their numbers, which begin with 1 (register R_OP).
 
 ``get_rss``, the single pass over the counters that is held against the page table at rest, is what
 ``statm`` reads, or ``precise`` where a design has it. A user's design may have operations of other names.
@@ -38,16 +38,23 @@ READS = ("statm", "status", "stat")
 """Operations whose R_RESIDENT and R_SHARED check `read_regular` and `read_pair` look at."""
 
 
+def percpu_batch(cpus: int) -> int:
+    """max(32, 2 * CPUs): percpu_counter's batch grows with the machine (lib/percpu_counter.c; posted.md)."""
+    return max(32, 2 * cpus)
+
+
 @dataclass(frozen=True)
 class Bound:
     """How far an approximate counter may be off at rest.
 
     ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
-    the design promises nothing. ``threads``: the most tasks that the mm has had at a time.
+    the design promises nothing. ``threads``: the most tasks that the mm has had at a time. ``batch(cpus)``: the batch
+    of per-CPU counts on a machine with so many CPUs, in pages.
     """
 
     formula: str
     pages: Callable[[int, int, int], int | None]
+    batch: Callable[[int], int] = percpu_batch
 
 
 def _zero(cpus: int, threads: int, batch: int) -> int:

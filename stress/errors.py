@@ -9,6 +9,10 @@ class PteStressError(Exception):
     exit_status = 1
 
 
+class DesignBroken(PteStressError):
+    """A design does wrong where it is only measured, not checked. Exit status 1, as for a check that is broken."""
+
+
 class UsageError(PteStressError):
     """Wrong usage or input: the message says what is wrong and what to do. Exit status 2."""
 

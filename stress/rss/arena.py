@@ -108,7 +108,7 @@ def open_arena(
 
     There are no more ``workers`` than CPUs or threads, so that no two are on the same CPU or are the same task.
     """
-    batch = subject.batch(cpus) if batch is None else batch
+    batch = subject.design.bound.batch(cpus) if batch is None else batch
     machine = Machine(cpus=cpus, mms=1, anon=1, frames=2, batch=batch, task_depth=1)
     layout = Layout(machine, more={"task_struct": threads})
     table = layout.words

@@ -27,22 +27,12 @@ WORD = 8
 """Bytes."""
 
 
-def batch_of_percpu(cpus: int) -> int:
-    """max(32, 2 * CPUs): percpu_counter's batch grows with the machine."""
-    return max(32, 2 * cpus)
-
-
-def batch_of_tree(cpus: int) -> int:
-    """32, whatever the machine."""
-    return 32
-
-
 @dataclass(frozen=True)
 class Subject:
     """A counter and how to work it.
 
     ``up`` counts one page of a fault, ``down`` takes R_FREED pages off at the end of a zap, ``read`` is what statm
-    reads and ``precise`` the exact sum where there is one; ``tick`` is the timer's. ``batch(cpus)``: its batch.
+    reads and ``precise`` the exact sum where there is one; ``tick`` is the timer's.
     ``stay(cpus, batch)``: pages that each CPU, or its task, can count before anything is folded.
     ``bytes_per_mm(cpus, threads)``: the words that it needs for an mm, without padding.
     ``bare``: what a change comes down to, without steps, see `stress.rss.source`.
@@ -56,7 +46,6 @@ class Subject:
     bytes_per_mm: Callable[[int, int], int]
     precise: Fragment = ()
     tick: Program | None = None
-    batch: Callable[[int], int] = batch_of_percpu
     stay: Callable[[int, int], list[int]] = field(default=lambda cpus, batch: [16] * cpus)
 
     @property
@@ -181,7 +170,6 @@ SUBJECTS: dict[str, Subject] = {
             "cpu_then_atomic_mm",
             _tree_bytes,
             precise=tree.TREE.precise,
-            batch=batch_of_tree,
             stay=_fill_tree,
         ),
     )

@@ -139,8 +139,8 @@ def areas(kinds: tuple[Kind, ...], pages: int) -> list[tuple[Kind, int, int]]:
     return [(kind, pages * i // n, pages * (i + 1) // n) for i, kind in enumerate(kinds)]
 
 
-def machine_for(kinds: tuple[Kind, ...], *, workers: int, pages: int, arch: str) -> Machine:
-    """One mm with so many pages, a frame for each, and swap slots if they are needed."""
+def machine_for(kinds: tuple[Kind, ...], *, workers: int, pages: int, arch: str, batch: int = 32) -> Machine:
+    """One mm with so many pages, a frame for each, and swap slots if they are needed. ``batch``: see `Machine`."""
     file = sum(end - first for kind, first, end in areas(kinds, pages) if kind.file)
     return Machine(
         cpus=workers,
@@ -150,6 +150,7 @@ def machine_for(kinds: tuple[Kind, ...], *, workers: int, pages: int, arch: str)
         frames=1 + pages + SPARE * workers + len(kinds) * workers,
         swap=pages - file if any(kind.prepare is _in_swap for kind in kinds) else 0,
         arch=arch,
+        batch=batch,
         task_depth=1,
     )
 

@@ -23,10 +23,12 @@ def machine_for(
     arch: str,
     above_4g: bool,
     mmu: bool = False,
+    batch: int = 32,
 ) -> Machine:
     """A machine on which ``workers`` perform this mix.
 
-    ``pages``: anonymous pages of the first mm; ``file_pages``: pages of the file, half of them mapped privately. A mix
+    ``pages``: anonymous pages of the first mm; ``file_pages``: pages of the file, half of them mapped privately.
+    ``batch``: of per-CPU counters, in pages, as the design's `stress.design.Bound` has it. A mix
     without fork and exec has one mm; with them as many as the workers can have started, which have the same pages, or
     the last `CHILD_PAGES` of them, so that a fork copies no others. There is a frame for every
     page of the first mm and of the file, and for copies in the others as far as `COPIES`; where frames run out a
@@ -51,5 +53,6 @@ def machine_for(
         arch=arch,
         above_4g=above_4g,
         mmu=mmu,
+        batch=batch,
         child_pages=min(pages + file_pages, CHILD_PAGES),
     )
