@@ -28,9 +28,9 @@ KEPT = 8
 """Registers from here on are cleared when an operation ends."""
 
 R_OP = 8
-"""Operation under way: 0 for none, else the operation's number + 1."""
+"""Operation under way: 0 for none, else the operation's number (`stress.design.Design.numbers`)."""
 R_PC = 9
-"""Step that is next, in the explorer."""
+"""Explorer: the step that is next. Workers: the step that waits, + 1."""
 R_ADDRESS = 10
 """Virtual page."""
 R_END = 11
@@ -66,7 +66,7 @@ R_ANON_RSS = 25
 R_RESIDENT = 26
 """What the read shows as resident, pages."""
 R_SHARED = 27
-"""What the read shows as shared (rss - anon_rss), pages; -1 where it shows none."""
+"""What the read shows as shared (rss - anon_rss), pages; `stress.kernel.proc.NOT_SHOWN` where it shows none."""
 R_SCAN = 28
 """A CPU, an mm or a level that a loop has come to."""
 R_SCRATCH = 29

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from shm_layout.atomic import read_once
 from shm_layout.structs import (
+    CPU_RCU,
+    CPU_STRIDE,
     FILE_PAGE,
     FILE_STRIDE,
     GHOST,
@@ -193,7 +195,10 @@ def data_kept(m: Words) -> int:
 
 @helper
 def locks_free(m: Words) -> int:
-    """At rest nobody holds page_table_lock, mmap_sem or a page-table page's lock; else the first mm with one held."""
+    """At rest nobody holds page_table_lock, mmap_sem or a page-table page's lock; else the first mm with one held.
+
+    Behind the last mm come the CPUs: none is left between rcu_read_lock and rcu_read_unlock.
+    """
     for mm in range(m[NR_MMS]):
         if read_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm)) != 0:
             return mm
@@ -202,6 +207,9 @@ def locks_free(m: Words) -> int:
         for table in range(first_page(m, mm) // m[PTRS_PER_PTE], (m[NR_PTES] - 1) // m[PTRS_PER_PTE] + 1):
             if read_once(m, pte_lockptr(m, mm, table * m[PTRS_PER_PTE])) != 0:
                 return mm
+    for cpu in range(m[NR_CPUS]):
+        if read_once(m, at(m, CPU_RCU, CPU_STRIDE, cpu)) != 0:
+            return m[NR_MMS] + cpu
     return HOLDS
 
 

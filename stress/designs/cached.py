@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stress import held
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
 from stress.designs.correction import Correction, everywhere
@@ -46,6 +47,7 @@ CACHED = counter_that(
     stat=READ_POSITIVE,
     remove_thread=SYNC_ALL,
     bound=Bound("64 * threads", _events),
+    checks=(held.nothing_lost, held.at_most_64_a_task),
 )
 """Faults count on current; zap, fork and swap-out, which nobody does as often, by atomic add on the mm."""
 

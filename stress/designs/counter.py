@@ -5,7 +5,7 @@ Designs that differ only in their counters are the same programs around another 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class Counter:
     - ``statm``, ``status``, ``stat``: a read, which ends in R_RESIDENT and R_SHARED. ``precise``: the same, from
       everything that is counted anywhere; empty where ``statm`` is that already.
     - ``more``: further operations, such as ``tick``.
+
+    ``bound`` and ``checks``: of the design, see `stress.design.Design`.
     """
 
     fault_rss: Fragment
@@ -61,6 +63,7 @@ class Counter:
     changed_mm: Fragment = ()
     more: Mapping[str, Program] = field(default_factory=dict)
     bound: Bound = EXACT
+    checks: tuple[Callable[..., int], ...] = ()
 
 
 def counter_that(add: Fragment, **others: Any) -> Counter:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from stress import held
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
 from stress.designs.counter import Counter
@@ -40,7 +43,12 @@ TICK = Program(
 )
 
 
-def deferred_counter(bound: Bound, count_rss: tuple[Entry, ...], more: dict[str, Program]) -> Counter:
+def deferred_counter(
+    bound: Bound,
+    count_rss: tuple[Entry, ...],
+    more: dict[str, Program],
+    checks: tuple[Callable[..., int], ...] = (held.nothing_lost,),
+) -> Counter:
     """Faults without a lock count on current; what holds page_table_lock anyhow counts on the mm."""
     return Counter(
         fault_rss=own_or_mm(task.if_own, count_rss, mm_rss.INC_RSS, locked=False),
@@ -59,6 +67,7 @@ def deferred_counter(bound: Bound, count_rss: tuple[Entry, ...], more: dict[str,
         changed_mm=(exit_.zero_task_rss,),
         more=more,
         bound=bound,
+        checks=checks,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stress import held
 from stress.design import Bound
 from stress.designs.deferred import FOLD, deferred_counter
 from stress.designs.v12_sound import on_sound_path
@@ -26,6 +27,7 @@ DEFERRED_16 = deferred_counter(
         At(IN_BATCH),
     ),
     {},
+    (held.nothing_lost, held.at_most_16_a_task),
 )
 
 DESIGN = on_sound_path(

@@ -1,7 +1,12 @@
-"""Counters that become per-CPU with the second task (RFC of 2025), on the fault path of v12_sound."""
+"""Counters that become per-CPU with the second task (RFC of 2025), on the fault path of v12_sound.
+
+A read adds two counts. While the mm is single they are exact at rest, but others may change both between the two
+loads of a read, which can then show what was never true (as in finding N07): its bound is that of an mm with tasks.
+"""
 
 from __future__ import annotations
 
+from stress import held
 from stress.design import Bound
 from stress.designs.counter import Fragment, counter_that
 from stress.designs.percpu import below_batch
@@ -58,6 +63,7 @@ LAZY = counter_that(
     ),
     mm_init=(percpu.percpu_counter_init, lazy.init_single),
     bound=Bound("0 with one task, else (batch - 1) * CPUs", _pages),
+    checks=(held.exact_while_single,),
 )
 
 DESIGN = on_sound_path(

@@ -78,6 +78,7 @@ def on_sound_path(name: str, year: int, source: str, summary: str, counter: Coun
         summary=summary,
         programs=operations(lockfree_fault(counter), counter, ACCESSES_OF_V12),
         bound=counter.bound,
+        checks=counter.checks,
     )
     design = posted
     for correction in FAULT_PATH:

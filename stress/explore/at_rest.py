@@ -110,7 +110,7 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
         bound = p[P_BOUND]
         if r[R_RESIDENT] != NOT_SHOWN and abs(r[R_RESIDENT] - rss) > bound:
             broken |= RSS_BOUNDED
-        if r[R_SHARED] != NOT_SHOWN and abs(r[R_SHARED] - (rss - anon)) > 2 * bound:
+        if r[R_SHARED] != NOT_SHOWN and abs(r[R_ANON_RSS] - anon) > bound:
             broken |= RSS_BOUNDED
     return broken
 

@@ -166,10 +166,14 @@ class Player:
             "progress": lambda: (
                 f"can never finish: {self.followed}"
                 if self.followed
-                else f"a lock of mm {checks.locks_free(self.m)} is held for ever"
+                else self._lock(checks.locks_free(self.m))
             ),
         }
         return found[check]() if check in found else f"check {check} does not hold"
+
+    def _lock(self, place: int) -> str:
+        mms = self.model.workload.machine.mms
+        return f"CPU {place - mms} stays in rcu_read_lock" if place >= mms else f"a lock of mm {place} is held for ever"
 
     def _page(self, frame: int, counted: Sequence[int], field: str) -> str:
         machine = self.model.workload.machine

@@ -137,7 +137,8 @@ def begin_read(p: Words, m: Words, g: Words, cpu: int) -> None:
 def judge_read(p: Words, r: Words) -> int:
     """The checks that what a read shows breaks: outside of its interval, widened by the design's bound, or negative.
 
-    What is shown as shared is the difference of two counters, each of which may be off by the bound.
+    What is shown as shared is the difference of two counters, each of which may be off by the bound. Its interval is
+    wider by one for each operation under way and may begin below 0; it may not be negative where there is no bound.
     """
     broken = 0
     bound = p[P_BOUND]
@@ -148,7 +149,7 @@ def judge_read(p: Words, r: Words) -> int:
         broken |= READ_REGULAR
     shown = r[R_SHARED]
     if shown != NOT_SHOWN and (
-        shown < 0 or (bound >= 0 and (shown < r[R_FILE_LOW] - 2 * bound or shown > r[R_FILE_HIGH] + 2 * bound))
+        shown < r[R_FILE_LOW] - 2 * bound or shown > r[R_FILE_HIGH] + 2 * bound if bound >= 0 else shown < 0
     ):
         broken |= READ_PAIR
     return broken

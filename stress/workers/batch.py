@@ -11,7 +11,6 @@ from shm_layout.registers import (
     KEPT,
     R_ADDRESS,
     R_ARG,
-    R_CPU,
     R_END,
     R_ENTRY,
     R_MM,
@@ -23,7 +22,7 @@ from shm_layout.registers import (
     R_WRITE,
     REGISTERS,
 )
-from shm_layout.structs import ANON_END, NR_CPUS, NR_PTES, STOP
+from shm_layout.structs import ANON_END, NR_PTES, STOP
 from shm_layout.words import Words
 from stress.kernel.pgtable import WRITABLE, first_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
@@ -65,7 +64,7 @@ def draw(x: int, below: int) -> int:
 
 @helper
 def barrier(m: Words, b: Words, time: int) -> bool:
-    """Wait until all workers of this command are here for the so-manieth time, or are to rest.
+    """Wait until all workers of this command have come here ``time`` times, or are to rest.
 
     False when the run is stopped first.
     """
@@ -111,21 +110,10 @@ def pausing(m: Words, b: Words) -> bool:
 
 
 @helper
-def hop(m: Words, b: Words, r: Words, x: int) -> None:
-    """Claim to run on another CPU, of those whose number leaves the worker's own when divided by all workers.
-
-    So no two workers are on the same CPU.
-    """
-    worker = r[R_CPU] % b[block.WORKERS]
-    mine = (m[NR_CPUS] - worker + b[block.WORKERS] - 1) // b[block.WORKERS]
-    r[R_CPU] = worker + b[block.WORKERS] * draw(x, mine)
-
-
-@helper
 def begin(b: Words, r: Words, number: int, mm: int, plus: int, minus: int) -> None:  # noqa: PLR0917
     """An operation starts that may set and clear so many pages of an mm.
 
-    The numbers of pages stand before the mm does: who reads them the other way round sees none too few.
+    The numbers of pages are stored before the mm is: who loads the mm first never sees too small a number.
     """
     r[R_OP] = number
     store(b, block.POT_PLUS, plus)

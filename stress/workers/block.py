@@ -19,9 +19,9 @@ KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
 """Kinds of fault, by what the fault found; only those count that were not raced."""
 SCRIPT_CALLS = 64
 """Calls that a worker can be given at once."""
-CALL_WORDS = 8
+CALL_WORDS = 9
 """Words of a call: operation, address, end, write, arg; resident and shared as shown; 1 when it was performed."""
-C_OP, C_ADDRESS, C_END, C_WRITE, C_ARG, C_RESIDENT, C_SHARED, C_DONE = range(CALL_WORDS)
+C_OP, C_ADDRESS, C_END, C_WRITE, C_ARG, C_RESIDENT, C_SHARED, C_ANON_RSS, C_DONE = range(CALL_WORDS)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,6 @@ SHARED = _part("shared", "launcher", "index of the line that all workers share")
 BOUND = _part("bound", "launcher", "how far a read may be off, pages; -1: no bound")
 ONLY_OWN = _part("only_own", "launcher", "1: reads are of the task's own mm alone")
 JUDGE = _part("judge", "launcher", "1: what reads show is compared with the truth")
-HOP = _part("hop", "launcher", "1: the worker claims another CPU before each operation")
 TARGET = _part("target", "launcher", "mm that a check or a scan is about")
 MIX = _part("mix", "launcher", "by operation: all draws below this choose it or an earlier one", MAX_OPERATIONS, True)
 
@@ -81,8 +80,8 @@ TIMED = _part("timed", "worker", "operations that were timed, by operation", MAX
 FAULTS = _part("faults", "worker", "faults that had their effect, by kind", len(KINDS))
 ELAPSED_TICKS = _part("elapsed_ticks", "worker", "ticks of all batches")
 ELAPSED_NS = _part("elapsed_ns", "worker", "nanoseconds of all batches")
-RESULT = _part("result", "worker", "what a check or a scan found", 2)
-OOPS_OP = _part("oops_op", "worker", "operation that first broke a check in a step, + 1")
+RESULT = _part("result", "worker", "what a check, a scan or a read found", 3)
+OOPS_OP = _part("oops_op", "worker", "number of the operation that first broke a check in a step")
 OOPS_ADDRESS = _part("oops_address", "worker", "virtual page that it was at")
 LAST_RESIDENT = _part("last_resident", "worker", "what the last read of mm 0 showed as resident")
 PLUS = _part("plus", "worker", "pages set before the read, summed over the workers")
@@ -93,7 +92,7 @@ WIDEN = _part("widen", "worker", "operations under way when the read began, and 
 READS = _part("reads", "worker", "reads that were judged")
 PAIRS = _part("pairs", "worker", "of these, reads that showed shared, too")
 WORST = _part("worst", "worker", "greatest error of a read, pages")
-REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation + 1", 6)
+REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation", 6)
 PAIR = _part("pair", "worker", "read_pair: likewise", 6)
 UNDER_WAY = _part(
     "under_way", "worker that saw it", "at the first broken check: operation, address, end, write, arg, mm", 6

@@ -26,11 +26,9 @@ class Shown:
 
     resident: int | None
     shared: int | None
-
-    @property
-    def anon(self) -> int | None:
-        """resident - shared: what the counters say of anonymous pages."""
-        return None if self.resident is None or self.shared is None else self.resident - self.shared
+    anon: int | None
+    """What the counters said of anonymous pages (register R_ANON_RSS) where shared is shown, which is 0 and not
+    negative when this is too much."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ at random, ``script`` performs a list of calls, ``sweep`` faults page after page
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from string import Template
@@ -83,6 +84,7 @@ _AFTER_FAULT = """\
 _AFTER_READ = """\
     b[$RESULT] = r[$R_RESIDENT]
     b[$RESULT + 1] = r[$R_SHARED]
+    b[$RESULT + 2] = r[$R_ANON_RSS]
 """
 _DO_READ = """
 @njit
@@ -120,8 +122,6 @@ _BATCH = """\
     while status >= 0 and not pausing(m, b):
         x = rand(x)
         u = draw(x, 1 << 30)
-        if b[$HOP] != 0:
-            hop(m, b, r, x << 7)
         timed = (x & 63) == 0
         start = ticks() if timed else 0
         x = rand(x)
@@ -156,6 +156,7 @@ $calls        if status < 0:
             return status
         c[$C_RESIDENT] = b[$RESULT]
         c[$C_SHARED] = b[$RESULT + 1]
+        c[$C_ANON_RSS] = b[$RESULT + 2]
         c[$C_DONE] = 1
     return 0
 """
@@ -215,7 +216,6 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
     batch.draw,
     batch.end,
     batch.fault_kind,
-    batch.hop,
     batch.keep_waiting,
     batch.pausing,
     batch.rand,
@@ -322,7 +322,7 @@ ENTRIES = {
 def is_compiled(design: Design, arch: str, operations: Sequence[str]) -> bool:
     """Whether `compile_design` will find its machine code on disk."""
     path = module_path(_module_name(design, arch), *source(design, arch, operations))
-    return any(path.parent.glob(f"*/{path.stem}.batch-*.nbi"))
+    return any(path.parent.glob(f"*/{glob.escape(path.stem)}.batch-*.nbi"))
 
 
 def _module_name(design: Design, arch: str) -> str:

@@ -89,7 +89,8 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
     b[block.PAIRS] += 1
     low = b[block.FILE_PLUS] - file_minus - widen
     high = file_plus - b[block.FILE_MINUS] + widen
-    if bound >= 0 and (shared < low - 2 * bound or shared > high + 2 * bound):  # each of two counters may be off
+    # Each of two counters may be off by the bound, and where there is none their difference may not be negative.
+    if shared < low - 2 * bound or shared > high + 2 * bound if bound >= 0 else shared < 0:
         note_broken(m, b, block.PAIR, shared, low, high, mm, number)
 
 

@@ -26,8 +26,10 @@ class Pool(Runs):
 
     ``design`` and ``machine`` say what they run on what; ``workers`` at most ``machine.cpus``, worker k runs on CPU k.
     ``operations``: those that will be asked for (default: all; fewer compile faster). ``server``: a fork server that
-    serves one pool after another; without it the pool has its own. ``judge``: whether truth is kept and reads are
-    held against it. Raises `UsageError` for a design that does not run, `MachineError` when the machine has no room.
+    serves one pool after another; without it the pool has its own, and tells ``on_compile`` when that compiles.
+    ``placement``: which fields share a cache line. ``judge``: whether truth is kept and reads are held against it.
+    Raises `UsageError` for a design that does not run, `MachineError` when the machine has no room, `ValueError` for
+    more workers than CPUs.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Pool(Runs):
                 self._exec_seen |= call.operation == "exec"
                 at = block.SCRIPT + place * CALL_WORDS
                 number = self.numbers[call.operation]
-                words = (number, call.address, call.end, call.write, call.arg, NOT_SHOWN, NOT_SHOWN, 0)
+                words = (number, call.address, call.end, call.write, call.arg, NOT_SHOWN, NOT_SHOWN, NOT_SHOWN, 0)
                 row[at : at + CALL_WORDS] = words
             row[block.COUNT] = len(calls)
             row[block.WAIT_FOR] = len(scripts) if together else 0
@@ -93,8 +95,9 @@ class Pool(Runs):
 
     def _shown(self, worker: int, place: int) -> Shown:
         at = block.SCRIPT + place * CALL_WORDS
-        resident, shared = (int(v) for v in self._blocks[worker, at + block.C_RESIDENT : at + block.C_SHARED + 1])
-        return Shown(None if resident == NOT_SHOWN else resident, None if shared == NOT_SHOWN else shared)
+        told = self._blocks[worker, at + block.C_RESIDENT : at + block.C_ANON_RSS + 1]
+        resident, shared, anon = (None if value == NOT_SHOWN else int(value) for value in told)
+        return Shown(resident, shared, None if shared is None else anon)
 
     @property
     def exact_read(self) -> str:

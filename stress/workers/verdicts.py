@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from stress.workers.pool import Pool
 
 
+TOLD = 2
+"""Troubles of one check that are told in full."""
+
+
 def check_functions(design: Design) -> list[tuple[str, Callable[..., int]]]:
     """The checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
     return [*AT_REST.items(), *(("user", function) for function in design.checks)]
@@ -50,8 +54,14 @@ def judge(pool: Pool) -> list[Verdict]:
     if reads and pool.bound != 0:
         said["read_regular"] += f", off by {worst} at most"
     return [
-        Verdict(name, not found[name], "; ".join(found[name]) if found[name] else said.get(name, "")) for name in wanted
+        Verdict(name, not found[name], _told(found[name]) if found[name] else said.get(name, "")) for name in wanted
     ]
+
+
+def _told(troubles: list[str]) -> str:
+    """What breaks a check, in a line: a broken counter is mostly that of all mms."""
+    more = [f"and {len(troubles) - TOLD} more"] if len(troubles) > TOLD else []
+    return "; ".join((*troubles[:TOLD], *more))
 
 
 def _wanted(pool: Pool) -> list[str]:
@@ -86,8 +96,8 @@ def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
             what = "resident" if name == "read_regular" else "shared"
             yield (
                 name,
-                f"broken {times:,} times; first by worker {worker}: {operation_name(pool, by)} showed {what} {shown} "
-                f"of mm {mm}, true were {low} to {high}",
+                f"broken {plural(times, 'time')}; worker {worker}'s first: {operation_name(pool, by)} showed {what} "
+                f"{shown} of mm {mm}, true were {low} to {high}",
             )
     for check in CHECKS.values():
         seen = [w for w in range(pool.workers) if int(pool.registers(w)[R_OOPS]) & check.oops]
@@ -96,7 +106,7 @@ def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
             operation = int(pool.column(block.OOPS_OP)[worker, 0])
             page = int(pool.column(block.OOPS_ADDRESS)[worker, 0])
             where = f" {within(operation_name(pool, operation), page)}" if operation else ""
-            yield check.name, f"a step of {plural(len(seen), 'worker')} saw it; worker {worker} first{where}"
+            yield check.name, f"a step of {plural(len(seen), 'worker')} saw it; worker {worker}'s first{where}"
 
 
 def _stuck(pool: Pool) -> Iterator[tuple[str, str]]:
@@ -118,6 +128,8 @@ def _place(pool: Pool, name: str, function: str, place: int) -> str:
     if name == "data_kept":
         mm, address = pool.layout.mm_and_page(place)
         return f"page {address} of mm {mm}"
+    if name == "progress" and place >= pool.machine.mms:
+        return f"CPU {place - pool.machine.mms} is still in rcu_read_lock"
     noun = {"mapcount": "frame", "page_refs": "frame", "mmu_cache": "CPU", "progress": "a lock is held in mm"}
     return f"{noun.get(name, function)} {place}"
 

@@ -19,7 +19,7 @@ from stress.explore.verdict import NAMES
 from stress.kernel import page_alloc, spinlock, swap
 from stress.kernel.pgtable import PG_FREE
 from stress.kernel.rss import mm as mm_rss
-from stress.kernel.rss import ptlock_split
+from stress.kernel.rss import ptlock_split, task
 from stress.labels import DO_ANONYMOUS_PAGE
 from stress.oops import USER, oops
 from stress.step import NEXT, step
@@ -110,6 +110,14 @@ def test_a_kept_lock_of_a_page_table_is_told():
     (violation,) = explore(design, workload).violations
     assert violation.check == "progress"
     assert "a lock of mm 0 is held" in trace(build(design, workload), violation).wrong
+
+
+def test_a_reader_that_stays_in_rcu_read_lock_is_told():
+    design = designs.get("v12_reviewed").edit(statm=lambda p: p.drop(task.rcu_read_unlock))
+    workload = Workload.parse("fault 0 w | statm mm=0")
+    (violation,) = explore(design, workload).violations
+    assert violation.check == "progress"
+    assert "CPU 1 stays in rcu_read_lock" in trace(build(design, workload), violation).wrong
 
 
 def test_each_lock_of_a_page_table_is_its_mms():

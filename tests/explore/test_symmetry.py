@@ -107,8 +107,8 @@ SUMS = designs.get("percpu").edit(
     )
 )
 WALKS = {
-    "a violation was missed": (FOLDS_FIRST, "fault 0 w | fault 0 w | zap 1", [("rss_bounded", 25)]),
-    "outcomes were made up": (FOLDS_ALL, "zap 1 | fault 0 w | fault 0 w", []),
+    "a violation was missed": (FOLDS_FIRST, "fault 0 w | fault 0 w | zap 1", [("rss_bounded", 25), ("user", 25)]),
+    "outcomes were made up": (FOLDS_ALL, "zap 1 | fault 0 w | fault 0 w", [("user", 29)]),
     "sums over CPUs": (SUMS, "zap 1 | fault 0 w | fault 0 w", [("rss_exact", 23)]),
 }
 

@@ -13,6 +13,7 @@ from shm_layout.registers import (
     REGISTERS,
 )
 from stress import designs
+from stress.checks import HOLDS
 from stress.designs import tree
 from stress.kernel.mm_types import MM_EXITING
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
@@ -115,6 +116,7 @@ def check_at_rest(driver, design):
         if bound is not None:
             assert abs(shown - true) <= bound
             assert abs(shared - (true - anon)) <= 2 * bound
+    assert [check(driver.m) for check in design.checks] == [HOLDS] * len(design.checks)
 
 
 @pytest.mark.parametrize("arch", ["64", "pae"])
@@ -130,6 +132,15 @@ def test_counts_what_the_page_table_holds(name, arch):
         check_at_rest(driver, design)
 
     run()
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_a_machine_with_one_cpu_counts_as_any_other(name):
+    driver = Driver(designs.get(name), cpus=1)
+    play(driver, [(0, "fault", {"address": a, "write": 1}) for a in range(8)])
+    check_at_rest(driver, driver.design)
+    play(driver, [(0, "zap", {"address": 2, "end": 7}), (0, "fork", {"address": 0, "end": 10})])
+    check_at_rest(driver, driver.design)
 
 
 def test_an_mm_whose_second_task_has_left_counts_by_cpu():

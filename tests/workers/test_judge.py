@@ -129,9 +129,9 @@ def test_a_wrong_count_is_seen_when_nothing_is_under_way(done, off, bound):
         assert record == [1, world.rss + off, world.rss, world.rss, 0, 11]
 
 
-def test_without_a_bound_only_a_negative_count_is_wrong():
+def test_without_a_bound_only_negative_counts_are_wrong():
     world = World(bound=-1)
     for off in (5, -1):
         for step in world.read(off):
             step()
-    assert world.broken() == (1, 0)
+    assert world.broken() == (1, 1)

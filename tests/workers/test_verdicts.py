@@ -12,6 +12,7 @@ from stress import designs, oops
 from stress.checks import CHECKS
 from stress.design import NO_BOUND, Bound
 from stress.kernel import proc, pte_access
+from stress.kernel.rss import task
 from stress.workers.call import Call
 from stress.workers.verdicts import check_functions
 
@@ -35,6 +36,13 @@ def test_sound_designs_hold(make_pool, design, arch, placement):
     assert {"rss_exact", "anon_rss_exact", "read_regular", "read_pair", "mapcount", "page_refs", "progress"} <= set(
         names
     )
+
+
+def test_too_many_anonymous_pages_show_where_no_file_is_mapped(make_pool):
+    """What is shown as shared is 0 then, and not negative."""
+    pool = make_pool("v12_reviewed", private_file=0, shared_file=0)
+    pool.perform({0: [Call("fault", 0, write=True), Call("clone")]})  # N01: the task takes its anon_rss along
+    assert broken(pool) == {"anon_rss_exact"}
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="workers that take turns lose few updates: needs two CPUs")
@@ -101,6 +109,15 @@ def test_one_wrong_word_at_rest_is_found(resting, struct, field, check):
         assert resting.check(which) == 3
     else:
         assert check in broken(resting)
+
+
+def test_a_read_that_stays_in_rcu_read_lock_is_found(make_pool):
+    forgets = designs.get("v12_reviewed").edit(name="forgets", statm=lambda p: p.drop(task.rcu_read_unlock))
+    pool = make_pool(forgets, 2)
+    pool.perform({1: [Call("statm")]})
+    assert [(v.name, v.detail) for v in pool.verdicts() if not v.ok] == [
+        ("progress", "at rest: CPU 1 is still in rcu_read_lock")
+    ]
 
 
 def test_what_was_compared_at_rest_is_said(resting, make_pool):

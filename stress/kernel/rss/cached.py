@@ -6,7 +6,7 @@ Nobody but the task itself reads or writes its cached counts, so one step may re
 from __future__ import annotations
 
 from shm_layout.atomic import fetch_add, write_once
-from shm_layout.registers import R_AMOUNT, R_CURRENT, R_MEMBER
+from shm_layout.registers import R_AMOUNT, R_COUNTED_MM, R_CURRENT, R_MEMBER
 from shm_layout.structs import (
     MM_ANON_RSS,
     MM_RSS,
@@ -19,8 +19,10 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.fork import current_mm
 from stress.kernel.rss.amount import RSS
 from stress.labels import IN_BATCH
+from stress.oops import OWNER, oops
 from stress.step import NEXT, step
 
 TASK_RSS_EVENTS_THRESH = 64
@@ -29,7 +31,9 @@ TASK_RSS_EVENTS_THRESH = 64
 
 @step
 def add_mm_counter_fast(m: Words, r: Words) -> int:
-    """current->rss_stat.count[member] += value; `if_own_mm` comes before it."""
+    """current->rss_stat.count[member] += value: right for current->mm alone, of which `if_own_mm` makes sure."""
+    if current_mm(m, r) != r[R_COUNTED_MM]:
+        oops(r, OWNER)
     field = m[TASK_RSS] if r[R_MEMBER] == RSS else m[TASK_ANON_RSS]
     word = field + r[R_CURRENT] * m[TASK_STRIDE]
     write_once(m, word, m[word] + r[R_AMOUNT])

@@ -47,15 +47,12 @@ def carry(old: int, new: int, batch: int) -> int:
 def this_cpu_add_return(m: Words, r: Words) -> int:
     """this_cpu_add_return(*counter->level0, value): to `in_batch` unless the leaf crosses a multiple of the batch.
 
-    One step: only this CPU writes its leaf, with preemption off.
+    One step: only this CPU writes its leaf, with preemption off. With one CPU there is no tree: all goes to the root.
     """
-    if m[TREE_LEVELS] == 0:
-        r[R_VALUE] = r[R_AMOUNT]
-    else:
-        word = local(m, r, r[R_CPU])
-        old = m[word]
-        write_once(m, word, old + r[R_AMOUNT])
-        r[R_VALUE] = carry(old, old + r[R_AMOUNT], m[BATCH])
+    word = local(m, r, r[R_CPU])
+    old = m[word]
+    write_once(m, word, old + r[R_AMOUNT])
+    r[R_VALUE] = r[R_AMOUNT] if m[TREE_LEVELS] == 0 else carry(old, old + r[R_AMOUNT], m[BATCH])
     r[R_LEVEL] = 0
     return NEXT if r[R_VALUE] != 0 else IN_BATCH
 
