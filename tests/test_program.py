@@ -308,29 +308,24 @@ def test_do_anonymous_page_as_posted():
 
 
 def test_swap_out_as_posted():
-    last = (
-        "dec_mm_anon_rss",
-        "not_anon:",
-        "dec_mm_rss",
-        "page_remove_rmap",
-        "page_cache_release",
-        "spin_unlock",
-    )
+    cleared = ("ptep_get_and_clear", "flush_tlb_page", "move_dirty")
+    last = ("dec_mm_rss", "page_remove_rmap", "page_cache_release", "spin_unlock")
     assert in_order(
         designs.get("page_table_lock").programs["swap_out"].names(),
         *(
             "spin_lock",
-            "ptep_get_and_clear",
-            "flush_tlb_page",
-            "move_dirty",
+            *cleared,
             "if_page_anon",
             "set_pte",
+            "dec_mm_anon_rss",
+            "not_anon:",
             *last,
         ),
     )
     assert in_order(
         designs.get("v12").programs["swap_out"].names(),
-        *("spin_lock", "ptep_xchg_flush_low", "flush_tlb_page", "move_dirty", "if_page_anon", *last),
+        *("spin_lock", "if_page_anon", "ptep_xchg_flush_low", "flush_tlb_page", "move_dirty", "dec_mm_anon_rss"),
+        *("not_anon:", *cleared, *last),
     )
 
 

@@ -85,12 +85,11 @@ def put_mm(counter: Counter, accesses: Accesses) -> Program:
 def unmap_one(counter: Counter, accesses: Accesses) -> Program:
     """try_to_unmap_one behind its checks: the pte goes, and with it the count, the mapping and its reference."""
     unmapped = (counter.dec_rss, rmap.page_remove_rmap, page_alloc.page_cache_release)
+    cleared = (accesses.get_and_clear, tlb.flush_tlb_page, vmscan.move_dirty)
     if accesses.xchg_flush is None:
         return Program(
             vmscan.mk_swap_pte,
-            accesses.get_and_clear,
-            tlb.flush_tlb_page,
-            vmscan.move_dirty,
+            cleared,
             rmap.if_page_anon,
             vmscan.swap_duplicate_slot,
             accesses.set_pte,
@@ -100,13 +99,16 @@ def unmap_one(counter: Counter, accesses: Accesses) -> Program:
         )
     return Program(
         vmscan.mk_swap_pte,
+        rmap.if_page_anon,
         vmscan.swap_duplicate_slot,
         accesses.xchg_flush,
         tlb.flush_tlb_page,
         vmscan.move_dirty,
-        rmap.if_page_anon,
         counter.dec_anon_rss,
+        Goto(SKIP),
         At(NOT_ANON),
+        cleared,
+        At(SKIP),
         unmapped,
     )
 
@@ -142,9 +144,9 @@ def truncate(counter: Counter, accesses: Accesses) -> Program:
         accesses.get_and_clear,
         tlb.flush_tlb_page,
         vmscan.move_dirty,
-        counter.dec_rss,
         rmap.page_remove_rmap,
         page_alloc.page_cache_release,
+        counter.dec_rss,
         At(NOT_MAPPED),
         spinlock.spin_unlock,
         vmscan.next_mm,
