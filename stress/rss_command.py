@@ -77,22 +77,25 @@ def rss(  # noqa: PLR0917
     chosen = [s for s in SUBJECTS.values() if not names or s.name in names]
     lines = [Compared(subject, cpus, threads or cpus) for subject in chosen]
     cores = available_cores()
+    interrupted = False
     try:
         compare(lines, cores=cores, updates=updates, hop=hop, seed=seed)
     except KeyboardInterrupt:
+        interrupted = True
         click.echo("interrupted: what follows is what was measured until then", err=True)
-    ok = all(line.ok for line in lines)
     if as_json:
         found = {"cpus": cpus, "threads": threads or cpus, "hop": hop, "cores": cores, "seed": seed}
         click.echo(json.dumps({**found, "counters": [line.as_object() for line in lines]}))
     else:
         _print_tables(lines, cores, hop, updates, seed, table_format)
+    if interrupted:
+        raise KeyboardInterrupt
     if plot is not None:
         from stress.rss.curves import draw_curves
 
         draw_curves(plot, [line.subject for line in lines], most_cpus=cpus, cores=cores, seed=seed)
         click.echo(f"drawn in {plot}", err=True)
-    context.exit(0 if ok else 1)
+    context.exit(0 if all(line.ok for line in lines) else 1)
 
 
 def available_cores() -> int:

@@ -23,7 +23,8 @@ def as_in_a_command():
 @pytest.mark.usefixtures("as_in_a_command")
 @pytest.mark.parametrize("second", ALL)
 @pytest.mark.parametrize("first", ALL)
-def test_the_first_is_noted_and_the_second_interrupts(first, second):
+def test_the_first_is_noted_and_the_second_interrupts(first, second, monkeypatch):
+    monkeypatch.setattr("stress.interrupts.SAME", -1)
     with interrupts() as asked:
         assert not asked.is_set()
         with contextlib.suppress(KeyboardInterrupt):  # it would end the tests
@@ -32,6 +33,33 @@ def test_the_first_is_noted_and_the_second_interrupts(first, second):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(second)
     assert [signal.getsignal(number) for number in ALL] == [signal.default_int_handler] * len(ALL)
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_signals_that_come_together_are_one(monkeypatch):
+    monkeypatch.setattr("stress.interrupts.SAME", 1000)
+    with interrupts() as asked:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+        assert asked.is_set()
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_a_signal_in_the_middle_of_another_is_noted(monkeypatch):
+    ways = []
+
+    def monotonic():
+        ways.append(len(ways))
+        if len(ways) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return 5.0
+
+    with interrupts() as asked:
+        monkeypatch.setattr("stress.interrupts.time.monotonic", monotonic)
+        signal.raise_signal(signal.SIGTERM)
+        monkeypatch.undo()
+        assert asked.is_set()
+    assert len(ways) >= 2
 
 
 @pytest.mark.usefixtures("as_in_a_command")

@@ -12,7 +12,7 @@ from typing import Any
 from stress.explore import onward, stored
 from stress.explore.image import P_SYMMETRY
 from stress.explore.model import Model
-from stress.explore.result import Bounds, Result
+from stress.explore.result import INTERRUPTED, Bounds, Result
 from stress.explore.searching import Search
 from stress.explore.verdict import PROGRESS
 
@@ -66,7 +66,7 @@ def breadth_first(
     except onward.OutOfTime:
         bound = "seconds"
     except KeyboardInterrupt:
-        bound = "interrupted"
+        bound = INTERRUPTED
     seconds = time.perf_counter() - started
     ends = search.final_states()
     every_end: set[tuple[Any, ...]] = set()

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Event
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
@@ -26,7 +25,7 @@ from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.drawing import kinds_of
 from stress.explore.model import SetupError, build
 from stress.explore.trace import trace
-from stress.interrupts import interrupts
+from stress.interrupts import Asked, interrupts
 from stress.workload import Operation, Workload
 
 EXAMPLES = 5_000
@@ -137,7 +136,7 @@ class Hunt:
         self._states = FIRST_STATES
         self._known: set[Signature] = set()
         self._deadline = 0.0
-        self._asked = Event()
+        self._asked = Asked()
 
     def run(self) -> None:
         """Hunt until the time is up, the first find, or Ctrl-C."""

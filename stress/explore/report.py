@@ -6,14 +6,14 @@ from typing import Any
 
 from stress.checks import CHECKS
 from stress.explore.model import Model
-from stress.explore.result import Result
+from stress.explore.result import INTERRUPTED, Result
 from stress.explore.trace import Trace, table
 
 _BOUNDS = {
     "states": "the bound on states was reached: raise it with --max-states",
     "memory": "the bound on memory was reached: raise it with --max-memory",
     "seconds": "the bound on time was reached: raise it with --max-seconds",
-    "interrupted": "interrupted",
+    INTERRUPTED: "interrupted",
     "runs": "schedules were drawn at random",
     "preemptions": "schedules with more preemptions were left out",
 }

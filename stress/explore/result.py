@@ -8,6 +8,9 @@ from typing import Any
 from stress.design import Design
 from stress.workload import Workload
 
+INTERRUPTED = "interrupted"
+"""The bound of an exploration that a KeyboardInterrupt ended."""
+
 
 @dataclass(frozen=True)
 class Bounds:

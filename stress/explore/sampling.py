@@ -14,7 +14,7 @@ from stress.explore.breadth_first import Progress
 from stress.explore.image import STRIDE
 from stress.explore.machine_code import arrays, compiled
 from stress.explore.model import Model
-from stress.explore.result import Bounds, Result, Violation
+from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
 from stress.explore.verdict import NAMES
 
 MOST_STEPS = 10_000
@@ -87,7 +87,7 @@ def sample(
                 bound = "seconds"
                 break
     except KeyboardInterrupt:
-        bound = "interrupted"
+        bound = INTERRUPTED
     return Result(
         design=sampler.model.design,
         workload=sampler.model.workload,

@@ -44,10 +44,12 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
         measured = []
     shown: list[Shown] = []
     figures: dict[str, Measured] = {}
+    interrupted = False
     try:
         _show_all(explored, shown)
         _measure_all(measured, figures, options["effort"], options["seed"])
     except KeyboardInterrupt:
+        interrupted = True
         click.echo("interrupted: this is what was shown until then", err=True)
     complete = len(shown) == len(explored) and len(figures) == len(measured)
     ok = complete and all(s.ok for s in shown) and all(m.ok for m in figures.values())
@@ -64,6 +66,8 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
 
             ids = ", ".join(measurement_ids())
             click.echo(fitted_text(f"measured, not explored: {ids} (--measure, or --finding F05)"))
+    if interrupted:
+        raise KeyboardInterrupt
     context.exit(0 if ok else 1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stress import designs
 from stress.design import Design
 from stress.explore import Bounds, Result, explore
+from stress.explore.result import INTERRUPTED
 from stress.findings.finding import Case, Finding
 
 Explore = Callable[..., Result]
@@ -39,7 +40,10 @@ def show(finding: Finding, bounds: Bounds | None = None) -> Shown:
     """Explore a finding with every check on."""
 
     def run(design: Design, case: Case) -> Result:
-        return explore(design, case.parse(), bounds=bounds, finals=finding.equivalence)
+        result = explore(design, case.parse(), bounds=bounds, finals=finding.equivalence)
+        if result.bound == INTERRUPTED:  # what it says so far is no answer
+            raise KeyboardInterrupt
+        return result
 
     posted = run(finding.posted(), finding.case)
     corrected = run(finding.corrected(), finding.case)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event
 
 from stress.design import Design
 from stress.drawn import no_hypothesis_folder
 from stress.errors import MachineError
-from stress.interrupts import interrupts
+from stress.interrupts import Asked, interrupts
 from stress.live.family import settle
 from stress.live.machine import kernel_release
 from stress.live.model import ModelRun
@@ -83,7 +82,7 @@ def compare(
     return done
 
 
-def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None], asked: Event) -> None:
+def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None], asked: Asked) -> None:
     import hypothesis
     from hypothesis.errors import Flaky
 
@@ -130,7 +129,7 @@ def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None
         raise stop.why from None
 
 
-def _drop(done: Comparison, comparing: Comparing, asked: Event) -> None:
+def _drop(done: Comparison, comparing: Comparing, asked: Asked) -> None:
     """Leave out of the failing script whatever is not needed, one operation at a time.
 
     Hypothesis ends at scripts with operations in them that change nothing.

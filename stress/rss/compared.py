@@ -24,10 +24,13 @@ class Compared:
     cost: Cost | None = None
 
     @property
-    def ok(self) -> bool:
-        """Whether a counter that promises a bound kept it here and in every interleaving, and none was negative."""
+    def ok(self) -> bool | None:
+        """Whether a counter that promises a bound kept it here and in every interleaving, and none was negative.
+
+        None while that is not known.
+        """
         if self.accuracy is None or self.explored is None:
-            return False
+            return None
         if self.subject.design.bound.pages(self.cpus, self.threads, self.accuracy.batch) is None:
             return self.accuracy.negative == 0
         return self.accuracy.within and self.explored.complete and not self.explored.violations
@@ -73,7 +76,7 @@ class Compared:
             "at rest": accuracy and max(accuracy.filled, accuracy.rest),
             "published": PUBLISHED_RSS.get(self.subject.name),
             "explored": verdict,
-            "kept": "yes" if self.ok else "NO",
+            "kept": None if self.ok is None else "yes" if self.ok else "NO",
         }
 
     def change_row(self, atomic: Cost | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stress.errors import PteStressError
+from stress.errors import MachineError
+from stress.interrupts import held_back, leave_to_launcher
 from stress.prctl import die_with
 from stress.rss.arena import ELAPSED, Arena
 
@@ -17,10 +18,8 @@ LOOK = 0.005
 """Seconds between two looks at the workers: one that has died may leave the others waiting for it without end."""
 
 
-class CrewError(PteStressError):
-    """A worker ended before its work was done."""
-
-    exit_status = 1
+class CrewError(MachineError):
+    """A worker ended before its work was done. Exit status 3."""
 
 
 def first_ended(pids: list[int]) -> tuple[int, int]:
@@ -57,7 +56,10 @@ def together(arena: Arena, work: Callable[[int], object], meet: Callable[[int], 
     parent = os.getpid()
     with ended(left):
         for worker in range(arena.workers):
-            pid = os.fork()
+            with held_back():
+                pid = os.fork()
+                if pid == 0:
+                    leave_to_launcher()
             if pid == 0:
                 try:
                     die_with(parent)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
@@ -17,25 +17,22 @@ from typing import Self
 
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
-from stress.program import At, ByArch, Goto
+from stress.interrupts import held_back
 from stress.workers.declared import declared
+from stress.workers.errors import how_it_ended
 from stress.workers.server import Code, Compiling, Died, Done, Failed, Load, Requests
 
-SERVE = "from stress.workers.server import main; main()"
-"""Not ``-m``: messages are pickled by the name of their module, and a main program has another."""
+SERVE = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv.pop())
+from stress.workers.server import main
+main()
+"""
+"""Not ``-m``: messages are pickled by the name of their module, and a main program has another. Modules are looked for
+where the launcher does; what lies in the current folder is none of the server's (-P)."""
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """No threads of numpy's libraries: the server forks."""
-
-
-def _functions(design: Design) -> Iterator[Callable[..., int]]:
-    for program in design.programs.values():
-        for entry in program:
-            if isinstance(entry, ByArch):
-                yield from (*entry.arch_64, *entry.arch_pae)
-            elif not isinstance(entry, At | Goto):
-                yield entry
-    yield from design.checks
 
 
 def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
@@ -53,7 +50,8 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
             f"design {design.name}: workers find steps and checks by their names; define each with def at the top of "
             f"a file ({e})"
         ) from None
-    modules = {(f.__module__, inspect.getfile(f)) for f in _functions(own) if f.__module__.partition(".")[0] != package}
+    functions = (*own.steps, *own.checks)
+    modules = {(f.__module__, inspect.getfile(f)) for f in functions if f.__module__.partition(".")[0] != package}
     for _, file in modules:
         if not os.path.isfile(file):
             raise UsageError(f"design {design.name}: workers find steps and checks in files, and {file} is none")
@@ -64,20 +62,20 @@ class ForkServer:
     """A fork server: started when it is made, ended by `close`. Serves any number of pools, one after the other."""
 
     def __init__(self, on_compile: Callable[[], None] = lambda: None) -> None:
-        """Start the process; it loads numba while the caller goes on. ``on_compile`` is told when it compiles."""
+        """Start the process. ``on_compile`` is told when it compiles."""
         self._on_compile = on_compile
         self._died: dict[int, Died] = {}
         # The kernel tells of the end of the thread that started it, which must not be another than the process's.
         parent = str(os.getpid()) if threading.current_thread() is threading.main_thread() else "0"
         mine, theirs = socket.socketpair()
-        with theirs:
+        arguments = (str(theirs.fileno()), parent, json.dumps([*map(os.fspath, sys.path)]))
+        with theirs, held_back():
             self._process = subprocess.Popen(
-                # -P: what lies in the current folder is none of the server's modules.
-                [sys.executable, "-P", "-c", SERVE, str(theirs.fileno()), parent],
+                [sys.executable, "-P", "-c", SERVE, *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)},
+                env={**os.environ, **ONE_THREAD},
             )
         self._connection = Connection(mine.detach())
 
@@ -88,7 +86,7 @@ class ForkServer:
 
     @contextmanager
     def exchange(self) -> Iterator[None]:
-        """Around requests and all their answers: who leaves it by anything but a `PteStressError` ends the server.
+        """Around requests and all their answers; any exception but a `PteStressError` ends the server.
 
         An exception from outside, such as that of a signal or of a test's time that is up, leaves answers behind,
         perhaps half read, that the next one who asks would take for theirs.
@@ -162,7 +160,7 @@ class ForkServer:
 
     def _gone(self) -> MachineError:
         status = self._process.wait()
-        how = f"was killed by {signal.Signals(-status).name}: try again" if status < 0 else "ended: see above"
+        how = f"{how_it_ended(-status)}: try again" if status < 0 else "ended: see above"
         return MachineError(f"the fork server (pid {self.pid}) {how}")
 
     def close(self) -> None:

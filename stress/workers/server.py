@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from stress.design import Design
 from stress.errors import MachineError, PteStressError
+from stress.interrupts import leave_to_launcher
 from stress.module_file import execute
 from stress.prctl import die_with
 from stress.workers.declared import Declared, check_declared, declare
@@ -284,7 +285,7 @@ def main() -> None:
     """Serve at the socket whose number is the first argument; the second: which process to end with, 0 for none."""
     if parent := int(sys.argv[2]):
         die_with(parent)  # also while it compiles
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's business
+    leave_to_launcher()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)

@@ -13,6 +13,7 @@ from stress.cli import main
 from stress.designs.correction import everywhere
 from stress.designs.v12_reviewed import FAULTS
 from stress.explore import Bounds, explore
+from stress.explore.result import INTERRUPTED
 from stress.findings.finding import Case, Finding
 from stress.findings.page import page
 from stress.findings.show import show
@@ -124,6 +125,15 @@ def cases():
         yield pytest.param(finding.case, id=finding.id)
         for number, (_, case) in enumerate(finding.harmless):
             yield pytest.param(case, id=f"{finding.id}-harmless{number}")
+
+
+def test_an_exploration_that_was_interrupted_shows_nothing(monkeypatch):
+    def interrupted(*args, **more):
+        return replace(explore(*args, **more), complete=False, bound=INTERRUPTED)
+
+    monkeypatch.setattr("stress.findings.show.explore", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        show(findings.get("N01"))
 
 
 @pytest.mark.parametrize("case", list(cases()))
