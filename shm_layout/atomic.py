@@ -109,6 +109,16 @@ def write_half(m: Words, i: int, h: int, v: int) -> None:
     m[i] = _with_half(int(m[i]), h, v)
 
 
+def load_half(m: Words, i: int, h: int) -> int:
+    """Return half `h` of word `i`. Order: acquire; nothing after it is done before it."""
+    return _half_of(int(m[i]), h)
+
+
+def store_half(m: Words, i: int, h: int, v: int) -> None:
+    """Set half `h` of word `i` to `v`. Order: release; nothing before it is done after it."""
+    m[i] = _with_half(int(m[i]), h, v)
+
+
 def xchg_half(m: Words, i: int, h: int, v: int) -> int:
     """Set half `h` of word `i` to `v` and return what it held. Order: sequentially consistent."""
     word = int(m[i])
@@ -127,6 +137,17 @@ def cmpxchg_half(m: Words, i: int, h: int, old: int, new: int) -> int:
     if found == int(old) & _LOW:
         m[i] = _with_half(word, h, new)
     return found
+
+
+def fetch_add_half(m: Words, i: int, h: int, v: int) -> int:
+    """Add `v` to half `h` of word `i`, modulo 2**32, and return what the half held before. No carry leaves the half.
+
+    Order: sequentially consistent.
+    """
+    word = int(m[i])
+    before = _half_of(word, h)
+    m[i] = _with_half(word, h, before + int(v))
+    return before
 
 
 def and_half(m: Words, i: int, h: int, mask: int) -> int:

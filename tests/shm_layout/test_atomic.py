@@ -61,11 +61,17 @@ def compiled(m, op, i, h, a, b):  # noqa: PLR0917
         atomic.cpu_relax()
     elif op == 16:
         atomic.sched_yield()
+    elif op == 17:
+        return atomic.load_half(m, i, h)
+    elif op == 18:
+        atomic.store_half(m, i, h, a)
+    elif op == 19:
+        return atomic.fetch_add_half(m, i, h, a)
     return -1
 
 
 plain = compiled.py_func
-OPS = 17
+OPS = 20
 
 
 @st.composite
@@ -139,6 +145,9 @@ ACCESS = {
     "fetch_add": (lambda m, i, a, b: atomic.fetch_add(m, i, a), r"lock xaddq %\w+, \("),
     "read_half": (lambda m, i, a, b: atomic.read_half(m, i, 1), r"movl 4\(%\w+,%\w+,8\), %e"),
     "write_half": (lambda m, i, a, b: atomic.write_half(m, i, 1, a), r"movl %\w+, 4\("),
+    "load_half": (lambda m, i, a, b: atomic.load_half(m, i, 1), r"movl 4\(%\w+,%\w+,8\), %e"),
+    "store_half": (lambda m, i, a, b: atomic.store_half(m, i, 1, a), r"movl %\w+, 4\("),
+    "fetch_add_half": (lambda m, i, a, b: atomic.fetch_add_half(m, i, 1, a), r"lock xaddl %\w+, 4\("),
     "xchg_half": (lambda m, i, a, b: atomic.xchg_half(m, i, 0, a), r"xchgl %\w+, \("),
     "cmpxchg_half": (lambda m, i, a, b: atomic.cmpxchg_half(m, i, 1, a, b), r"lock cmpxchgl %\w+, 4\("),
 }
