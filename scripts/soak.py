@@ -42,7 +42,7 @@ from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
-from stress.options import SEEDS
+from stress.options import MOST_WORKERS, SEEDS
 from stress.resolve import resolve_design
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
@@ -59,6 +59,8 @@ INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a run that was told to end; it has printed what it measured."""
 LAST_WORDS = 2000
 """Characters kept of what a round wrote to stderr."""
+STARTS = (b'{"round": ', b'{"totals": ')
+"""How a line of the log begins."""
 LIMITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 
 
@@ -130,10 +132,13 @@ class Log:
         whole = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    break
                 try:
-                    self._add(json.loads(line))
+                    if line.endswith(b"\n"):
+                        self._add(json.loads(line))
+                    elif not any(start.startswith(line[: len(start)]) for start in STARTS):
+                        raise ValueError(line)
+                    else:
+                        break
                 except (ValueError, KeyError, TypeError, AttributeError):
                     raise UsageError(f"{self.path}, line {number}, is no round of a soak; name another --log") from None
                 whole += len(line)
@@ -177,7 +182,7 @@ def draw_round(design: Design, named: str, seed: int, seconds: float) -> list[st
         "seed": seed,
         "seconds": seconds,
         "arch": rng.choice(("64", "pae")),
-        "workers": rng.randint(2, max(2 * cores, 4)),
+        "workers": rng.randint(2, min(max(2 * cores, 4), MOST_WORKERS)),
         "pages": rng.choice((1, 2, 8, 64, 512, 4096)),
         "file-pages": rng.choice((0, 2, 32)),
         "placement": rng.choice(list(PLACEMENTS)),
@@ -302,8 +307,8 @@ def soak(  # noqa: PLR0917
             save.unlink()
             record["failure"] = None
         if record["status"] != INTERRUPTED or record["operations"]:
-            log.append(record)
             click.echo(_told(record))
+            log.append(record)
         if record["status"] == INTERRUPTED:  # by whomever
             stop.asked = True
 
@@ -345,6 +350,8 @@ def main(context: click.Context, /, **options: Any) -> None:
     except PteStressError as error:
         click.echo(f"soak: error: {error}", err=True)
         context.exit(error.exit_status)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         click.echo(f"soak: error: {error.filename or path}: {error.strerror}; earlier rounds are kept", err=True)
         context.exit(MachineError.exit_status)
@@ -363,6 +370,9 @@ def run_main() -> int:
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
+    except BrokenPipeError:  # nobody reads any more, as with `| head`; Python would complain when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return int(status or 0)
 
 

@@ -173,7 +173,7 @@ def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rou
 
 def test_another_file_is_left_alone(soak, tmp_path):
     path = tmp_path / "notes.txt"
-    for text in ("milk\n", '{"totals": 5}\n', '{"totals": {"a": {"rounds": "x"}}}\n'):
+    for text in ("milk", "milk\n", '{"precious": 1}', '{"totals": 5}\n', '{"totals": {"a": {"rounds": "x"}}}\n'):
         path.write_text(text)
         with pytest.raises(UsageError, match="line 1, is no round"):
             soak.Log(path, 1000).read()

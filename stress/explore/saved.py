@@ -15,6 +15,7 @@ from typing import Any
 
 from stress.design import Design
 from stress.errors import UsageError
+from stress.explore.failure import FORMAT
 from stress.explore.model import Model, build
 from stress.explore.result import Violation
 from stress.explore.verdict import NAMES
@@ -82,6 +83,8 @@ def load(path: Path) -> Saved:
         data = json.loads(read_text(path, "name a file that --save wrote"))
     except ValueError:
         raise UsageError(f"{path} is no JSON: name a file that --save wrote") from None
+    if isinstance(data, dict) and data.get("format") == FORMAT:
+        raise UsageError(f"{path} is of a run: `hunt --from {path} --save FOLDER` looks for what can be replayed")
     if not isinstance(data, dict) or data.get("pte_stress") != KIND:
         raise UsageError(f"{path} is no {KIND!r} file: name one that --save of this version wrote")
     if data.get("sha256") != _checksum(data):

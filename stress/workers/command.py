@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from stress.workers.pool import Pool
 
 
+REPORTING = ("save", "as_json", "table_format")
+"""Options that say how a run is told, not what it does."""
+
+
 @click.command()
 @click.option(
     "--design",
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     help="Worker processes.",
 )
 @click.option(
-    "--seconds", type=float, default=5.0, show_default=True, callback=seconds_above_0, help="How long to run."
+    "--seconds", type=float, default=3.0, show_default=True, callback=seconds_above_0, help="How long to run."
 )
 @click.option(
     "--operations",
@@ -102,6 +106,7 @@ def run(context: click.Context, /, **options: Any) -> None:
         arch=options["arch"],
         above_4g=not options["below_4g"],
         mmu=options["mmu"],
+        batch=design.bound.batch(options["workers"]),
     )
     with Pool(
         design,
@@ -112,6 +117,17 @@ def run(context: click.Context, /, **options: Any) -> None:
         on_compile=lambda: say(f"compiling {design.name} for arch {machine.arch}, once ..."),
     ) as pool:
         context.exit(_run(pool, mix, options))
+
+
+def _command(options: dict[str, Any]) -> list[str]:
+    """What repeats this run, its seed included."""
+    words = ["pte-stress", "run"]
+    for option in run.params:
+        value = options[str(option.name)]
+        if option.name in REPORTING or value is None or value is False:
+            continue
+        words += option.opts if value is True else [*option.opts, str(value)]
+    return words
 
 
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
@@ -138,7 +154,8 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
             click.echo(report.text(pool, result, verdicts, options["table_format"]))
         ok = all(v.ok for v in verdicts)
         if not ok and options["save"]:
-            text = json.dumps(report.failure(pool, options["design"], seed, mix, verdicts), indent=1)
+            found = report.failure(pool, options["design"], seed, mix, verdicts, _command(options))
+            text = json.dumps(found, indent=1)
             try:
                 options["save"].write_text(text + "\n")
             except OSError as e:

@@ -90,14 +90,22 @@ def as_json(  # noqa: PLR0917
     }
 
 
-def failure(pool: Pool, named: str, seed: int, mix: Mapping[str, float], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def failure(  # noqa: PLR0917
+    pool: Pool,
+    named: str,
+    seed: int,
+    mix: Mapping[str, float],
+    verdicts: Sequence[Verdict],
+    command: Sequence[str],
+) -> dict[str, Any]:
     """What --save writes of a failed run: what it takes to look for a small counterexample.
 
-    ``named`` is the design as the user named it. ``under_way`` are the operations at the moment when a worker first
-    saw a check broken; it is empty for what only shows at rest.
+    ``named`` is the design as the user named it, ``command`` what repeats the run. ``under_way`` are the operations at
+    the moment when a worker first saw a check broken; it is empty for what only shows at rest.
     """
     return {
         "format": FORMAT,
+        "command": list(command),
         "design": named,
         "arch": pool.machine.arch,
         "machine": asdict(pool.machine),

@@ -408,7 +408,8 @@ def failed(**changes):
         ],
     )
     verdicts = [Verdict("mapcount", False, "worker 1, in swap_out"), Verdict("page_refs", True, "")]
-    return report.failure(pool, "v12", 7, {"fault": 2.0, "swap_out": 1.0, "exec": 0.0}, verdicts) | changes
+    mix = {"fault": 2.0, "swap_out": 1.0, "exec": 0.0}
+    return report.failure(pool, "v12", 7, mix, verdicts, ["pte-stress", "run"]) | changes
 
 
 def written(path, data):

@@ -39,6 +39,7 @@ def running():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
         started.append(process)
         launcher = psutil.Process(process.pid)
@@ -109,6 +110,9 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
     saved = json.loads(failure.read_text())
     assert saved["format"] == FORMAT
     assert (saved["design"], saved["arch"], saved["seed"]) == (f"{mine}:MINE", "64", 4)
+    again = run(*saved["command"][2:], "--json")
+    assert (again.returncode, again.stderr) == (1, "")
+    assert json.loads(again.stdout)["ops"] == found["ops"]
     assert saved["mix"] == {"fault": 6, "zap": 1, "statm": 1}
     assert [check["name"] for check in saved["checks"]] == ["owner"]
     assert any(call["operation"] == "fault" for call in saved["under_way"])
@@ -161,12 +165,19 @@ def test_a_worker_killed_at_any_moment_is_named(running):
         assert ended(workers)
 
 
+def timeout_does(pid, number):
+    """As timeout(1): to the process, and then to all of its group."""
+    os.kill(pid, number)
+    os.killpg(pid, number)
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg, timeout_does], ids=["process", "group", "both"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_was_measured_is_printed_when_interrupted(running, number):
+def test_what_was_measured_is_printed_when_interrupted(running, number, send):
     process, workers = running(2)
     while any(psutil.Process(pid).cpu_times().user < 0.1 for pid in workers):  # until they are at work
         time.sleep(0.05)
-    process.send_signal(number)
+    send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "read_regular" in out
