@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def _reclaimable(stat: Path) -> int:
     return int(fields.get("total_inactive_file", fields.get("inactive_file", 0)))
 
 
+def _plain(path: str) -> str:
+    """A path of mountinfo, which has blanks and backslashes as octal numbers (proc_pid_mountinfo(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
+
+
 def _cgroup_folders(cgroup: str, mounts: str) -> list[Path]:
     """Folders of this process's memory cgroup and all its ancestors that the mounts show."""
     folders = []
@@ -50,10 +56,10 @@ def _cgroup_folders(cgroup: str, mounts: str) -> list[Path]:
             paths["cgroup2" if number == "0" else "cgroup"] = path
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
-        fields, (kind, _, options) = left.split(), right.split()[:3]
+        fields, (kind, _, options) = left.split(), right.split(" ", 2)  # what is mounted may be an empty name
         if kind not in paths or (kind == "cgroup" and "memory" not in options.split(",")):
             continue
-        root, mount = fields[3], Path(fields[4])
+        root, mount = _plain(fields[3]), Path(_plain(fields[4]))
         inside = os.path.relpath(paths[kind], root)
         # In a container the path may lie outside what is mounted; the mount then is our own cgroup.
         below = mount if inside.startswith("..") else mount / inside
@@ -78,7 +84,7 @@ def memory_available(
     except (OSError, KeyError, ValueError) as why:
         raise MachineError(f"cannot tell the available memory from {meminfo}: {why}") from why
     try:
-        folders = _cgroup_folders(cgroup.read_text(), mountinfo.read_text())
+        folders = _cgroup_folders(*(file.read_text(errors="surrogateescape") for file in (cgroup, mountinfo)))
     except OSError:
         return room
     for folder in folders:

@@ -41,13 +41,14 @@ def stale() -> list[Leftover]:
     found = []
     for entry in entries:
         creator = creator_of(entry.name)
-        if creator is None or alive(*creator):
+        if creator is None:
             continue
         try:
             stat = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # a clean at the same time
             continue
-        if stat.st_uid == os.geteuid() and S_ISREG(stat.st_mode):
+        # In this order: of another user's processes we may not be told anything.
+        if stat.st_uid == os.geteuid() and S_ISREG(stat.st_mode) and not alive(*creator):
             found.append(Leftover(entry.name, stat.st_size, creator[0], _what(entry)))
     return found
 

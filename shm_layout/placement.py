@@ -37,7 +37,7 @@ _OWN_LINES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 AS_POSTED = Placement(
     "posted",
-    "mmap_sem, page_table_lock and the counters of an mm on one line, as in the mm_struct of 2.6.10",
+    "mmap_sem, page_table_lock, rss and anon_rss of an mm on one line, as in the mm_struct of 2.6.10",
     {**_OWN_LINES, "mm_struct": ((),)},
 )
 PACKED = Placement("packed", "no regard to cache lines at all: tasks, too, share them")
@@ -46,7 +46,11 @@ SEPARATE = Placement(
     "the counters of an mm on a line of their own, away from mmap_sem and page_table_lock",
     {
         **_OWN_LINES,
-        "mm_struct": (("mmap_sem", "page_table_lock"), ("rss", "anon_rss"), ("mm_users", "task_list")),
+        "mm_struct": (
+            ("mmap_sem", "page_table_lock"),
+            ("rss", "anon_rss", "file_rss", "local_rss", "local_anon_rss"),
+            ("mm_users", "task_list"),
+        ),
     },
 )
 PADDED = Placement(

@@ -180,9 +180,11 @@ def _new(make: Callable[[str], Any], tag: str) -> Any:
 
 def _check_room(size: int) -> None:
     """Refuse early what would take the machine to its limits, before any of it is taken."""
-    memory = available.memory_available().available - available.RESERVE
+    room = available.memory_available()
+    memory = room.available - available.RESERVE
     if size > memory:
-        raise MachineError(_too_big(size, "memory", memory))
+        kept = f"{room.limited_by} beyond what is left alone for the workers"
+        raise MachineError(_too_big(size, kept, memory))
     try:
         shm = available.shm_available()
     except OSError as e:
@@ -192,8 +194,7 @@ def _check_room(size: int) -> None:
 
 
 def _too_big(size: int, where: str, room: int) -> str:
-    mib = 1 << 20
-    return f"{size / mib:,.1f} MiB needed, {max(room, 0) / mib:,.1f} MiB free in {where}: use fewer pages"
+    return f"{size:,} bytes needed, {max(room, 0):,} free in {where}: use fewer pages"
 
 
 def _reserve(fd: int, size: int) -> None:

@@ -43,7 +43,7 @@ def _constant() -> int:
     global _next_constant
     _next_constant += 1
     if _next_constant > FIRST_WORD:
-        raise RuntimeError(f"more than {CONSTANT_WORDS} constants: raise CONSTANT_WORDS")
+        raise ValueError(f"no room for more fields and parameters: there are {CONSTANT_WORDS} words for all of them")
     return _next_constant - 1
 
 
@@ -78,9 +78,14 @@ class Struct:
         STRUCTS[self.name] = self
 
     def word(self, name: str, writers: str, doc: str, holds: str = "word") -> int:
-        """Declare a field and return its constant. A user's design may add fields of its own."""
+        """Declare a field and return its constant. A user's design may add fields of its own, under names of its own.
+
+        What is declared once more in the same words is the same field. Raises `ValueError` for another one of its name.
+        """
         known = [f for f in self.fields if f.name == name]
         if known:
+            if (known[0].writers, known[0].doc, known[0].holds) != (writers, doc, holds):
+                raise ValueError(f"{self.name} has another field {name!r} ({known[0].doc}): choose another name")
             return known[0].constant
         constant = _constant()
         self.fields.append(Field(name, constant, writers, doc, holds))
@@ -102,7 +107,12 @@ PARAMETERS: dict[str, Parameter] = {}
 
 
 def parameter(name: str, doc: str) -> int:
-    """Declare a parameter of the machine and return the index of its constant."""
+    """Declare a parameter of the machine and return the index of its constant.
+
+    Raises `ValueError` for another parameter of a name that there is.
+    """
+    if name in PARAMETERS and PARAMETERS[name].doc != doc:
+        raise ValueError(f"there is another parameter {name!r} ({PARAMETERS[name].doc}): choose another name")
     if name not in PARAMETERS:
         PARAMETERS[name] = Parameter(name, _constant(), doc)
         _declarations.append(("", name, doc))
@@ -132,7 +142,7 @@ def at(m: Words, field_constant: int, stride_constant: int, instance: int) -> in
 
 PAE = parameter("pae", "1 when a pte is two 32-bit halves (arch=pae)")
 ABOVE_4G = parameter("above_4g", "1 when page frame numbers go past 4 GiB")
-NR_PTES = parameter("nr_ptes", "virtual pages of mm 0, and numbers of virtual pages of any mm")
+NR_PTES = parameter("nr_ptes", "virtual pages of mm 0; numbers of virtual pages of any mm are below it")
 CHILD_PTES = parameter("child_ptes", "virtual pages of every other mm: the last of nr_ptes")
 ANON_END = parameter("anon_end", "first virtual page that is not in the private anonymous area")
 PRIVATE_END = parameter("private_end", "first virtual page that is not privately mapped: shared file from here")

@@ -44,8 +44,16 @@ _ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
 COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
 
 
-OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS}
-"""What the system says when it has no more of something, wherever that was: an error of the machine's."""
+OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+"""What the system says when it has no more of something."""
+REFUSALS = {*OUT_OF, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
+"""What it may say wherever it is asked for something, as for temporary files: an error of the machine's."""
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "this machine: out of memory"
+    return f"{error.filename or 'this machine'}: {error.strerror}"
 
 
 class LazyGroup(click.Group):
@@ -103,10 +111,10 @@ class LazyGroup(click.Group):
             _drop_output(sys.stdout)
             status = 128 + signal.SIGPIPE
         except (OSError, MemoryError) as e:
-            if isinstance(e, OSError) and e.errno not in OUT_OF:
+            if isinstance(e, OSError) and e.errno not in REFUSALS:
                 raise
             _drop_output(sys.stdout)
-            status = _report(f"the machine is out of something: {e or 'memory'}", MachineError.exit_status)
+            status = _report(_refusal(e), MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
             # When the last string that it evaluated was interrupted (a named tuple's, while modules are imported),

@@ -121,7 +121,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(source)
+        part.write_text(source, encoding="utf-8")
         part.replace(path)
     module = ModuleType(path.stem)
     sys.modules[path.stem] = module  # machine code read from disk looks its module up by name

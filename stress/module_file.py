@@ -11,12 +11,12 @@ from types import ModuleType
 def execute(spec: ModuleSpec, contents: bytes) -> ModuleType:
     """Import what a file holds under the name that the spec has; raises what the contents raise, and forgets it then.
 
-    Not the loader's way: that takes a .pyc for current that was made of a file of the same second and size.
+    The loader is not used: it would take an old .pyc if the file was changed within a second and kept its size.
     """
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        exec(compile(contents, str(spec.origin), "exec"), vars(module))
+        exec(compile(contents, str(spec.origin), "exec", dont_inherit=True), vars(module))
     except BaseException:
         del sys.modules[spec.name]
         raise

@@ -37,7 +37,7 @@ def _seed(context: click.Context, parameter: click.Parameter, value: int | None)
 def seconds_above_0(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     """Callback of options that take seconds: above 0, and neither infinite nor "nan"."""
     if value is not None and not 0 < value < math.inf:
-        raise UsageError(f"{parameter.opts[0]} {value:g}: give a time above 0")
+        raise UsageError(f"{parameter.opts[0]} {value:g}: give a finite time above 0")
     return value
 
 

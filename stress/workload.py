@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from shm_layout.machine import Machine
 from stress.errors import UsageError
+from stress.plural import plural
 
 _PAGE, _RANGE, _ALL, _WRITE, _MM, _FRAME = "page", "range", "all", "w", "mm", "frame"
 _TAKES: dict[str, frozenset[str]] = {
@@ -80,15 +81,15 @@ def parse_operation(text: str) -> Operation:
     for word in given:
         if word == "w" and _WRITE in takes:
             found: dict[str, Any] = {"write": True}
-        elif (match := re.fullmatch(r"(\d+)", word)) and _PAGE in takes:
+        elif (match := re.fullmatch(r"(\d{1,600})", word)) and _PAGE in takes:
             found = {"address": int(match[1]), "end": int(match[1]) + 1}
-        elif (match := re.fullmatch(r"(\d+)-(\d+)", word)) and _RANGE in takes:
+        elif (match := re.fullmatch(r"(\d{1,600})-(\d{1,600})", word)) and _RANGE in takes:
             if int(match[2]) < int(match[1]):
                 raise UsageError(f"{word} in operation {text!r} ends before it begins")
             found = {"address": int(match[1]), "end": int(match[2]) + 1}
-        elif (match := re.fullmatch(r"mm=(\d+)", word)) and _MM in takes:
+        elif (match := re.fullmatch(r"mm=(\d{1,600})", word)) and _MM in takes:
             found = {"arg": int(match[1]) + 1}
-        elif (match := re.fullmatch(r"frame=(\d+)", word)) and _FRAME in takes:
+        elif (match := re.fullmatch(r"frame=(\d{1,600})", word)) and _FRAME in takes:
             found = {"arg": int(match[1])}
         else:
             raise UsageError(f"{word!r} in operation {text!r}: {name} takes {_explain(takes)}")
@@ -126,7 +127,7 @@ class Workload:
             raise UsageError(f"a workload for {len(self.cpus)} CPUs on a machine of {self.machine.cpus}")
         for cpu, _ in self.setup:
             if not 0 <= cpu < len(self.cpus):
-                raise UsageError(f"setup names CPU {cpu}: the workload has {_count(len(self.cpus), 'CPU')}")
+                raise UsageError(f"setup names CPU {cpu}: the workload has {plural(len(self.cpus), 'CPU')}")
         for operation in self.operations():
             self._check(operation)
 
@@ -134,7 +135,7 @@ class Workload:
         pages, mms = self.machine.ptes, self.machine.mms
         takes = _TAKES.get(operation.name, _ANYTHING)
         if not 0 <= operation.address < pages or operation.end > pages:
-            raise UsageError(f"{str(operation)!r} names a page that is not there: an mm has {_count(pages, 'page')}")
+            raise UsageError(f"{str(operation)!r} names a page that is not there: an mm has {plural(pages, 'page')}")
         if _MM in takes and _FRAME not in takes and operation.arg > mms:
             raise UsageError(f"{str(operation)!r} names an mm that is not there: there are {mms}")
         if operation.name == "swap_out" and operation.arg >= self.machine.frames:
@@ -204,10 +205,6 @@ class Workload:
         if not isinstance(machine, dict) or not isinstance(operations, str):
             raise UsageError("a workload in JSON is an object with `machine` and `operations`")
         return cls.parse(operations, **machine)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _machine(

@@ -1,7 +1,6 @@
 """What all tests share: a /dev/shm that is left as it was found, and no deadline for Hypothesis.
 
-Compiled code is cached where Numba puts it (NUMBA_CACHE_DIR when set, else beside the sources or in the
-user's cache), which all test processes share.
+All test processes share one cache of compiled code (`stress.compile.cache_folder`).
 """
 
 import fcntl

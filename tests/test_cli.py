@@ -291,7 +291,7 @@ def test_output_that_has_no_room_is_the_machines_fault(arguments):
             [sys.executable, "-m", "stress", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 3
-    assert done.stderr == f"{cli.PROGRAM}: error: the machine is out of something: [Errno 28] No space left on device\n"
+    assert done.stderr == f"{cli.PROGRAM}: error: this machine: No space left on device\n"
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["nosuch"], 2), (["layout", "--cpus", "0"], 2), (["layout"], 3)])

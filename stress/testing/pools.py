@@ -26,6 +26,7 @@ class _Key(NamedTuple):
     machine: Machine
     workers: int
     placement: str
+    """All that it says: two may have one name."""
 
 
 class _Kept:
@@ -86,7 +87,7 @@ def worker_pool(
     if _kept is None or _kept.pid != os.getpid():
         _kept = _Kept()
     chosen = tuple(name for name in design.programs if operations is None or name in operations)
-    key = _Key(code_of(design, machine.arch, chosen), design.bound, machine, workers, placement.name)
+    key = _Key(code_of(design, machine.arch, chosen), design.bound, machine, workers, repr(placement))
     pool = _kept.pools.pop(key, None)
     if pool is not None and (pool.stuck or not pool.idle() or _kept.server.died().keys() & set(pool.pids)):
         pool.close()

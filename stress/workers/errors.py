@@ -8,7 +8,7 @@ from stress.errors import MachineError
 
 
 class WorkerDied(MachineError):
-    """A worker ended that was not told to. Exit status 3."""
+    """A worker ended although nobody told it to. Exit status 3."""
 
     def __init__(self, worker: int, pid: int, status: int, doing: str) -> None:
         """``status`` is what waitpid gave, ``doing`` the operation that the worker was in."""

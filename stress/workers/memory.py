@@ -102,13 +102,14 @@ class Memory:
 
     def doing(self, worker: int) -> str:
         """What a worker is doing, as its registers in the segment say."""
-        r = self.registers(worker)
+        r = self.registers(worker).copy()  # the worker may go on meanwhile
         name = next((n for n, number in self.numbers.items() if number == r[R_OP]), None)
         if name is None:
             return "between two operations"
         where = f"{within(name, int(r[R_ADDRESS]))}, mm {r[R_MM]}"
-        if r[R_PC] > 0:
-            step = assemble(self.design.programs[name], self.machine.arch).steps[int(r[R_PC]) - 1]
+        steps = assemble(self.design.programs[name], self.machine.arch).steps
+        if 0 < r[R_PC] <= len(steps):
+            step = steps[int(r[R_PC]) - 1]
             where += f", waiting in {getattr(step, '__name__', 'a step')}"
         return where
 

@@ -33,8 +33,8 @@ def live_progress() -> Iterator[Show]:
             shown.add_column(column, justify="left" if column == "operation" else "right")
         for name, n in progress.ops.items():
             shown.add_row(name, f"{n / progress.seconds:,.0f}")
-        shown.add_row("rss of mm 0, true", f"{progress.true_rss:,}")
-        shown.add_row("rss of mm 0, as read", f"{progress.read_rss:,}")
+        shown.add_row("rss of mm 0, true now", f"{progress.true_rss:,}")
+        shown.add_row("rss of mm 0, last read", f"{progress.read_rss:,}")
         return shown
 
     with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:

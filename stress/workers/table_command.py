@@ -7,14 +7,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from stress.errors import MachineError, UsageError
+from stress.errors import DesignBroken, UsageError
 from stress.nearest import did_you_mean
 from stress.options import MOST_WORKERS, arch_option, format_option, json_option, placement_option, seed_option
 from stress.plural import plural
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 PAGES_PER_GB = 1 << 18
 """Pages of 4 KiB."""
-CPUCLOCK_SCHED = 2
-"""Lowest bits of the number of a process's CPU clock (include/linux/posix-timers.h)."""
 COLUMNS = ("Gb", "Rep", "Threads", "User", "System", "Wall", "flt/cpu/s", "fault/wsec")
 FORMATS = ("g", "d", "d", ".2f", ".2f", ".2f", ".3f", ".3f")
 
@@ -50,8 +48,9 @@ class Row(NamedTuple):
 def worker_counts(text: str | None, cores: int) -> list[int]:
     """Numbers of workers from ``1,2,4``; by default 1, 2, 4, ... up to the cores. Raises `UsageError`."""
     if text is None:
-        powers = [1 << i for i in range(cores.bit_length())]
-        return powers if powers[-1] == cores else [*powers, cores]
+        most = min(cores, MOST_WORKERS)
+        powers = [1 << i for i in range(most.bit_length())]
+        return powers if powers[-1] == most else [*powers, most]
     try:
         counts = [int(part) for part in text.split(",")]
     except ValueError:
@@ -73,19 +72,6 @@ def total_pages(gb: float | None, pages: int | None) -> int:
     return round(size * PAGES_PER_GB)
 
 
-def cpu_times(pids: Iterable[int]) -> tuple[float, float]:
-    """CPU seconds of these processes so far: all, and in system mode.
-
-    /proc, and so psutil, counts in ticks of 10 ms, and a repetition may take no longer. So all of it is taken from
-    each process's CPU clock, whose number is made as in clock_getcpuclockid(3), and only its division from psutil.
-    """
-    import psutil
-
-    processes = [psutil.Process(pid) for pid in pids]
-    exact = sum(time.clock_gettime((~p.pid << 3) | CPUCLOCK_SCHED) for p in processes)
-    return exact, sum(p.cpu_times().system for p in processes)
-
-
 class Given(NamedTuple):
     """What a row is measured with."""
 
@@ -102,7 +88,7 @@ def measure(
 ) -> Row:
     """Have so many workers touch so many pages, each its own part, ``rep`` times; ``done`` is told of each time.
 
-    Raises `MachineError` when they get stuck, or a page is not mapped at the end, and what `Pool` raises.
+    Raises `DesignBroken` when they get stuck, or a page is not mapped at the end, and what `Pool` raises.
     """
     import numpy as np
 
@@ -112,7 +98,7 @@ def measure(
 
     workers, pages, rep, arch, placement, seed = given
     chosen = kinds.KINDS[kind]
-    machine = kinds.machine_for(chosen, workers=workers, pages=pages, arch=arch)
+    machine = kinds.machine_for(chosen, workers=workers, pages=pages, arch=arch, batch=design.bound.batch(workers))
     rng = np.random.default_rng(seed)
     cpu = system = wall = 0.0
     with Pool(
@@ -127,11 +113,11 @@ def measure(
         for turn in range(-1, rep):
             kinds.prepare(pool, chosen)
             scripts = {w: kinds.script(chosen, pages, w, workers, rng) for w in range(workers)}
-            before, began = cpu_times(pool.pids), time.perf_counter()
+            before, began = pool.cpu_times(), time.perf_counter()
             pool.perform({w: calls for w, calls in scripts.items() if calls})
-            ended, after = time.perf_counter(), cpu_times(pool.pids)
+            ended, after = time.perf_counter(), pool.cpu_times()
             if pool.stuck:
-                raise MachineError(
+                raise DesignBroken(
                     f"design {design.name} with {plural(workers, 'worker')} goes no further: {pool.stuck}"
                 )
             if turn >= 0:  # the first time the real kernel maps the segment to the workers page by page
@@ -140,7 +126,7 @@ def measure(
                 done()
         mapped, expected = pool.truth(0).resident, kinds.resident(chosen, pages)
         if mapped != expected:
-            raise MachineError(f"design {design.name} mapped {mapped:,} pages of {expected:,}: faults went wrong")
+            raise DesignBroken(f"design {design.name} mapped {mapped:,} pages of {expected:,}: faults went wrong")
     faults, system = pages * rep, min(system, cpu)
     return Row(pages / PAGES_PER_GB, rep, workers, cpu - system, system, wall, faults / cpu, faults / wall)
 

@@ -143,9 +143,10 @@ def test_replay_refuses_what_was_edited(tmp_path):
     ("arguments", "message"),
     [
         (["fault 99999999999999999999"], "a machine to explore is small: anon is"),
+        (["fault " + "9" * 5000], "fault takes"),
         (["fault 0", "--mms", "5000"], "mms is 5,000, at most 4,096"),
         (["fault 0", "--batch", "99999999999999999999"], "batch is 99,999"),
-        (["fault 0", "--max-seconds", "nan"], "--max-seconds nan: give a time above 0"),
+        (["fault 0", "--max-seconds", "nan"], "--max-seconds nan: give a finite time above 0"),
         (['{"machine": {"frames": "x"}, "operations": "fault 0"}'], "frames of a machine is a whole number"),
         (['{"machine": {"mmu": "yes"}, "operations": "fault 0"}'], "mmu of a machine is a whole number, or true"),
         (["--file", "/dev/zero"], "/dev/zero is longer than 64 MiB: name a file with a workload"),

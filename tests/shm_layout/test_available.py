@@ -71,6 +71,35 @@ def test_a_container_sees_its_own_cgroup_at_the_mount(machine):
     assert room.available == GIB
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"31 23 0:27 / /srv rw - tmpfs  rw,size=1k\n",
+        b"31 23 0:27 / /\xff\xfe rw - tmpfs none rw\n",
+        b"31 23 0:27 / /a\\040b rw shared:1 - ext4 /dev/sda1 rw\n",
+    ],
+    ids=["nothing mounted", "no UTF-8", "blank"],
+)
+def test_other_mounts_do_not_matter(machine, tmp_path, other):
+    limits = {"memory-max": f"{GIB}", "memory-current": "0"}
+    machine("0::/\n", V2, **limits)
+    (tmp_path / "mountinfo").write_bytes(other + (tmp_path / "mountinfo").read_bytes())
+    room = memory_available(tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "mountinfo")
+    assert room.available == GIB
+
+
+def test_a_mount_point_with_a_blank(tmp_path):
+    folder = tmp_path / "my cgroup"
+    folder.mkdir()
+    (folder / "memory.max").write_text(f"{GIB}\n")
+    (folder / "memory.current").write_text("0\n")
+    (tmp_path / "meminfo").write_text(f"MemAvailable: {8 * GIB // 1024} kB\n")
+    (tmp_path / "cgroup").write_text("0::/\n")
+    (tmp_path / "mountinfo").write_text(V2.format(str(folder).replace(" ", "\\040")))
+    room = memory_available(tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "mountinfo")
+    assert room == Room(GIB, f"cgroup {folder}")
+
+
 def test_no_meminfo(tmp_path):
     with pytest.raises(MachineError, match="cannot tell the available memory"):
         memory_available(tmp_path / "none")

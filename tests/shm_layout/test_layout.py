@@ -199,8 +199,13 @@ def test_constants_are_all_different():
 
 
 def test_a_field_is_declared_once():
-    assert structs.mm_struct.word("rss", "", "") == structs.MM_RSS
-    assert structs.parameter("pae", "") == structs.PAE
+    rss = next(f for f in structs.mm_struct.fields if f.name == "rss")
+    assert structs.mm_struct.word("rss", rss.writers, rss.doc, rss.holds) == structs.MM_RSS
+    assert structs.parameter("pae", structs.PARAMETERS["pae"].doc) == structs.PAE
+    with pytest.raises(ValueError, match="mm_struct has another field 'rss'"):
+        structs.mm_struct.word("rss", "everybody", "something else")
+    with pytest.raises(ValueError, match="another parameter 'pae'"):
+        structs.parameter("pae", "something else")
     assert [f.name for f in structs.mm_struct.fields].count("rss") == 1
 
 

@@ -157,7 +157,7 @@ def test_a_tag_that_clean_would_not_find():
 def test_more_than_there_is(what, monkeypatch):
     room = 1 << 20 if what == "shm_available" else available.Room(available.RESERVE + (1 << 20), "cgroup /x")
     monkeypatch.setattr(available, what, lambda: room)
-    with pytest.raises(MachineError, match=r"1\.1 MiB needed, 1\.0 MiB free in .*: use fewer pages"):
+    with pytest.raises(MachineError, match=r"1,153,432 bytes needed, 1,048,576 free in .*: use fewer pages"):
         Segment.create((11 << 20) // 80, 1)
     Segment.create(1000, 1).close()
 
@@ -216,7 +216,7 @@ def test_a_full_shm_is_an_error_and_no_signal():
     if not shutil.which("unshare") or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine gives no user namespaces")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout == "refused: 2.0 MiB needed, 1.0 MiB free in /dev/shm: use fewer pages left: []\n"
+    assert done.stdout == "refused: 2,097,152 bytes needed, 1,048,576 free in /dev/shm: use fewer pages left: []\n"
 
 
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(1)", "1 / 0"])

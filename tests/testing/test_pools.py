@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ from processes import ended
 
 from shm_layout.layout import Layout
 from stress import designs
+from stress.design import NO_BOUND
 from stress.kernel import rmap
 from stress.testing import CheckBroken, close_pools, small_machine, state_machine, stateful, worker_pool
 from stress.testing.stateful import usual_settings
@@ -56,6 +58,7 @@ def test_a_pool_is_used_again_in_its_first_state(workers):
 def test_another_machine_and_another_bound_are_other_pools(workers):
     pids = {workers(DESIGN, operations=FEW, anon=anon).pids for anon in (6, 7)}
     assert len(pids) == 2
+    assert workers(replace(DESIGN, bound=NO_BOUND), operations=FEW, anon=7).pids not in pids
 
 
 def test_a_pool_whose_worker_died_is_replaced(workers):
