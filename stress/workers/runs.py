@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,29 @@ GATHER = 0.002
 """Seconds between two looks while the workers gather at the start."""
 
 
+MOST_OF_A_RANGE = 16
+"""Pages of one zap or fork in a random mix, at most."""
+
+SWEPT_AT_ONCE = 512
+"""Pages of one zap in a sweep."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that was started, and what was before it."""
+
+    workers: Sequence[int]
+    operations: Sequence[str]
+    cpu: tuple[float, float]
+    counts: NDArray[np.int64]
+    time: float
+    watch: Watch
+
+
 class Runs(Crew):
     """Workers that perform many operations at once. For `stress.workers.pool.Pool`."""
 
-    _started: dict[str, Any]
+    _started: Started
 
     def start(
         self,
@@ -35,51 +55,39 @@ class Runs(Crew):
         seed: int,
         operations: int = 0,
         writes: float = 0.75,
-        span: int = 16,
         distinct: bool = False,
-        workers: Sequence[int] | None = None,
     ) -> None:
-        """Have workers perform random operations, all starting together, until `finish`.
+        """Have all workers perform random operations, all starting together, until `finish`.
 
         ``mix``: weights of operations. ``seed``: at least 0; a worker that is alone performs the same operations by it
         after each reset. ``operations``: after so many in all the workers rest by themselves, 0: never. ``writes``:
-        share of write accesses among the faults. ``span``: most pages of one zap or fork. ``distinct``: each worker in
-        a part of the pages of its own. Raises `UsageError` for a mix that the design cannot perform, `ValueError` for
-        one that the pool was not made for.
+        share of write accesses among the faults. ``distinct``: each worker in a part of the pages of its own. Raises
+        `UsageError` for a mix that the design cannot perform, `ValueError` for one that the pool was not made for.
         """
         check_mix(mix, self.design)
         missing = [name for name, weight in mix.items() if weight and name not in self.operations]
         if missing:
             raise ValueError(f"this pool was made without {', '.join(missing)}")
-        everyone = range(self.workers) if workers is None else workers
+        everyone: Sequence[int] = range(self.workers)
         self._exec_seen |= mix.get("exec", 0) > 0
         states = np.random.SeedSequence(seed).generate_state(self.workers, np.uint64)
-        for place, worker in enumerate(everyone):
+        for worker in everyone:
             row = self._blocks[worker]
-            row[block.COUNT] = operations // len(everyone) + (place < operations % len(everyone))
+            row[block.COUNT] = operations // self.workers + (worker < operations % self.workers)
             row[block.SEED] = int(states[worker]) >> 1 | 1
             row[block.WRITES] = round(1024 * writes)
-            row[block.SPAN] = span
+            row[block.SPAN] = MOST_OF_A_RANGE
             row[block.MIX : block.MIX + MAX_OPERATIONS] = thresholds(mix, self.numbers, MAX_OPERATIONS)
         self._areas(everyone, distinct, self.machine.ptes)
         if operations:
             everyone = [worker for worker in everyone if self._blocks[worker, block.COUNT]]
         self._launch(block.RUN, everyone, [name for name in self.operations if mix.get(name)])
 
-    def start_sweep(
-        self,
-        *,
-        rounds: int,
-        write: bool = True,
-        span: int = 512,
-        distinct: bool = True,
-        workers: Sequence[int] | None = None,
-    ) -> None:
-        """Have workers fault all anonymous pages of their area in, one after the other, and then, together, zap them.
+    def start_sweep(self, *, rounds: int, workers: Sequence[int] | None = None) -> None:
+        """Have workers write to all anonymous pages of their area, one after the other, and then, together, zap them.
 
-        ``rounds`` times, or until `finish`. ``write``: by write accesses. ``span``: pages of one zap. ``distinct``: the
-        pages are divided among the workers; else all fault the same ones. The times in `Result.ns` are of all
-        operations, not of samples.
+        ``rounds`` times, or until `finish`. ``workers``: default all; the pages are divided among them. The times in
+        `Result.ns` are of all operations, not of samples.
         """
         if not {"fault", "zap"} <= set(self.operations):
             raise ValueError("a sweep needs the operations fault and zap")
@@ -87,9 +95,9 @@ class Runs(Crew):
         for worker in everyone:
             row = self._blocks[worker]
             row[block.COUNT] = rounds
-            row[block.WRITES] = int(write)
-            row[block.SPAN] = span
-        self._areas(everyone, distinct, self.machine.anon)
+            row[block.WRITES] = 1
+            row[block.SPAN] = SWEPT_AT_ONCE
+        self._areas(everyone, True, self.machine.anon)
         self._launch(block.SWEEP, everyone, ["fault", "zap"])
 
     def _areas(self, workers: Sequence[int], distinct: bool, pages: int) -> None:
@@ -102,16 +110,11 @@ class Runs(Crew):
         """Start a batch of operations in these workers, all at once, and remember what was before."""
         self.column(block.ONLY_OWN)[:] = int(self._exec_seen)
         self.column(block.WAIT_FOR)[:] = len(workers)
-        self._started = {
-            "workers": workers,
-            "operations": operations,
-            "cpu": self.cpu_times(),
-            "counts": self._counts(),
-        }
+        cpu, counts = self.cpu_times(), self._counts()
         self._command(command, workers)
         while self.memory[self.blocks.shared + block.ARRIVED] < len(workers):
             self._wait(GATHER)
-        self._started |= {"time": time.monotonic(), "watch": Watch(self)}
+        self._started = Started(workers, operations, cpu, counts, time.monotonic(), Watch(self))
 
     def _counts(self) -> NDArray[np.int64]:
         """What grows during a run, summed over the workers."""
@@ -120,7 +123,7 @@ class Runs(Crew):
 
     def _since(self, part: int, words: int = 1) -> NDArray[np.int64]:
         place = part - block.OPS
-        grown: NDArray[np.int64] = (self._counts() - self._started["counts"])[place : place + words]
+        grown: NDArray[np.int64] = (self._counts() - self._started.counts)[place : place + words]
         return grown
 
     def cpu_times(self) -> tuple[float, float]:
@@ -144,9 +147,9 @@ class Runs(Crew):
     def running(self) -> bool:
         """Whether the workers are still at what `start` told them. Raises `WorkerDied`."""
         self._look()
-        if self._started["watch"].stuck():
+        if self._started.watch.stuck():
             return False
-        return not self._answered(self._started["workers"])
+        return not self._answered(self._started.workers)
 
     def wait(self, seconds: float) -> bool:
         """Wait for so long, or until no worker is running any more; returns `running`."""
@@ -161,7 +164,7 @@ class Runs(Crew):
         readers = self.column(block.LAST_RESIDENT)[:, 0]
         latest = int(self.column(block.READS)[:, 0].argmax())
         return Progress(
-            time.monotonic() - self._started["time"],
+            time.monotonic() - self._started.time,
             self._by_name(block.OPS),
             int(account[0] - account[1]),
             int(readers[latest]),
@@ -169,15 +172,15 @@ class Runs(Crew):
 
     def _by_name(self, part: int) -> dict[str, int]:
         counts = self._since(part, MAX_OPERATIONS)
-        return {name: int(counts[self.numbers[name] - 1]) for name in self._started["operations"]}
+        return {name: int(counts[self.numbers[name] - 1]) for name in self._started.operations}
 
     def finish(self) -> Result:
         """Bring the workers to rest and return what was measured since `start`. Raises `WorkerDied`."""
-        workers = self._started["workers"]
+        workers = self._started.workers
         self.memory[self.blocks.shared + block.PAUSE] = 1
         at_rest = self._finish_command(workers)
-        seconds = time.monotonic() - self._started["time"]
-        used, system = (now - then for now, then in zip(self.cpu_times(), self._started["cpu"], strict=True))
+        seconds = time.monotonic() - self._started.time
+        used, system = (now - then for now, then in zip(self.cpu_times(), self._started.cpu, strict=True))
         system = min(system, used)
         ticks, timed = self._by_name(block.TICKS), self._by_name(block.TIMED)
         elapsed = self._since(block.ELAPSED_TICKS)[0]
