@@ -162,6 +162,7 @@ class Player:
             "data_kept": lambda: "lost what was written to page {1} of mm {0}".format(
                 *divmod(checks.data_kept(self.m), self.model.workload.machine.ptes)
             ),
+            "user": lambda: self._own(frames),
             "mmu_cache": lambda: f"CPU {checks.mmu_cache(self.m)} holds a translation that is gone",
             "progress": lambda: (
                 f"can never finish: {self.followed}"
@@ -170,6 +171,13 @@ class Player:
             ),
         }
         return found[check]() if check in found else f"check {check} does not hold"
+
+    def _own(self, frames: list[int]) -> str:
+        for check in self.model.design.checks:
+            place = check(self.m, frames) if checks.takes_scratch(check) else check(self.m)
+            if place != checks.HOLDS:
+                return f"at rest: {getattr(check, '__name__', 'check')} {place}"
+        return "a step of the design saw it"
 
     def _lock(self, place: int) -> str:
         mms = self.model.workload.machine.mms
