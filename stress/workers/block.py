@@ -20,7 +20,7 @@ KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
 SCRIPT_CALLS = 64
 """Calls that a worker can be given at once."""
 CALL_WORDS = 9
-"""Words of a call: operation, address, end, write, arg; resident and shared as shown; 1 when it was performed."""
+"""Words of a call: operation, address, end, write, arg; resident and shared as shown, anon_rss; 1 when performed."""
 C_OP, C_ADDRESS, C_END, C_WRITE, C_ARG, C_RESIDENT, C_SHARED, C_ANON_RSS, C_DONE = range(CALL_WORDS)
 
 

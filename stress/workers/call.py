@@ -27,8 +27,8 @@ class Shown:
     resident: int | None
     shared: int | None
     anon: int | None
-    """What the counters said of anonymous pages (register R_ANON_RSS) where shared is shown, which is 0 and not
-    negative when this is too much."""
+    """What the counters said of anonymous pages (register R_ANON_RSS); None where shared is not shown. When it is more
+    than resident, a design may show 0 as shared."""
 
 
 @dataclass(frozen=True)
