@@ -213,6 +213,27 @@ def locks_free(m: Words) -> int:
     return HOLDS
 
 
+@helper
+def counter_wrong(shown: int, low: int, high: int, bound: int) -> bool:
+    """Check `read_regular`: a counter that a read shows lies outside of ``low`` to ``high``, or is negative.
+
+    ``bound``: how far it may be off beyond that, pages; -1 for a design that promises nothing.
+    """
+    return shown < 0 or (bound >= 0 and (shown < low - bound or shown > high + bound))
+
+
+@helper
+def pair_wrong(shown: int, low: int, high: int, bound: int) -> bool:
+    """Check `read_pair`: rss - anon_rss as a read shows it lies outside of ``low`` to ``high``.
+
+    Each of two counters may be off by the bound. The interval is wider by one for each operation under way and may
+    begin below 0; the difference may not be negative where there is no bound.
+    """
+    if bound < 0:
+        return shown < 0
+    return shown < low - 2 * bound or shown > high + 2 * bound
+
+
 @dataclass(frozen=True)
 class Check:
     """One check: its name, what holds, and the bits of R_OOPS that break it."""

@@ -29,6 +29,7 @@ from shm_layout.registers import (
 )
 from shm_layout.structs import MM_STRIDE, MM_USERS, NR_MMS, NR_PTES, TASK_MM, TASK_STRIDE, at
 from shm_layout.words import Words
+from stress.checks import counter_wrong, pair_wrong
 from stress.explore.calls import window
 from stress.explore.image import (
     COVERS_ANY,
@@ -135,21 +136,13 @@ def begin_read(p: Words, m: Words, g: Words, cpu: int) -> None:
 
 @helper
 def judge_read(p: Words, r: Words) -> int:
-    """The checks that what a read shows breaks: outside of its interval, widened by the design's bound, or negative.
-
-    What is shown as shared is the difference of two counters, each of which may be off by the bound. Its interval is
-    wider by one for each operation under way and may begin below 0; it may not be negative where there is no bound.
-    """
+    """The checks that what a read shows breaks, see `stress.checks.counter_wrong` and `pair_wrong`."""
     broken = 0
     bound = p[P_BOUND]
     shown = r[R_RESIDENT]
-    if shown != NOT_SHOWN and (
-        shown < 0 or (bound >= 0 and (shown < r[R_RSS_LOW] - bound or shown > r[R_RSS_HIGH] + bound))
-    ):
+    if shown != NOT_SHOWN and counter_wrong(shown, r[R_RSS_LOW], r[R_RSS_HIGH], bound):
         broken |= READ_REGULAR
     shown = r[R_SHARED]
-    if shown != NOT_SHOWN and (
-        shown < r[R_FILE_LOW] - 2 * bound or shown > r[R_FILE_HIGH] + 2 * bound if bound >= 0 else shown < 0
-    ):
+    if shown != NOT_SHOWN and pair_wrong(shown, r[R_FILE_LOW], r[R_FILE_HIGH], bound):
         broken |= READ_PAIR
     return broken

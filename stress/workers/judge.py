@@ -14,6 +14,7 @@ from __future__ import annotations
 from shm_layout.atomic import load
 from shm_layout.registers import R_RESIDENT, R_SHARED
 from shm_layout.words import Words
+from stress.checks import counter_wrong, pair_wrong
 from stress.kernel.account import ACCOUNT_WORDS, CLEARED, FILE_CLEARED, FILE_SET, SET
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
@@ -82,15 +83,14 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
     if mm == 0:
         b[block.LAST_RESIDENT] = resident
     bound = b[block.BOUND]
-    if resident < 0 or (bound >= 0 and (resident < low - bound or resident > high + bound)):
+    if counter_wrong(resident, low, high, bound):
         note_broken(m, b, block.REGULAR, resident, low, high, mm, number)
     if shared == NOT_SHOWN:
         return
     b[block.PAIRS] += 1
     low = b[block.FILE_PLUS] - file_minus - widen
     high = file_plus - b[block.FILE_MINUS] + widen
-    # Each of two counters may be off by the bound, and where there is none their difference may not be negative.
-    if shared < low - 2 * bound or shared > high + 2 * bound if bound >= 0 else shared < 0:
+    if pair_wrong(shared, low, high, bound):
         note_broken(m, b, block.PAIR, shared, low, high, mm, number)
 
 
