@@ -72,3 +72,9 @@ class Result:
     def violation(self, check: str) -> Violation | None:
         """The violation of one check, None when it holds."""
         return next((v for v in self.violations if v.check == check), None)
+
+    def as_answer(self) -> Result:
+        """Itself; raises KeyboardInterrupt where one ended the exploration, and nothing it says is an answer."""
+        if self.bound == INTERRUPTED:
+            raise KeyboardInterrupt
+        return self

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from stress import designs
 from stress.design import Design
 from stress.explore import Bounds, Result, explore
-from stress.explore.result import INTERRUPTED
 from stress.findings.finding import Case, Finding
 
 Explore = Callable[..., Result]
@@ -40,10 +39,7 @@ def show(finding: Finding, bounds: Bounds | None = None) -> Shown:
     """Explore a finding with every check on."""
 
     def run(design: Design, case: Case) -> Result:
-        result = explore(design, case.parse(), bounds=bounds, finals=finding.equivalence)
-        if result.bound == INTERRUPTED:  # what it says so far is no answer
-            raise KeyboardInterrupt
-        return result
+        return explore(design, case.parse(), bounds=bounds, finals=finding.equivalence).as_answer()
 
     posted = run(finding.posted(), finding.case)
     corrected = run(finding.corrected(), finding.case)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from stress import designs
 from stress.explore import Bounds, explore
-from stress.explore.result import INTERRUPTED
 from stress.kernel.rss.cached import TASK_RSS_EVENTS_THRESH
 from stress.kernel.rss.deferred import MOST
 from stress.workload import Workload
@@ -55,9 +54,7 @@ def explore_counter(name: str, states: int = 5_000_000) -> Explored:
     broken: dict[str, None] = {}
     for text in (*COMMON, *MORE.get(name, ())):
         workload = Workload.parse(text, **SMALL)
-        result = explore(designs.get(name), workload, bounds=Bounds(states=states))
-        if result.bound == INTERRUPTED:  # what it says so far is no answer
-            raise KeyboardInterrupt
+        result = explore(designs.get(name), workload, bounds=Bounds(states=states)).as_answer()
         complete &= result.complete
         total += result.states
         broken |= dict.fromkeys(violation.check for violation in result.violations)
