@@ -32,6 +32,12 @@ NR_TASKS = task_struct.count
 
 
 @helper
+def is_true(m: Words, mm: int, rss: int, anon_rss: int) -> bool:
+    """Whether these counts are what the page table of an mm says."""
+    return rss == true_rss(m, mm) and anon_rss == true_anon_rss(m, mm)
+
+
+@helper
 def nothing_lost(m: Words) -> int:
     """The counts of an mm and those that its tasks hold are what its page table says; else the first mm where not.
 
@@ -46,7 +52,7 @@ def nothing_lost(m: Words) -> int:
             if read_once(m, at(m, TASK_MM, TASK_STRIDE, task)) == mm:
                 rss += read_once(m, at(m, TASK_RSS, TASK_STRIDE, task))
                 anon_rss += read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, task))
-        if rss != true_rss(m, mm) or anon_rss != true_anon_rss(m, mm):
+        if not is_true(m, mm, rss, anon_rss):
             return mm
     return HOLDS
 
@@ -84,6 +90,6 @@ def exact_while_single(m: Words) -> int:
         rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm)) + read_once(m, at(m, MM_LOCAL_RSS, MM_STRIDE, mm))
         anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
         anon_rss += read_once(m, at(m, MM_LOCAL_ANON_RSS, MM_STRIDE, mm))
-        if rss != true_rss(m, mm) or anon_rss != true_anon_rss(m, mm):
+        if not is_true(m, mm, rss, anon_rss):
             return mm
     return HOLDS

@@ -73,6 +73,10 @@ class Operation:
         return " ".join(words)
 
 
+_NUMBER = r"(\d{1,600})"
+"""int() refuses more than some thousands of digits with a message of its own."""
+
+
 def parse_operation(text: str) -> Operation:
     """Read one operation. Raises `UsageError` that says what is wrong with it."""
     name, *given = text.split()
@@ -81,15 +85,15 @@ def parse_operation(text: str) -> Operation:
     for word in given:
         if word == "w" and _WRITE in takes:
             found: dict[str, Any] = {"write": True}
-        elif (match := re.fullmatch(r"(\d{1,600})", word)) and _PAGE in takes:
+        elif (match := re.fullmatch(_NUMBER, word)) and _PAGE in takes:
             found = {"address": int(match[1]), "end": int(match[1]) + 1}
-        elif (match := re.fullmatch(r"(\d{1,600})-(\d{1,600})", word)) and _RANGE in takes:
+        elif (match := re.fullmatch(rf"{_NUMBER}-{_NUMBER}", word)) and _RANGE in takes:
             if int(match[2]) < int(match[1]):
                 raise UsageError(f"{word} in operation {text!r} ends before it begins")
             found = {"address": int(match[1]), "end": int(match[2]) + 1}
-        elif (match := re.fullmatch(r"mm=(\d{1,600})", word)) and _MM in takes:
+        elif (match := re.fullmatch(rf"mm={_NUMBER}", word)) and _MM in takes:
             found = {"arg": int(match[1]) + 1}
-        elif (match := re.fullmatch(r"frame=(\d{1,600})", word)) and _FRAME in takes:
+        elif (match := re.fullmatch(rf"frame={_NUMBER}", word)) and _FRAME in takes:
             found = {"arg": int(match[1])}
         else:
             raise UsageError(f"{word!r} in operation {text!r}: {name} takes {_explain(takes)}")

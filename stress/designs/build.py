@@ -24,7 +24,7 @@ from stress.labels import (
     SKIP,
     SWAP_ENTRY,
 )
-from stress.program import At, ByArch, Entry, Goto, Program
+from stress.program import At, ByArch, Entry, Goto, Program, Source
 
 FAULT_BEGIN: tuple[Entry, ...] = (memory.mmap_current, spinlock.down_read)
 FAULT_END: tuple[Entry, ...] = (
@@ -82,14 +82,18 @@ def put_mm(counter: Counter, accesses: Accesses) -> Program:
     )
 
 
+def clear_pte(accesses: Accesses) -> tuple[Source, ...]:
+    """The pte goes in one step, and its dirty bit to the page."""
+    return (accesses.get_and_clear, tlb.flush_tlb_page, vmscan.move_dirty)
+
+
 def unmap_one(counter: Counter, accesses: Accesses) -> Program:
     """try_to_unmap_one behind its checks: the pte goes, and with it the count, the mapping and its reference."""
     unmapped = (counter.dec_rss, rmap.page_remove_rmap, page_alloc.page_cache_release)
-    cleared = (accesses.get_and_clear, tlb.flush_tlb_page, vmscan.move_dirty)
     if accesses.xchg_flush is None:
         return Program(
             vmscan.mk_swap_pte,
-            cleared,
+            clear_pte(accesses),
             rmap.if_page_anon,
             vmscan.swap_duplicate_slot,
             accesses.set_pte,
@@ -107,7 +111,7 @@ def unmap_one(counter: Counter, accesses: Accesses) -> Program:
         counter.dec_anon_rss,
         Goto(SKIP),
         At(NOT_ANON),
-        cleared,
+        clear_pte(accesses),
         At(SKIP),
         unmapped,
     )
@@ -141,9 +145,7 @@ def truncate(counter: Counter, accesses: Accesses) -> Program:
         spinlock.spin_lock,
         pte_access.READ_PTE,
         vmscan.page_check_address,
-        accesses.get_and_clear,
-        tlb.flush_tlb_page,
-        vmscan.move_dirty,
+        clear_pte(accesses),
         rmap.page_remove_rmap,
         page_alloc.page_cache_release,
         counter.dec_rss,

@@ -139,7 +139,7 @@ def areas(kinds: tuple[Kind, ...], pages: int) -> list[tuple[Kind, int, int]]:
     return [(kind, pages * i // n, pages * (i + 1) // n) for i, kind in enumerate(kinds)]
 
 
-def machine_for(kinds: tuple[Kind, ...], *, workers: int, pages: int, arch: str, batch: int = 32) -> Machine:
+def machine_for(kinds: tuple[Kind, ...], *, workers: int, pages: int, arch: str, batch: int = Machine.batch) -> Machine:
     """One mm with so many pages, a frame for each, and swap slots if they are needed. ``batch``: see `Machine`."""
     file = sum(end - first for kind, first, end in areas(kinds, pages) if kind.file)
     return Machine(

@@ -23,7 +23,7 @@ def machine_for(
     arch: str,
     above_4g: bool,
     mmu: bool = False,
-    batch: int = 32,
+    batch: int = Machine.batch,
 ) -> Machine:
     """A machine on which ``workers`` perform this mix.
 
