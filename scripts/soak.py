@@ -40,8 +40,10 @@ from tabulate import tabulate
 from shm_layout import leftovers
 from shm_layout.placement import PLACEMENTS
 from stress import designs
+from stress.cli import drop_output
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
+from stress.interrupts import ENDING
 from stress.options import MOST_WORKERS, SEEDS
 from stress.resolve import resolve_design
 
@@ -203,7 +205,7 @@ class Stop:
 
     def listen(self) -> None:
         """From now on signals ask for the end, those that are ignored (nohup) excepted."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._ask)
 
@@ -350,8 +352,9 @@ def main(context: click.Context, /, **options: Any) -> None:
     except PteStressError as error:
         click.echo(f"soak: error: {error}", err=True)
         context.exit(error.exit_status)
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # nobody reads any more, as with `| head`
+        drop_output(sys.stdout)
+        context.exit(128 + signal.SIGPIPE)
     except OSError as error:
         click.echo(f"soak: error: {error.filename or path}: {error.strerror}; earlier rounds are kept", err=True)
         context.exit(MachineError.exit_status)
@@ -370,9 +373,6 @@ def run_main() -> int:
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
-    except BrokenPipeError:  # nobody reads any more, as with `| head`; Python would complain when it flushes at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     return int(status or 0)
 
 

@@ -44,10 +44,11 @@ _ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
 COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
 
 
-OUT_OF = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
-"""What the system says when it has no more of something."""
-REFUSALS = {*OUT_OF, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
-"""What it may say wherever it is asked for something, as for temporary files: an error of the machine's."""
+REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
+}
+"""What the system says when it has no more of something, or no place for it, wherever that was: the machine's error."""
 
 
 def _refusal(error: OSError | MemoryError) -> str:
@@ -108,12 +109,12 @@ class LazyGroup(click.Group):
             status = self._status(list(sys.argv[1:] if args is None else args), extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_output(sys.stdout)
+            drop_output(sys.stdout)
             status = 128 + signal.SIGPIPE
         except (OSError, MemoryError) as e:
             if isinstance(e, OSError) and e.errno not in REFUSALS:
                 raise
-            _drop_output(sys.stdout)
+            drop_output(sys.stdout)
             status = _report(_refusal(e), MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
@@ -150,7 +151,7 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _drop_output(stream: TextIO) -> None:
+def drop_output(stream: TextIO) -> None:
     """What is still in the stream's buffer is flushed at exit, and must not complain then."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -166,7 +167,7 @@ def _say(line: str) -> None:
     try:
         click.echo(line, err=True)
     except OSError:
-        _drop_output(sys.stderr)
+        drop_output(sys.stderr)
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100})

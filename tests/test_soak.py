@@ -269,6 +269,14 @@ def test_what_click_refuses_is_a_line(arguments):
 
 
 @pytest.mark.timeout(600)
+def test_nobody_reads_the_output(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--seconds", "9", "--log", str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        error = process.stderr.read()
+    assert (process.returncode, error) == (128 + signal.SIGPIPE, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_the_summary(tmp_path, number):
     command = [sys.executable, str(SCRIPT), "--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"]
