@@ -1,5 +1,6 @@
 """The command line as a whole: light help, one line for each error, exit statuses, and `clean`."""
 
+import errno
 import json
 import os
 import re
@@ -120,6 +121,19 @@ def test_errors_carry_their_status(error, status, probe):
     done = in_process("probe")
     assert (done.exit_code, done.stdout) == (status, "")
     assert done.stderr == "pte-stress: error: it broke in two lines\n"
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES, errno.ENOENT])
+def test_what_the_system_refuses_is_one_line(number, probe):
+    """Such as a process more than it allows, or a folder for temporary files that is none."""
+
+    def refused():
+        raise OSError(number, os.strerror(number), "/some/file")
+
+    probe(refused)
+    done = in_process("probe")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == f"pte-stress: error: /some/file: {os.strerror(number)}\n"
 
 
 @pytest.mark.parametrize("status", [0, 1, 7])

@@ -329,6 +329,14 @@ def test_swap_out_as_posted():
     )
 
 
+def test_truncate_as_posted():
+    """A zap of the file's ptes: rss goes down at the end."""
+    assert in_order(
+        designs.get("page_table_lock").programs["truncate"].names(),
+        *("spin_lock", "ptep_get_and_clear", "page_remove_rmap", "page_cache_release", "dec_mm_rss", "spin_unlock"),
+    )
+
+
 def test_fork_and_exec_as_posted():
     assert in_order(
         designs.get("v12").programs["fork"].names(),

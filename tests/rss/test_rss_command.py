@@ -1,13 +1,17 @@
 """`pte-stress rss` as its users see it, and its pictures."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from stress.cli import main
+from stress.explore import explore
+from stress.explore.result import INTERRUPTED
 from stress.report.plot import draw_table
 from stress.report.published import published_2004
+from stress.rss.explored import explore_counter
 
 KEYS = {
     "name",
@@ -24,6 +28,28 @@ KEYS = {
     "explored",
     "ok",
 }
+
+
+def test_what_was_interrupted_is_no_failure(monkeypatch):
+    """Neither in the status nor in the table."""
+
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stress.rss.accuracy.measure_accuracy", interrupted)
+    done = rss("--cpus", "4", "--counter", "atomic")
+    assert done.exit_code == 130
+    assert "atomic" in done.stdout
+    assert "NO" not in done.stdout
+
+
+def test_an_exploration_that_was_interrupted_is_no_answer(monkeypatch):
+    def interrupted(*args, **more):
+        return replace(explore(*args, **more), complete=False, bound=INTERRUPTED)
+
+    monkeypatch.setattr("stress.rss.explored.explore", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        explore_counter("atomic")
 
 
 def rss(*args):

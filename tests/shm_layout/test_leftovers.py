@@ -82,6 +82,18 @@ def test_our_pid_with_another_start_time_is_a_dead_creator(file):
     assert alive.name not in names(removed)
 
 
+def test_of_others_processes_nothing_is_asked(file, monkeypatch):
+    """With hidepid=1 the question is an error."""
+    theirs = file(f"pte-stress.{2**22 + os.getpid()}.5.1.run")
+
+    def hidden(pid, started):
+        raise PermissionError(pid)
+
+    monkeypatch.setattr("shm_layout.leftovers.alive", hidden)
+    monkeypatch.setattr("shm_layout.leftovers.os.geteuid", lambda: theirs.stat().st_uid + 1)
+    assert theirs.name not in names(stale())
+
+
 FOREIGN = [
     "pte-stress",
     "pte-stress.x",

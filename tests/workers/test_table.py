@@ -17,6 +17,7 @@ from in_shm import made_by
 from processes import ended
 
 from stress import designs
+from stress.cli import main
 from stress.errors import DesignBroken, UsageError
 from stress.kernel.memory import handle_pte_fault
 from stress.options import MOST_WORKERS
@@ -103,6 +104,22 @@ def test_a_row_is_what_was_measured(server):
     assert row.flt_cpu_s == pytest.approx(15_000 / (row.user + row.system))
     assert row.wall > 0
     assert 0 < row.user + row.system < 2 * row.wall + 0.1
+
+
+@pytest.mark.parametrize(("design", "batch"), [("percpu", 34), ("lazy", 34), ("tree", 32)])
+def test_the_batch_of_per_cpu_counts_grows_with_the_workers(design, batch, monkeypatch):
+    """In `table` and in `run`; posted.md: max(32, 2 * CPUs), that of the tree is fixed."""
+    machines = []
+
+    def seen(design, machine, *args, **more):
+        machines.append(machine)
+        raise UsageError("seen")
+
+    monkeypatch.setattr("stress.workers.pool.Pool", seen)
+    with pytest.raises(UsageError, match="seen"):
+        measure(designs.get(design), "anon-write", Given(17, 100, 1, "64", "posted", 1), None)
+    assert CliRunner().invoke(main, ["run", "--design", design, "--workers", "17"]).exit_code == 2
+    assert [machine.batch for machine in machines] == [batch, batch]
 
 
 def test_json_and_table():
