@@ -36,7 +36,7 @@ def if_set(m: Words, r: Words) -> int:
     return NEXT if r[R_ENTRY] != 0 else OTHERWISE
 
 
-@step
+@step(whole="the allocator's lock: Spin's model takes a page in one atomic step")
 def alloc(m: Words, r: Words) -> int:
     """pg = np + 1; np = (np + 1) % 4."""
     page = read_once(m, m[NEXT_PAGE])

@@ -1,8 +1,10 @@
 """Teaches Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
 
 Importing this module registers them. `m` must be typed `int64[::1]` in compiled code, or be what `words` makes
-of such an array; indices and values must be integers or booleans; anything else is a typing error that names
+of such an array, or watched memory; indices and values must be integers or booleans; anything else is a typing error that names
 the operation. An index is not checked against the size of the array.
+
+Memory can be watched instead (`shm_layout.watched`): then each operation is noted in a record before it is done.
 
 Typing and code generation are registered directly (`type_callable`, `lower_builtin`) instead of through
 `overload`: an overload is a compiled function of its own that is linked into each of its callers, and
@@ -24,6 +26,9 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic, lower_builtin, type_callable
 
 from shm_layout import atomic
+from shm_layout.record import CHANGED, COMPARE, READ, READ_WRITE, WRITE
+from shm_layout.structs import at
+from shm_layout.watched import MEMORY, note, note_change, parts, plain, watched_at
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -73,7 +78,7 @@ def _typer(fn: Callable[..., Any], result: Any) -> Callable[[Any], Callable[...,
     def check(*args: Any) -> Any:
         if takes_array:
             array, *args = args  # type: ignore[assignment]
-            if array != _WORDS and not _is_int64_array(array):
+            if array not in (_WORDS, MEMORY) and not _is_int64_array(array):
                 raise TypingError(f"atomic.{fn.__name__}: m must be int64[::1] and writable, not {array}")
         for arg in args:
             if not isinstance(arg, types.Integer | types.Boolean):
@@ -93,8 +98,11 @@ def _pointer(context: Any, builder: ir.IRBuilder, array_type: Any, array: Any, i
     return builder.gep(builder.extract_value(array, position), [index], inbounds=True)
 
 
-def _register(fn: Callable[..., Any], emit: _Emit, *, half: bool = False) -> None:
-    """Compile calls of `fn` to what `emit` builds, on a word or (`half`) on one 32-bit half of it."""
+def _register(fn: Callable[..., Any], emit: _Emit, kind: int, *, half: bool = False) -> None:
+    """Compile calls of `fn` to what `emit` builds, on a word or (`half`) on one 32-bit half of it.
+
+    ``kind``: what a record says of it, see `shm_layout.record`.
+    """
     names = list(inspect.signature(fn).parameters)
     returns = inspect.signature(fn).return_annotation != "None"
     result = types.int64 if returns else types.none
@@ -104,8 +112,17 @@ def _register(fn: Callable[..., Any], emit: _Emit, *, half: bool = False) -> Non
         def cast(k: int, to: Any) -> Any:
             return context.cast(builder, args[k], sig.args[k], to)
 
-        pointer = _pointer(context, builder, sig.args[0], args[0], cast(1, types.intp))
+        index = cast(1, types.intp)
         values = [cast(k, types.int64) for k in range(2, len(names))]
+        watched = sig.args[0] == MEMORY
+        if watched:
+            memory, record, _ = parts(context, builder, sig.args[0], args[0])
+            noted = plain(kind, values[0])(builder) if half else plain(kind)
+            written = values[-1] if len(values) > half else _I64(0)
+            pointer = word = note(builder, memory, record, index, noted, written)
+            before = builder.load(word)
+        else:
+            pointer = _pointer(context, builder, sig.args[0], args[0], index)
         if half:
             which, *values = values
             if _HIGH_HALF_FIRST:
@@ -113,6 +130,8 @@ def _register(fn: Callable[..., Any], emit: _Emit, *, half: bool = False) -> Non
             pointer = builder.gep(builder.bitcast(pointer, _I32.as_pointer()), [which], inbounds=True)
             values = [builder.trunc(v, _I32) for v in values]
         value = emit(builder, pointer, *values)
+        if watched and kind != READ:
+            note_change(builder, record, CHANGED, before, builder.load(word))
         if not returns:
             return context.get_dummy_value()
         return builder.zext(value, _I64) if half else value
@@ -158,23 +177,48 @@ def _external(builder: ir.IRBuilder, name: str, result: ir.Type) -> None:
     builder.call(_get_or_insert_function(builder.module, signature, name), [])
 
 
-_register(atomic.read_once, _load("monotonic", 8))
-_register(atomic.write_once, _store("monotonic", 8))
-_register(atomic.load, _load("acquire", 8))
-_register(atomic.store, _store("release", 8))
-_register(atomic.xchg, _rmw("xchg"))
-_register(atomic.cmpxchg, _cmpxchg)
-_register(atomic.fetch_add, _rmw("add"))
-_register(atomic.fetch_or, _rmw("or"))
-_register(atomic.fetch_and, _rmw("and"))
-_register(atomic.read_half, _load("monotonic", 4), half=True)
-_register(atomic.write_half, _store("monotonic", 4), half=True)
-_register(atomic.load_half, _load("acquire", 4), half=True)
-_register(atomic.store_half, _store("release", 4), half=True)
-_register(atomic.xchg_half, _rmw("xchg"), half=True)
-_register(atomic.cmpxchg_half, _cmpxchg, half=True)
-_register(atomic.fetch_add_half, _rmw("add"), half=True)
-_register(atomic.and_half, _rmw("and"), half=True)
+_register(atomic.read_once, _load("monotonic", 8), READ)
+_register(atomic.write_once, _store("monotonic", 8), WRITE)
+_register(atomic.load, _load("acquire", 8), READ)
+_register(atomic.store, _store("release", 8), WRITE)
+_register(atomic.xchg, _rmw("xchg"), READ_WRITE)
+_register(atomic.cmpxchg, _cmpxchg, COMPARE)
+_register(atomic.fetch_add, _rmw("add"), READ_WRITE)
+_register(atomic.fetch_or, _rmw("or"), READ_WRITE)
+_register(atomic.fetch_and, _rmw("and"), READ_WRITE)
+_register(atomic.read_half, _load("monotonic", 4), READ, half=True)
+_register(atomic.write_half, _store("monotonic", 4), WRITE, half=True)
+_register(atomic.load_half, _load("acquire", 4), READ, half=True)
+_register(atomic.store_half, _store("release", 4), WRITE, half=True)
+_register(atomic.xchg_half, _rmw("xchg"), READ_WRITE, half=True)
+_register(atomic.cmpxchg_half, _cmpxchg, COMPARE, half=True)
+_register(atomic.fetch_add_half, _rmw("add"), READ_WRITE, half=True)
+_register(atomic.and_half, _rmw("and"), READ_WRITE, half=True)
 _register_call(atomic.fence, lambda builder: builder.fence("seq_cst"))
 _register_call(atomic.cpu_relax, _pause)
 _register_call(atomic.sched_yield, lambda builder: _external(builder, "sched_yield", _I32))
+
+
+def _type_of_at(context: Any) -> Any:
+    def check(m: Any, field_constant: Any, stride_constant: Any, instance: Any) -> Any:
+        if m not in (_WORDS, MEMORY) and not _is_int64_array(m):
+            raise TypingError(f"at: m must be int64[::1] and writable, not {m}")
+        for given in (field_constant, stride_constant, instance):
+            if not isinstance(given, types.Integer | types.Boolean):
+                raise TypingError(f"at: a constant or an instance must be an integer, not {given}")
+        return types.int64
+
+    return check
+
+
+_type_callable(at)(_type_of_at)
+
+
+@_lower_builtin(at, types.Any, types.Any, types.Any, types.Any)  # type: ignore[untyped-decorator]
+def _lower_at(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    field, stride, instance = (context.cast(builder, args[k], sig.args[k], types.int64) for k in (1, 2, 3))
+    if sig.args[0] == MEMORY:
+        memory, record, _ = parts(context, builder, sig.args[0], args[0])
+        return watched_at(builder, memory, record, field, stride, instance)
+    start, step = (builder.load(_pointer(context, builder, sig.args[0], args[0], k)) for k in (field, stride))
+    return builder.add(start, builder.mul(instance, step))

@@ -24,7 +24,6 @@ import numba
 from numba.extending import register_jitable
 
 from shm_layout.lowering import words  # atomic operations compile from here on
-from shm_layout.structs import at
 from stress.cache_home import cache_home
 from stress.disk_cache import njit_kept
 from stress.errors import MachineError
@@ -60,7 +59,7 @@ _SOURCES = _hash_of_sources()
 
 
 def _register_helpers() -> None:
-    for function in (at, *helpers()):
+    for function in helpers():
         if function not in _registered:
             _registered.add(function)
             register_jitable(function)

@@ -85,7 +85,8 @@ class Design:
     """A design of the fault path and of its counters.
 
     ``programs`` maps operations to programs; ``edits`` are the changes since ``base``. ``checks`` are
-    further checks that the design brings along, see `stress.checks`.
+    further checks that the design brings along, see `stress.checks`. ``late_by`` says for operations by how many pages
+    a counter may be off while one of them is under way; what is not said follows from the ptes that it changes.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Design:
     base: str | None = None
     edits: tuple[Edit, ...] = ()
     checks: tuple[Callable[..., int], ...] = field(default=())
+    late_by: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the programs read-only. Raises `ValueError` for a name that is none."""
@@ -105,6 +107,11 @@ class Design:
         for operation in self.programs:
             if not operation.isidentifier() or iskeyword(operation):
                 raise ValueError(f"design {self.name}: operation {operation!r} is no name that a function could have")
+        for operation, pages in self.late_by.items():
+            if operation not in self.programs:
+                raise ValueError(f"design {self.name}: late_by names {operation!r}, which is none of its operations")
+            if not isinstance(pages, int) or pages < 0:
+                raise ValueError(f"design {self.name}: late_by of {operation} is {pages!r}: give a number of pages")
         object.__setattr__(self, "programs", MappingProxyType(dict(self.programs)))
 
     def __reduce__(self) -> tuple[Callable[..., Design], tuple[object, ...]]:
@@ -121,6 +128,7 @@ class Design:
                 self.base,
                 self.edits,
                 self.checks,
+                self.late_by,
             ),
         )
 

@@ -41,11 +41,13 @@ class StepInfo:
     """What is known of a step beside its code.
 
     ``private``: it touches registers alone, so it is no scheduling point. ``waits``: it may return `WAIT`.
+    ``whole``: what keeps its accesses together where it makes more than one, "" where nothing does.
     """
 
     name: str
     private: bool
     waits: bool
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,17 @@ _labels: list[LabelInfo] = []
 @overload
 def step(function: StepFunction, /) -> StepFunction: ...
 @overload
-def step(*, private: bool = False, waits: bool = False) -> Callable[[StepFunction], StepFunction]: ...
 def step(
-    function: StepFunction | None = None, /, *, private: bool = False, waits: bool = False
+    *, private: bool = False, waits: bool = False, whole: str = ""
+) -> Callable[[StepFunction], StepFunction]: ...
+def step(
+    function: StepFunction | None = None, /, *, private: bool = False, waits: bool = False, whole: str = ""
 ) -> StepFunction | Callable[[StepFunction], StepFunction]:
     """Declare a function as a step. It stays a plain function.
+
+    ``private``: it touches registers alone. ``waits``: it may return `WAIT`. ``whole``: for a step that stands for a
+    piece of the kernel whose own locking is not in question, such as the page allocator: what keeps its accesses
+    together. Without it the explorer refuses a step that makes several accesses where another CPU can come between.
 
     Raises `TypeError` for a private step that waits: what it waits for changes in ``m``, which it does not touch.
     """
@@ -79,7 +87,7 @@ def step(
     def declare(f: StepFunction) -> StepFunction:
         if private and waits:
             raise TypeError(f"step {getattr(f, '__name__', 'step')} is private and waits: it can be one of both only")
-        _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits)
+        _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
         if not f.__module__.startswith("stress."):
             with contextlib.suppress(OSError, TypeError):  # said when somebody asks what it returns
                 _sources[f] = inspect.getsource(f)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from shm_layout.record import CHANGED, FAULT, STEP
 from shm_layout.registers import R_ANON_RSS, R_ARG, R_OP, R_RESIDENT, R_SHARED
 from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, at
 from shm_layout.words import Words
 from stress.checks import HOLDS, data_kept, locks_free, mapcount, mmu_cache, page_refs, true_anon_rss, true_rss
-from stress.explore.calls import call_step, window
+from stress.explore.calls import RAISED, call_step, window
 from stress.explore.image import (
     CODE_JUMP,
     CODE_STEP,
@@ -21,12 +22,14 @@ from stress.explore.image import (
     P_EXACT_PC,
     P_FIRST_CHECK,
     P_OWN_STEPS,
+    P_RECORD,
     P_ROW,
     P_SPLIT,
     P_WORDS,
     STRIDE,
 )
-from stress.explore.transition import take
+from stress.explore.rules import CHECK_WRITES
+from stress.explore.transition import take_watched
 from stress.explore.verdict import (
     ANON_RSS_EXACT,
     DATA_KEPT,
@@ -62,8 +65,8 @@ def perform_read(p: Words, m: Words, r: Words, pc: int) -> bool:
         if pc < 0:
             return True
         row = p[P_CODE] + pc * p[P_ROW]
-        outcome = take(p, p[row + CODE_STEP], m, r)
-        if outcome == WAIT:
+        outcome = take_watched(p, p[row + CODE_STEP], m, r)
+        if outcome in (WAIT, RAISED):
             return False
         pc = p[row + CODE_JUMP + outcome]
     return False
@@ -116,6 +119,19 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
 
 
 @helper
+def holds(p: Words, number: int, m: Words, frames: Words) -> bool:
+    """Whether a check of the design's own holds; that it writes to the memory is noted in the record."""
+    record = window(p, p[P_RECORD])
+    if record[FAULT] == 0:
+        record[STEP] = number
+    record[CHANGED] = 0
+    result = call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, frames, record)
+    if record[CHANGED] != 0 and record[FAULT] == 0:
+        record[FAULT] = CHECK_WRITES
+    return result == HOLDS
+
+
+@helper
 def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
     """The checks that a state at rest breaks, as bits.
 
@@ -134,7 +150,7 @@ def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
     if locks_free(m) != HOLDS:
         return broken | PROGRESS
     for number in range(p[P_CHECKS]):
-        if call_step(p[P_OWN_STEPS], p[P_FIRST_CHECK] - p[P_SPLIT] + number, m, frames) != HOLDS:
+        if not holds(p, p[P_FIRST_CHECK] + number, m, frames):
             broken |= USER
     for mm in range(m[NR_MMS]):
         broken |= judge_counters(p, m, g, mm, w)

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stress.explore import onward, stored
+from stress.explore import onward, rules, stored
 from stress.explore.image import P_SYMMETRY
-from stress.explore.model import Model
+from stress.explore.model import Model, learn
+from stress.explore.raised import check_raised
 from stress.explore.result import INTERRUPTED, Bounds, Result
 from stress.explore.searching import Search
 from stress.explore.verdict import PROGRESS
@@ -37,7 +38,11 @@ def breadth_first(
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
     can be reached, which is looked for in a complete search alone. ``finals``: give the final states.
     """
-    search = Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
+
+    def begin() -> Search:
+        return Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
+
+    search = begin()
     search.advance(0)  # the time to compile does not count
     started = time.perf_counter()
     bound = ""
@@ -49,6 +54,11 @@ def breadth_first(
     try:
         while status not in (stored.DONE, stored.STOPPED):
             status = search.advance()
+            if status == stored.RULE_BROKEN:
+                raise rules.broken_rule(model, search.p)
+            if status == stored.LEARNED:
+                learn(model, search.p)
+                search = begin()
             if progress:
                 progress(int(search.s[stored.FOUND]), int(search.s[stored.CUR]), int(search.s[stored.DEPTH]))
             if status == stored.STATES_FULL:
@@ -68,6 +78,8 @@ def breadth_first(
     except KeyboardInterrupt:
         bound = INTERRUPTED
     seconds = time.perf_counter() - started
+    violations = search.violations()
+    check_raised(model, violations)
     ends = search.final_states()
     every_end: set[tuple[Any, ...]] = set()
     if finals or preemptions >= 0 or search.p[P_SYMMETRY]:
@@ -83,7 +95,7 @@ def breadth_first(
         depth=int(search.s[stored.DEPTH]),
         seconds=seconds,
         outcomes=len(every_end) or len(ends),
-        violations=search.violations(),
+        violations=violations,
         bytes=search.bytes(),
         finals=frozenset(every_end) if finals else None,
     )

@@ -13,6 +13,10 @@ from shm_layout.words import Words
 from stress.step import StepFunction
 
 
+RAISED = -(1 << 62)
+"""In the place of what a step or a check returns: it raised an exception."""
+
+
 class Window:
     """The words of others from an index on."""
 
@@ -36,8 +40,11 @@ def window(words: Words, index: int) -> Words:
     return Window(words, index)
 
 
-def call_step(steps: Any, number: int, m: Words, r: Words) -> int:
-    """Take step ``number``. ``steps``: functions; in compiled code the address of a function over all of them."""
+def call_step(steps: Any, number: int, m: Words, r: Words, record: Words) -> int:
+    """Take step ``number``. ``steps``: functions; in compiled code the address of a function over all of them.
+
+    ``record``: where compiled code notes the step's accesses (`shm_layout.record`); plain Python notes none.
+    """
     functions: Sequence[StepFunction] = steps
     return functions[number](m, r)
 

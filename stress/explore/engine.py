@@ -13,11 +13,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from shm_layout.record import FAULT
 from shm_layout.registers import R_PC
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import prefetch
-from stress.explore.image import P_CPUS, P_SYMMETRY, R_DONE, R_LAST, R_PREEMPTED, STRIDE
+from stress.explore.image import (
+    P_CPUS,
+    P_LEARNED,
+    P_RECORD,
+    P_SYMMETRY,
+    P_WATCHED,
+    R_DONE,
+    R_LAST,
+    R_PREEMPTED,
+    STRIDE,
+)
 from stress.explore.intern import LOW, differ
+from stress.explore.rules import first_torn, forget_accesses
 from stress.explore.stored import (
     AGAIN,
     BATCH,
@@ -31,6 +43,7 @@ from stress.explore.stored import (
     DEPTH,
     DONE,
     FOUND,
+    LEARNED,
     LEVEL_END,
     NOT_ONWARD,
     PENDING,
@@ -39,6 +52,7 @@ from stress.explore.stored import (
     ROW_ROOM,
     ROWS,
     ROWS_FULL,
+    RULE_BROKEN,
     STATES_FULL,
     STATUS,
     STOP_FIRST,
@@ -54,7 +68,7 @@ from stress.explore.stored import (
     put_back,
 )
 from stress.explore.symmetry import put_in_order
-from stress.explore.transition import FINISHED, WAITS, transition
+from stress.explore.transition import FINISHED, REFUSED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
 from stress.step import helper
 
@@ -94,7 +108,7 @@ def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
     if s[PREEMPTIONS] < 0 or g[R_LAST] == 0:
         return -1
     bits = transition(p, m, g, g[R_LAST] - 1)
-    if bits in (FINISHED, WAITS):
+    if bits in (FINISHED, WAITS, REFUSED):
         return -1
     return int(g[R_LAST] - 1)
 
@@ -198,9 +212,11 @@ def expand(
             break
         load_state(s, m, g, kept_m, kept_g, a, cur)
         base_hash = hash_of_loaded(s, loaded, keys)
-        rest = at_rest(p, g)
-        if rest:
+        if at_rest(p, g):
             note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
+        if p[P_WATCHED] != 0:
+            for cpu in range(cpus):
+                forget_accesses(p, cpu)
         waiting = 0
         moved = 0
         onward = False
@@ -215,6 +231,8 @@ def expand(
             bits = transition(p, m, g, cpu)
             if bits == FINISHED:
                 continue
+            if bits == REFUSED:
+                break
             if bits == WAITS:
                 waiting += 1
                 put_back(p, m, g, kept_m, kept_g)
@@ -246,6 +264,12 @@ def expand(
                 origin[3 * b + 2] = cpu
                 s[PENDING] = b + 1
                 prefetch(table, hashed & (s[TABLE_SIZE] - 1))
+        if p[P_WATCHED] != 0 and (p[p[P_RECORD] + FAULT] != 0 or first_torn(p) >= 0):
+            s[STATUS] = RULE_BROKEN
+            return RULE_BROKEN
+        if p[P_LEARNED] != 0:
+            s[STATUS] = LEARNED
+            return LEARNED
         if moved == 0 and waiting != 0:
             note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
         if onward or moved == 0:

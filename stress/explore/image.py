@@ -2,12 +2,13 @@
 
 The first words are the header, by the constants below; behind them, from word `P_CPU` on, two for each CPU: its
 first row among the operations, and how many it performs. Then come the rows of the programs (`P_CODE`), one for
-each step: the step's number, 1 when it is private, and where each outcome leads (a row, or `END`); and the rows of
+each step: the step's number, its kind, and where each outcome leads (a row, or `END`); and the rows of
 the operations (`P_OPS`).
 """
 
 from __future__ import annotations
 
+from shm_layout.record import MOST
 from shm_layout.registers import REGISTERS
 
 P_STEPS = 0
@@ -39,15 +40,33 @@ P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
 P_SYMMETRY = 14
 """Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
-P_CPU = 16
+P_RECORD = 15
+"""Index in ``p`` of the record that steps note their accesses in (`shm_layout.record`)."""
+P_WATCHED = 16
+"""1 when the steps of the design are checked as they are taken: `stress.explore.rules`."""
+P_SEEN = 17
+"""Index in ``p`` of what the last transition of each CPU accessed, `SEEN_WORDS` for each."""
+P_CHANGES = 18
+"""Index in ``p`` of the ptes that each operation is known to change: `P_CHANGE_WORDS` of bits for each row."""
+P_CHANGE_WORDS = 19
+P_LEARNED = 20
+"""Set when an operation changed a pte that it was not known to change."""
+P_PTES = 21
+"""Index in ``p`` of room for all ptes, as they were before a transition."""
+P_CPU = 24
 
-CODE_STEP, CODE_PRIVATE, CODE_JUMP = range(3)
-OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_COVERS = range(8)
-"""Words of a row of operations; `OP_READ` is 1 for a read, `OP_COVERS` one of the constants below."""
+CODE_STEP, CODE_KIND, CODE_JUMP = range(3)
+PRIVATE, WHOLE = 1, 2
+"""Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for."""
+OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
+"""Words of a row of operations; `OP_READ` is 1 for a read, `OP_LATE` the pages that the design says it may be late
+by, -1 where that follows from the ptes that it changes (`stress.explore.truth`)."""
 OP_ROW = 8
 
-COVERS_NOTHING, COVERS_PAGE, COVERS_RANGE, COVERS_CHILD, COVERS_PAGE_OF_ALL, COVERS_ANY = range(6)
-"""Which ptes an operation under way may be about to count or to uncount: see `stress.explore.truth`."""
+SEEN_COUNT, SEEN_KIND, SEEN_STEP, SEEN_FIRST = range(4)
+"""Words of what a CPU's transition accessed: how many times, `CODE_KIND` and number of the step, the accesses."""
+SEEN_WORDS = SEEN_FIRST + 2 * MOST
+"""Each access is its index and its kind, as in the record."""
 
 R_DONE = REGISTERS
 """Beside the registers proper: the operations that the CPU has finished."""

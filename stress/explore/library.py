@@ -13,6 +13,8 @@ from typing import Any
 from stress import designs
 from stress.checks import takes_scratch
 from stress.design import Design
+from stress.explore.calls import RAISED
+from stress.program import Program
 from stress.step import StepFunction, info
 
 
@@ -25,28 +27,68 @@ def library() -> dict[StepFunction, int]:
     return {function: number for number, function in enumerate(found)}
 
 
+def is_watched(design: Design) -> bool:
+    """Whether the steps of a design are held against the rules of steps while they are taken.
+
+    The built-in designs are by the tests of this package, on every workload there. A step of the user's own is, and
+    so is one of the library in a program that is not a built-in design's: an edit may leave out the lock that keeps
+    its accesses together.
+    """
+    if any(not f.__module__.startswith("stress.") for f in own_functions(design)):
+        return True
+    return not _known_programs().issuperset(design.programs.values())
+
+
+@cache
+def _known_programs() -> frozenset[Program]:
+    return frozenset(program for name in designs.names() for program in designs.get(name).programs.values())
+
+
 def own_functions(design: Design) -> list[Callable[..., int]]:
     """What a design brings along: the steps that are in no built-in design, and behind them its checks."""
     return [f for f in design.steps if f not in library()] + list(design.checks)
 
 
 @cache
-def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int) -> tuple[int, Any]:
-    """The address of a compiled function (number, m, r) -> result, and what must be kept so that it stays valid.
+def _compiled(
+    name: str, functions: tuple[Callable[..., int], ...], checks: int, watched: bool, may_raise: bool
+) -> tuple[int, Any]:
+    """The address of a compiled function (number, m, r, record) -> result, and what must be kept so that it stays valid.
 
     The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
+    ``watched``: accesses are noted in the record. ``may_raise``: a function that raises an exception returns `RAISED`.
     """
     from stress.compile import compiled_module
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
-    source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
-    source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
+    source = ["from numba import cfunc, types", "from shm_layout.registers import REGISTERS"]
+    source += ["from shm_layout.structs import NR_PAGES"]
+    source += ["from shm_layout.watched import watched_memory, watched_registers", ""]
+    source += ["W = types.CPointer(types.int64)"]
+    source += ["@cfunc(types.int64(types.int64, W, W, W), cache=True)", "def take(number, words, registers, record):"]
+    if watched:
+        source += ["    m = watched_memory(words, record, 0)", "    r = watched_registers(registers, record, REGISTERS)"]
+        source += ["    w = watched_registers(registers, record, words[NR_PAGES])"]
+    else:
+        source += ["    m, r, w = words, registers, registers"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
-        arguments = "m, r" if i < len(functions) - checks or takes_scratch(function) else "m"
-        source += [f"    if number == {i}:", f"        return {key}({arguments})"]
+        arguments = "m, r"
+        if i >= len(functions) - checks:
+            arguments = "m, w" if takes_scratch(function) else "m"
+        source += [f"    if number == {i}:"]
+        if may_raise:
+            source += ["        try:", f"            return {key}({arguments})"]
+            source += ["        except Exception:", f"            return {RAISED}"]
+        else:
+            source += [f"        return {key}({arguments})"]
     source += ["    return 0", ""]
     space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
     return int(space["take"].address), space
+
+
+def _library(watched: bool) -> tuple[int, Any]:
+    """The steps of the built-in designs, compiled: none of them raises an exception."""
+    return _compiled("library_watched" if watched else "library", tuple(library()), 0, watched, False)
 
 
 def addresses(design: Design) -> tuple[int, int]:
@@ -55,8 +97,8 @@ def addresses(design: Design) -> tuple[int, int]:
         info(function)
     own = tuple(own_functions(design))
     return (
-        _compiled("library", tuple(library()), 0)[0],
-        _compiled(f"steps_{len(own)}", own, len(design.checks))[0] if own else 0,
+        _library(is_watched(design))[0],
+        _compiled(f"steps_{len(own)}", own, len(design.checks), True, True)[0] if own else 0,
     )
 
 

@@ -35,14 +35,14 @@ def _lower_window(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> A
 
 @_type_callable(calls.call_step)  # type: ignore[untyped-decorator]
 def _type_call_step(context: Any) -> Any:
-    return lambda steps, number, m, r: types.int64
+    return lambda steps, number, m, r, record: types.int64
 
 
-@_lower_builtin(calls.call_step, types.int64, types.int64, WORDS, WORDS)  # type: ignore[untyped-decorator]
+@_lower_builtin(calls.call_step, types.int64, types.int64, WORDS, WORDS, WORDS)  # type: ignore[untyped-decorator]
 def _lower_call_step(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    address, number, m, r = args
-    function = ir.FunctionType(_I64, [_I64, m.type, r.type])
-    return builder.call(builder.inttoptr(address, function.as_pointer()), [number, m, r])
+    address, number, m, r, record = args
+    function = ir.FunctionType(_I64, [_I64, m.type, r.type, m.type])
+    return builder.call(builder.inttoptr(address, function.as_pointer()), [number, m, r, record])
 
 
 @_type_callable(calls.prefetch)  # type: ignore[untyped-decorator]

@@ -14,14 +14,17 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
-from shm_layout.structs import STRUCTS
+from shm_layout.record import new_record
+from shm_layout.structs import NR_ALL_PTES, STRUCTS
+from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
 from stress.design import READS, Design
 from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
-from stress.explore.library import functions, library, own_functions
+from stress.explore.library import functions, is_watched, library, own_functions
+from stress.explore.truth import BITS
 from stress.nearest import did_you_mean
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
@@ -29,21 +32,6 @@ from stress.workload import Operation, Workload
 
 SETUP_STEPS = 100_000
 """Steps of one operation of the setup, at most."""
-
-_COVERS = {
-    "fault": image.COVERS_PAGE,
-    "access_process_vm": image.COVERS_PAGE,
-    "use_mm": image.COVERS_PAGE,
-    "zap": image.COVERS_RANGE,
-    "exit": image.COVERS_RANGE,
-    "exec": image.COVERS_RANGE,
-    "fork": image.COVERS_CHILD,
-    "swap_out": image.COVERS_PAGE_OF_ALL,
-    "truncate": image.COVERS_PAGE_OF_ALL,
-    "clone": image.COVERS_NOTHING,
-    "tick": image.COVERS_NOTHING,
-    **dict.fromkeys((*READS, "precise"), image.COVERS_RANGE),
-}
 
 
 class SetupError(UsageError):
@@ -157,7 +145,8 @@ def _code(
         for step, jump in zip(assembled.steps, assembled.jump, strict=True):
             number = own_numbers[step] if step in own_numbers else library()[step]
             code.rows.append((name, step))
-            code.words.extend((number, int(info(step).private), *(first + to if to >= 0 else to for to in jump)))
+            kind = image.PRIVATE * info(step).private | image.WHOLE * bool(info(step).whole)
+            code.words.extend((number, kind, *(first + to if to >= 0 else to for to in jump)))
     return code
 
 
@@ -179,6 +168,7 @@ def build(design: Design, workload: Workload) -> Model:
     own = tuple(own_functions(design))
     code = _code(tuple((n, design.programs[n]) for n in names), machine.arch, own, outcomes())
 
+    ptes = memory[NR_ALL_PTES]
     p: list[Any] = [0] * (P_CPU + 2 * machine.cpus)
     p[image.P_STEPS], p[image.P_OWN_STEPS] = functions(design)
     p[image.P_SPLIT] = len(library())
@@ -201,6 +191,17 @@ def build(design: Design, workload: Workload) -> Model:
         for op in operations:
             p += _operation_row(design, workload, op, code.begins[op.name])
     p += [0] * OP_ROW  # behind the last operation of the last CPU
+    operations = count + 1
+    p[image.P_RECORD] = len(p)
+    p += new_record(layout.words)
+    p[image.P_WATCHED] = int(is_watched(design))
+    p[image.P_SEEN] = len(p)
+    p += [0] * (image.SEEN_WORDS * machine.cpus)
+    p[image.P_CHANGES] = len(p)
+    p[image.P_CHANGE_WORDS] = ptes // BITS + 1
+    p += [0] * (p[image.P_CHANGE_WORDS] * operations)
+    p[image.P_PTES] = len(p)
+    p += [0] * ptes
     if symmetric := symmetry.section(design, workload, layout, memory, registers):
         p[image.P_SYMMETRY] = len(p)
         p += symmetric
@@ -208,6 +209,13 @@ def build(design: Design, workload: Workload) -> Model:
 
 
 def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:
-    covers = _COVERS.get(op.name, image.COVERS_ANY)
     number, end = design.numbers[op.name], last_page(workload, op)
-    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), covers]
+    late = design.late_by.get(op.name, -1)
+    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), late]
+
+
+def learn(model: Model, p: Words) -> None:
+    """Take over from the image of a search which ptes the operations are known to change."""
+    first = model.p[image.P_CHANGES]
+    for word in range(first, model.p[image.P_PTES]):
+        model.p[word] = int(p[word])

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from shm_layout.record import FAULT
 from stress.errors import UsageError
 from stress.explore import walks
 from stress.explore.breadth_first import Progress
-from stress.explore.image import STRIDE
+from stress.explore.image import P_LEARNED, P_RECORD, STRIDE
 from stress.explore.machine_code import arrays, compiled
-from stress.explore.model import Model
+from stress.explore.model import Model, learn
+from stress.explore.raised import check_raised
 from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
+from stress.explore.rules import broken_rule
 from stress.explore.verdict import NAMES
 
 MOST_STEPS = 10_000
@@ -43,6 +46,21 @@ class Sampler:
         priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
         self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)
         self.arguments += (self.found, self.ways, schedule, priority, change)
+
+    def begin_again(self) -> bool:
+        """Whether it was learned what an operation changes, so that what was seen before does not count.
+
+        Raises `UsageError` when a step broke the rules of steps.
+        """
+        if self.p[self.p[P_RECORD] + FAULT] != 0:
+            raise broken_rule(self.model, self.p)
+        if self.p[P_LEARNED] == 0:
+            return False
+        learn(self.model, self.p)
+        self.p[P_LEARNED] = 0
+        self.found[:] = -1
+        self.s[walks.STEPS] = self.s[walks.RUNS_DONE] = 0
+        return True
 
     def violations(self) -> tuple[Violation, ...]:
         """The checks that were broken, each with the shortest schedule seen."""
@@ -80,7 +98,7 @@ def sample(
         while done < wanted_runs:
             now = min(SLICE, wanted_runs - done)
             compiled()[name](*sampler.arguments, now, *extra)
-            done += now
+            done = 0 if sampler.begin_again() else done + now
             if progress:
                 progress(int(sampler.s[walks.STEPS]), int(sampler.s[walks.STEPS]), int(sampler.s[walks.LONGEST]))
             if bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
@@ -88,6 +106,8 @@ def sample(
                 break
     except KeyboardInterrupt:
         bound = INTERRUPTED
+    violations = sampler.violations()
+    check_raised(sampler.model, violations)
     return Result(
         design=sampler.model.design,
         workload=sampler.model.workload,
@@ -99,6 +119,6 @@ def sample(
         depth=int(sampler.s[walks.LONGEST]),
         seconds=time.perf_counter() - started,
         outcomes=0,
-        violations=sampler.violations(),
+        violations=violations,
         notes=(note(sampler.s),),
     )

@@ -24,6 +24,7 @@ from stress.explore import show, verdict
 from stress.explore.at_rest import at_rest, judge_rest, shown_at_rest
 from stress.explore.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_STEPS, R_DONE, STRIDE
 from stress.explore.model import Model
+from stress.explore.raised import DesignError, told
 from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.kernel.proc import NOT_SHOWN
@@ -58,11 +59,16 @@ class Player:
         self.g = list(model.registers)
         self.taken: list[tuple[StepFunction, list[str]]] = []
         self.registers: list[int] = []
+        self.under_way: StepFunction | None = None
+        """The step that is taken, or was taken last."""
+        self.began = False
+        self.done = 0
         self.followed = ""
         """What `endless` followed, in words, when it found no end."""
 
     def _take(self, function: StepFunction, m: Words, r: Words) -> int:
         recording = show.Recording(self.m)
+        self.under_way = function
         outcome = function(recording, r)
         self.taken.append((function, show.accesses(self.model.layout, self.m, recording.accesses)))
         self.registers = [r[i] for i in range(R_DONE)]
@@ -71,20 +77,26 @@ class Player:
     def move(self, cpu: int) -> Row | None:
         """Let a CPU take its transition; None when it has none or must wait, and then nothing has changed."""
         before_m, before_g, self.taken = list(self.m), list(self.g), []
-        done = self.g[cpu * STRIDE + R_DONE]
+        self.began = before_g[cpu * STRIDE + R_OP] == 0
+        self.done = self.g[cpu * STRIDE + R_DONE]
         bits = transition(self.p, self.m, self.g, cpu)
         if bits in (FINISHED, WAITS):
             self.m, self.g = before_m, before_g
             return None
-        operation = self.model.workload.cpus[cpu][done]
+        return self.row(cpu, tuple(verdict.names(bits)))
+
+    def operation(self, cpu: int) -> str:
+        """The operation that the last transition, of this CPU, was a part of."""
+        return str(self.model.workload.cpus[cpu][self.done])
+
+    def row(self, cpu: int, broken: tuple[str, ...]) -> Row:
+        """The last transition, of this CPU, and the checks that it broke."""
         shared = [t for t in self.taken if not info(t[0]).private] or self.taken[:1]
         step, details = shared[0] if shared else (None, [])
-        broken = tuple(verdict.names(bits))
         if set(broken) & {"read_regular", "read_pair"}:
             details = [*details, self._read()]
-        begins = before_g[cpu * STRIDE + R_OP] == 0
-        name = getattr(step, "__name__", "(nothing)")
-        return Row(cpu, str(operation), begins, name, tuple(details), broken)
+        name = getattr(step or self.under_way, "__name__", "(nothing)")
+        return Row(cpu, self.operation(cpu), self.began, name, tuple(details), broken)
 
     def _read(self) -> str:
         r = self.registers
@@ -226,15 +238,32 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     player = Player(model)
     rows: list[Row] = []
     pictures = []
+    raised = ""
     for number, cpu in enumerate(violation.schedule):
-        row = player.move(cpu)
+        try:
+            row = player.move(cpu)
+        except Exception as error:
+            raised = _raised(error, player, cpu, number + 1)
+            last = number + 1 == len(violation.schedule)
+            if not isinstance(error, AssertionError) or violation.check != "user" or not last:
+                raise DesignError(raised) from None
+            row = player.row(cpu, ("user",))
         if row is None:
             raise UsageError(f"CPU {cpu} cannot move at step {number + 1}: the counterexample is of another version")
         rows.append(row)
         if states:
             pictures.append(show.state(model.layout, player.m))
+    if raised:
+        return Trace(violation, tuple(rows), raised, tuple(pictures))
     if violation.at_rest:
-        broken = player.broken_at_rest()
+        try:
+            broken = player.broken_at_rest()
+        except AssertionError as error:
+            if violation.check != "user":
+                raise DesignError(f"at rest: {told(error)}") from None
+            return Trace(violation, tuple(rows), f"at rest: {told(error)}", tuple(pictures))
+        except Exception as error:
+            raise DesignError(f"at rest: {told(error)}: a check returns HOLDS or a number") from None
         if violation.check == "progress" and "progress" not in broken and (player.stuck() or player.endless()):
             broken = [*broken, "progress"]
         wrong = player.explain(violation.check) if violation.check in broken else ""
@@ -244,6 +273,14 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
     return Trace(violation, tuple(rows), wrong, tuple(pictures))
+
+
+def _raised(error: Exception, player: Player, cpu: int, step: int) -> str:
+    """What was raised by which step of which operation, in a sentence."""
+    function = getattr(player.under_way, "__name__", "step")
+    what = "fails" if isinstance(error, AssertionError) else "raises an exception"
+    operation = player.operation(cpu)
+    return f"step {function} {what} in {operation!r} of CPU {cpu}, at step {step} of the schedule: {told(error)}"
 
 
 def table(found: Trace, cpus: int, table_format: str) -> str:

@@ -6,12 +6,13 @@ workload (`stress.explore.image`), ``m`` the memory, ``g`` the registers of all 
 
 from __future__ import annotations
 
+from shm_layout.record import CHANGED, COUNT, FAULT, REGISTERS_CHANGED, STEP
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_PC, R_WRITE
 from shm_layout.words import Words
-from stress.explore.calls import call_step, window
+from stress.explore.calls import RAISED, call_step, window
 from stress.explore.image import (
     CODE_JUMP,
-    CODE_PRIVATE,
+    CODE_KIND,
     CODE_STEP,
     OP_ADDRESS,
     OP_ARG,
@@ -25,14 +26,18 @@ from stress.explore.image import (
     P_CPUS,
     P_OWN_STEPS,
     P_READS,
+    P_RECORD,
     P_ROW,
     P_SPLIT,
     P_STEPS,
+    P_WATCHED,
+    PRIVATE,
     R_DONE,
     STRIDE,
 )
-from stress.explore.truth import begin_read, judge_read, operation_row, widen_read
-from stress.explore.verdict import PROGRESS, oops_bits
+from stress.explore.rules import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS, forget_accesses, keep_accesses
+from stress.explore.truth import begin_read, judge_read, keep_ptes, learn_changes, operation_row, widen_read
+from stress.explore.verdict import PROGRESS, USER, oops_bits
 from stress.step import WAIT, helper
 
 FINISHED = -1
@@ -43,14 +48,31 @@ PRIVATE_STEPS = 10_000
 """Private steps in a row, at most: more are a loop that never ends."""
 NEVER_ENDS = -4
 """In the place of a row: a loop of private steps. Unlike `END`, `STAY` and `NOWHERE` of `stress.program`."""
+REFUSED = -5
+"""A step broke the rules of steps: what it did stands in the record. Also in the place of a row."""
+RAISED_ROW = -6
+"""In the place of a row: a step raised an exception."""
 
 
 @helper
 def take(p: Words, number: int, m: Words, r: Words) -> int:
     """Take a step by its number; returns its outcome."""
+    record = window(p, p[P_RECORD])
     if number < p[P_SPLIT]:
-        return call_step(p[P_STEPS], number, m, r)
-    return call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, r)
+        return call_step(p[P_STEPS], number, m, r, record)
+    return call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, r, record)
+
+
+@helper
+def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
+    """Take a step whose accesses are to be looked at: the record holds them behind it, and no others."""
+    record = window(p, p[P_RECORD])
+    if record[FAULT] == 0:
+        record[STEP] = number
+    record[COUNT] = 0
+    record[CHANGED] = 0
+    record[REGISTERS_CHANGED] = 0
+    return take(p, number, m, r)
 
 
 @helper
@@ -60,10 +82,44 @@ def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
         if pc < 0:
             return pc
         row = p[P_CODE] + pc * p[P_ROW]
-        if p[row + CODE_PRIVATE] == 0:
+        if (p[row + CODE_KIND] & PRIVATE) == 0:
             return pc
-        pc = p[row + CODE_JUMP + take(p, p[row + CODE_STEP], m, r)]
+        outcome = 0
+        if p[P_WATCHED] != 0:
+            outcome = take_watched(p, p[row + CODE_STEP], m, r)
+            if broke_private(p, p[row + CODE_STEP]):
+                return REFUSED
+        else:
+            outcome = take(p, p[row + CODE_STEP], m, r)
+        if outcome == RAISED:
+            return RAISED_ROW
+        pc = p[row + CODE_JUMP + outcome]
     return NEVER_ENDS
+
+
+@helper
+def broke_private(p: Words, number: int) -> bool:
+    """Whether the private step that was just taken is wrong: a user's own makes no access at all."""
+    record = window(p, p[P_RECORD])
+    if record[FAULT] == 0 and record[COUNT] != 0 and number >= p[P_SPLIT]:
+        record[FAULT] = PRIVATE_ACCESS
+    return record[FAULT] != 0
+
+
+@helper
+def waited(p: Words, r: Words, pc: int, number: int) -> int:
+    """The step that was just taken waits: `WAITS`; 0, with the step still next, where it has changed registers.
+
+    A worker tries again with the registers as the step left them, so that is a transition.
+    """
+    record = window(p, p[P_RECORD])
+    if record[CHANGED] != 0:
+        record[FAULT] = CHANGED_BEFORE_WAIT
+        return REFUSED
+    if number >= p[P_SPLIT] and record[REGISTERS_CHANGED] != 0:
+        r[R_PC] = pc
+        return 0
+    return WAITS
 
 
 @helper
@@ -97,9 +153,14 @@ def end_operation(p: Words, r: Words, cpu: int) -> int:
 def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     """Let a CPU take one step: `FINISHED`, `WAITS`, or the checks that break, as bits (`stress.explore.verdict`).
 
-    A step that waits has changed nothing in ``m``; its registers must be put back by the caller.
+    A step that waits has changed nothing in ``m``; its registers must be put back by the caller. `REFUSED` when a step
+    breaks the rules of steps.
     """
     r = window(g, cpu * STRIDE)
+    if p[P_WATCHED] != 0:
+        forget_accesses(p, cpu)
+    if p[P_READS] != 0:
+        keep_ptes(p, m)
     if r[R_OP] == 0:
         if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
             return FINISHED
@@ -107,10 +168,25 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     pc = private_steps(p, m, r, r[R_PC])
     if pc >= 0:
         row = p[P_CODE] + pc * p[P_ROW]
-        outcome = take(p, p[row + CODE_STEP], m, r)
-        if outcome == WAIT:
-            return WAITS
-        pc = private_steps(p, m, r, p[row + CODE_JUMP + outcome])
+        outcome = 0
+        if p[P_WATCHED] != 0:
+            outcome = take_watched(p, p[row + CODE_STEP], m, r)
+            if p[p[P_RECORD] + FAULT] != 0:
+                return REFUSED
+            if outcome == WAIT:
+                return waited(p, r, pc, p[row + CODE_STEP])
+            keep_accesses(p, cpu, p[row + CODE_KIND])
+        else:
+            outcome = take(p, p[row + CODE_STEP], m, r)
+            if outcome == WAIT:
+                return WAITS
+        if p[P_READS] != 0:
+            learn_changes(p, m, r, cpu)
+        pc = RAISED_ROW if outcome == RAISED else private_steps(p, m, r, p[row + CODE_JUMP + outcome])
+    if pc == REFUSED:
+        return REFUSED
+    if pc == RAISED_ROW:
+        return USER
     broken = oops_bits(r)
     if pc >= 0:
         r[R_PC] = pc

@@ -1,10 +1,16 @@
 """What a read may show: between the least and the greatest true value while it is under way.
 
-The true value is the number of ptes of the mm that count. An operation under way that is at a pte may have been
-counted or not, so that the value may be one less or one more for each: a fault whose page has been swapped out again
-before it counted it is one less than none. Such an operation may also have changed one of two counters and not the
-other, so what is shown as their difference may be off by one more for each. The reader's registers R_RSS_LOW to
-R_FILE_HIGH keep both ends, from the state in which the read begins until what it shows as resident is known.
+The true value is the number of ptes of the mm that count. An operation under way that changes a pte may have been
+counted or not, so that the value may be one less or one more for each pte that it changes: a fault whose page has been
+swapped out again before it counted it is one less than none. Such an operation may also have changed one of two
+counters and not the other, so what is shown as their difference may be off by one more for each.
+
+Which ptes an operation of the workload changes is not told by its name. It is learned from what its steps do
+(`learn_changes`): a search that sees an operation change a pte that it was not known to change begins again. A design
+can say instead by how many pages an operation may be late (``Design.late_by``).
+
+The reader's registers R_RSS_LOW to R_FILE_HIGH keep both ends, from the state in which the read begins until what it
+shows as resident is known.
 """
 
 # Compiled functions have no objects to keep their arrays in.
@@ -14,50 +20,44 @@ from __future__ import annotations
 
 from shm_layout.atomic import read_once
 from shm_layout.registers import (
-    R_ADDRESS,
     R_ARG,
-    R_CHILD,
     R_CURRENT,
     R_FILE_HIGH,
     R_FILE_LOW,
-    R_MM,
     R_OP,
     R_RESIDENT,
     R_RSS_HIGH,
     R_RSS_LOW,
     R_SHARED,
 )
-from shm_layout.structs import MM_STRIDE, MM_USERS, NR_MMS, NR_PTES, TASK_MM, TASK_STRIDE, at
+from shm_layout.structs import NR_ALL_PTES, NR_MMS, NR_PTES, PTE, TASK_MM, TASK_STRIDE, at
 from shm_layout.words import Words
 from stress.checks import counter_wrong, pair_wrong
 from stress.explore.calls import window
 from stress.explore.image import (
-    COVERS_ANY,
-    COVERS_CHILD,
-    COVERS_NOTHING,
-    COVERS_PAGE,
-    COVERS_PAGE_OF_ALL,
-    COVERS_RANGE,
-    OP_ADDRESS,
-    OP_COVERS,
-    OP_END,
+    OP_LATE,
     OP_READ,
     OP_ROW,
     P_BOUND,
+    P_CHANGE_WORDS,
+    P_CHANGES,
     P_CPU,
     P_CPUS,
+    P_LEARNED,
     P_OPS,
+    P_PTES,
     R_DONE,
     STRIDE,
 )
 from stress.explore.verdict import READ_PAIR, READ_REGULAR
-from stress.kernel.mm_types import MM_EXITING
-from stress.kernel.pgtable import first_page, pte_anon, pte_at, pte_counted
+from stress.kernel.pgtable import first_page, pte_anon, pte_at, pte_counted, pte_page
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 
 _FAR = 1 << 40
 """Beyond every count."""
+BITS = 62
+"""Bits of a word that are used: shifts of signed words stay clear of the sign."""
 
 
 @helper
@@ -67,26 +67,53 @@ def operation_row(p: Words, r: Words, cpu: int) -> int:
 
 
 @helper
-def covers(p: Words, m: Words, g: Words, cpu: int, mm: int, address: int) -> bool:
-    """Whether the operation that a CPU is in may be about to count or uncount this pte."""
-    r = window(g, cpu * STRIDE)
-    if r[R_OP] == 0:
-        return False
-    row = operation_row(p, r, cpu)
-    kind = p[row + OP_COVERS]
-    within = p[row + OP_ADDRESS] <= address < p[row + OP_END]
-    if kind == COVERS_PAGE and r[R_MM] == mm and r[R_ADDRESS] == address:
-        return True
-    if kind == COVERS_RANGE and r[R_MM] == mm and within:
-        return True
-    if kind == COVERS_CHILD and r[R_CHILD] == mm and within:
-        return True
-    if kind == COVERS_PAGE_OF_ALL and r[R_ADDRESS] == address:
-        return True
-    if kind == COVERS_ANY and (within or r[R_ADDRESS] == address):
-        return True
-    # exit_mmap: its last user is at all of its ptes.
-    return kind != COVERS_NOTHING and r[R_MM] == mm and m[at(m, MM_USERS, MM_STRIDE, mm)] == MM_EXITING
+def changes(p: Words, r: Words, cpu: int, pte: int) -> bool:
+    """Whether the operation that a CPU is in is known to change this pte, by its number among all ptes."""
+    row = (operation_row(p, r, cpu) - p[P_OPS]) // OP_ROW
+    word = p[P_CHANGES] + row * p[P_CHANGE_WORDS] + pte // BITS
+    return (p[word] >> (pte % BITS)) & 1 != 0
+
+
+@helper
+def keep_ptes(p: Words, m: Words) -> None:
+    """Keep all ptes as they are before a transition."""
+    kept = p[P_PTES]
+    for pte in range(m[NR_ALL_PTES]):
+        p[kept + pte] = m[m[PTE] + pte]
+
+
+@helper
+def learn_changes(p: Words, m: Words, r: Words, cpu: int) -> None:
+    """Learn which ptes the operation that a CPU is in changes: it has just taken a step. Flags are no change."""
+    for pte in range(m[NR_ALL_PTES]):
+        old = p[p[P_PTES] + pte]
+        new = m[m[PTE] + pte]
+        if old == new:
+            continue
+        was = pte_page(m, old) if pte_counted(m, old) != 0 else 0
+        now = pte_page(m, new) if pte_counted(m, new) != 0 else 0
+        if was != now and not changes(p, r, cpu, pte):
+            row = (operation_row(p, r, cpu) - p[P_OPS]) // OP_ROW
+            word = p[P_CHANGES] + row * p[P_CHANGE_WORDS] + pte // BITS
+            p[word] = p[word] | (1 << (pte % BITS))
+            p[P_LEARNED] = 1
+
+
+@helper
+def may_be_late(p: Words, m: Words, g: Words, cpu: int, mm: int) -> int:
+    """Pages of an mm that the operations of the other CPUs may have counted before their ptes say so, or after."""
+    pages = 0
+    for other in range(p[P_CPUS]):
+        r = window(g, other * STRIDE)
+        if other == cpu or r[R_OP] == 0:
+            continue
+        late = p[operation_row(p, r, other) + OP_LATE]
+        if late >= 0:
+            pages += late
+            continue
+        for address in range(first_page(m, mm), m[NR_PTES]):
+            pages += changes(p, r, other, pte_at(m, mm, address) - m[PTE])
+    return pages
 
 
 @helper
@@ -102,11 +129,8 @@ def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
         return
     pages = 0
     file_pages = 0
-    maybe = 0
+    maybe = may_be_late(p, m, g, cpu, mm)
     for address in range(first_page(m, mm), m[NR_PTES]):
-        for other in range(p[P_CPUS]):
-            if other != cpu and covers(p, m, g, other, mm, address):
-                maybe += 1
         entry = read_once(m, pte_at(m, mm, address))
         counted = pte_counted(m, entry)
         pages += counted

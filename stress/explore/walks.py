@@ -9,9 +9,9 @@ from typing import Any
 
 from stress.explore.at_rest import at_rest, judge_rest
 from stress.explore.calls import window
-from stress.explore.image import P_CPUS, STRIDE
+from stress.explore.image import P_CPUS, P_LEARNED, STRIDE
 from stress.explore.stored import put_back
-from stress.explore.transition import FINISHED, WAITS, transition
+from stress.explore.transition import FINISHED, REFUSED, WAITS, transition
 from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
 from stress.step import helper
 
@@ -86,7 +86,7 @@ def walk(
             tried[cpu] = 0
             if change[0] < 0:
                 priority[cpu] = draw(s, 1 << 30)
-        bits = 0
+        bits = FINISHED
         for _ in range(cpus):
             cpu = highest(priority, tried, cpus)
             tried[cpu] = 1
@@ -96,6 +96,8 @@ def walk(
             elif bits != FINISHED:
                 moved = cpu
                 break
+        if bits == REFUSED or p[P_LEARNED] != 0:
+            break
         if moved == ENDED:
             if waiting != 0:
                 note_walk(s, found, ways, schedule, PROGRESS, length, True)

@@ -9,7 +9,7 @@ kept.
 
 from __future__ import annotations
 
-from shm_layout.atomic import read_once, write_once
+from shm_layout.atomic import read_half, read_once, write_once
 from shm_layout.registers import R_GHOST
 from shm_layout.words import Words
 from stress.kernel.pgtable import pte_anon, pte_counted, pte_present
@@ -28,6 +28,18 @@ def pte_kind(m: Words, r: Words, entry: int) -> int:
     if r[R_GHOST] == 0 or pte_counted(m, entry) == 0:
         return NO_PAGE
     return ANON_PAGE if pte_anon(m, entry) != 0 else FILE_PAGE
+
+
+@helper
+def before(m: Words, r: Words, pte: int) -> int:
+    """The entry that a step is about to overwrite, for `note`; read only where an account is kept."""
+    return 0 if r[R_GHOST] == 0 else read_once(m, pte)
+
+
+@helper
+def half_before(m: Words, r: Words, pte: int, h: int) -> int:
+    """One half of such an entry."""
+    return 0 if r[R_GHOST] == 0 else read_half(m, pte, h)
 
 
 @helper

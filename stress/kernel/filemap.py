@@ -19,7 +19,7 @@ def file_word(m: Words, address: int) -> int:
     return at(m, FILE_PAGE, FILE_STRIDE, address - m[ANON_END])
 
 
-@step
+@step(whole="tree_lock and zone->lock")
 def filemap_nopage(m: Words, r: Words) -> int:
     """new_page = vma->vm_ops->nopage(): find the page or read it, with a reference; `out` without memory."""
     tree_lock(m)
@@ -37,7 +37,7 @@ def filemap_nopage(m: Words, r: Words) -> int:
     return NEXT if frame >= 0 else OUT
 
 
-@step
+@step(whole="tree_lock")
 def find_get_page(m: Words, r: Words) -> int:
     """Truncate finds the page that it is to remove; the operation ends when there is none, or no file at all."""
     if r[R_ADDRESS] < m[ANON_END] or r[R_ADDRESS] >= m[NR_PTES]:
@@ -51,7 +51,7 @@ def find_get_page(m: Words, r: Words) -> int:
     return NEXT if frame != 0 else DONE
 
 
-@step
+@step(whole="the page lock, tree_lock and zone->lock")
 def truncate_complete_page(m: Words, r: Words) -> int:
     """remove_from_page_cache: the cache's reference is dropped, unless somebody else truncated it already."""
     tree_lock(m)

@@ -88,7 +88,7 @@ def alloc_task_struct(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="mmlist_lock: nobody knows the mm before it is published")
 def alloc_mm(m: Words, r: Words) -> int:
     """mm = allocate_mm(): a free one, its counters 0. The operation ends (ENOMEM) when there is none.
 
@@ -209,7 +209,7 @@ def get_page_mapped(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="swap_list")
 def swap_duplicate_entry(m: Words, r: Words) -> int:
     """swap_duplicate(pte_to_swp_entry(pte))."""
     swap_duplicate(m, r, pte_to_slot(r[R_ENTRY]))

@@ -144,7 +144,7 @@ def wp_pfn_valid(m: Words, r: Words) -> int:
     return OUT_UNLOCK
 
 
-@step
+@step(whole="the page lock")
 def can_share_page(m: Words, r: Words) -> int:
     """do_wp_page: an anonymous page that nobody else maps or holds is reused; else to `copy`.
 
@@ -171,28 +171,28 @@ def if_write_to_private(m: Words, r: Words) -> int:
     return MAPPED
 
 
-@step
+@step(whole="the page lock and tree_lock")
 def swapin(m: Words, r: Words) -> int:
     """do_swap_page: find the page in the swap cache or read it; to `out` when the slot holds nothing (any more)."""
     r[R_PAGE] = read_swap_page(m, r, pte_to_slot(r[R_ENTRY]))
     return NEXT if r[R_PAGE] >= 0 else OUT
 
 
-@step
+@step(whole="swap_list and tree_lock")
 def swap_free_entry(m: Words, r: Words) -> int:
     """do_swap_page: swap_free(pte_to_swp_entry(entry)), with the reference that lookup_swap_cache took."""
     swap_free(m, r, pte_to_slot(r[R_ENTRY]), 1)
     return NEXT
 
 
-@step
+@step(whole="swap_list, tree_lock and zone->lock")
 def free_swap_and_cache(m: Words, r: Words) -> int:
     """zap_pte_range: free_swap_and_cache(pte_to_swp_entry(entry))."""
     swap_free(m, r, pte_to_slot(r[R_ENTRY]), 0)
     return NEXT
 
 
-@step
+@step(whole="the processor: it walks the page table and stores at once")
 def user_access(m: Words, r: Words) -> int:
     """The instruction that faulted runs again: the hardware walks the page table and the store is made.
 

@@ -110,14 +110,14 @@ def put_page(m: Words, r: Words, frame: int) -> None:
             oops(r, PAGE_REFS)
 
 
-@step
+@step(whole="zone->lock")
 def alloc_zeroed_page(m: Words, r: Words) -> int:
     """page = alloc_zeroed_user_highpage(): a cleared page for R_ADDRESS; to `out` when there is none."""
     r[R_PAGE] = alloc_page(m, r, fresh_content(r[R_ADDRESS]), 1)
     return NEXT if r[R_PAGE] >= 0 else OUT
 
 
-@step
+@step(whole="zone->lock")
 def alloc_copy(m: Words, r: Words) -> int:
     """new_page = alloc_page(); copy_cow_page(): a copy of R_OLD_PAGE; to `out` when there is none.
 
@@ -140,14 +140,14 @@ def page_cache_get(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="zone->lock")
 def page_cache_release(m: Words, r: Words) -> int:
     """page_cache_release(page)."""
     put_page(m, r, r[R_PAGE])
     return NEXT
 
 
-@step
+@step(whole="zone->lock")
 def page_cache_release_old(m: Words, r: Words) -> int:
     """page_cache_release(old_page)."""
     put_page(m, r, r[R_OLD_PAGE])

@@ -20,7 +20,7 @@ from shm_layout.atomic import (
 )
 from shm_layout.registers import R_ADDRESS, R_ENTRY, R_MM, R_NEW, R_SCRATCH
 from shm_layout.words import Words
-from stress.kernel.account import NO_PAGE, note, pte_kind
+from stress.kernel.account import NO_PAGE, before, half_before, note, pte_kind
 from stress.kernel.pgtable import LOW, pte_at
 from stress.labels import RACED, STALE
 from stress.program import ByArch
@@ -81,7 +81,7 @@ def get_64bit_nolock_read(m: Words, r: Words) -> int:
 def get_64bit_nolock_write(m: Words, r: Words) -> int:
     """get_64bit without the lock prefix, second half: cmpxchg8b writes back what it read."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_ENTRY], pte_kind(m, r, r[R_ENTRY]))
+    note(m, r, r[R_MM], before(m, r, pte), r[R_ENTRY], pte_kind(m, r, r[R_ENTRY]))
     store(m, pte, r[R_ENTRY])
     return NEXT
 
@@ -93,7 +93,7 @@ def get_64bit_nolock_write(m: Words, r: Words) -> int:
 def set_pte(m: Words, r: Words) -> int:
     """set_pte(pte, new), in one store."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
+    note(m, r, r[R_MM], before(m, r, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
     store(m, pte, r[R_NEW])
     return NEXT
 
@@ -102,9 +102,9 @@ def set_pte(m: Words, r: Words) -> int:
 def set_pte_high(m: Words, r: Words) -> int:
     """set_pte on PAE, first store: the high half. A present entry names another frame until the second store."""
     pte = this_pte(m, r)
-    low = read_half(m, pte, 0)
+    low = half_before(m, r, pte, 0)
     new = (high_half(r[R_NEW]) << 32) | low
-    note(m, r, r[R_MM], (read_half(m, pte, 1) << 32) | low, new, pte_kind(m, r, new))
+    note(m, r, r[R_MM], (half_before(m, r, pte, 1) << 32) | low, new, pte_kind(m, r, new))
     write_half(m, pte, 1, high_half(r[R_NEW]))
     return NEXT
 
@@ -113,9 +113,9 @@ def set_pte_high(m: Words, r: Words) -> int:
 def set_pte_low(m: Words, r: Words) -> int:
     """set_pte on PAE, second store, behind a write barrier: the low half. x86 keeps stores in order."""
     pte = this_pte(m, r)
-    high = read_half(m, pte, 1) << 32
+    high = half_before(m, r, pte, 1) << 32
     new = high | (r[R_NEW] & LOW)
-    note(m, r, r[R_MM], high | read_half(m, pte, 0), new, pte_kind(m, r, new))
+    note(m, r, r[R_MM], high | half_before(m, r, pte, 0), new, pte_kind(m, r, new))
     write_half(m, pte, 0, r[R_NEW] & LOW)
     return NEXT
 
@@ -151,7 +151,7 @@ def ptep_cmpxchg(m: Words, r: Words) -> int:
 def ptep_cmpxchg_low(m: Words, r: Words) -> int:
     """ptep_cmpxchg of V12 on PAE: cmpxchg of the low halves, its result compared with the whole old entry."""
     pte = this_pte(m, r)
-    high = read_half(m, pte, 1) << 32
+    high = half_before(m, r, pte, 1) << 32
     new = high | (r[R_NEW] & LOW)
     kind = pte_kind(m, r, new)
     found = cmpxchg_half(m, pte, 0, r[R_ENTRY] & LOW, r[R_NEW] & LOW)
@@ -173,7 +173,7 @@ def cmpxchg8b_nolock_write(m: Words, r: Words) -> int:
     pte = this_pte(m, r)
     same = r[R_SCRATCH] == r[R_ENTRY]
     value = r[R_NEW] if same else r[R_SCRATCH]
-    note(m, r, r[R_MM], read_once(m, pte), value, pte_kind(m, r, value))
+    note(m, r, r[R_MM], before(m, r, pte), value, pte_kind(m, r, value))
     store(m, pte, value)
     return NEXT if same else RACED
 
@@ -182,7 +182,7 @@ def cmpxchg8b_nolock_write(m: Words, r: Words) -> int:
 def set_64bit_nolock(m: Words, r: Words) -> int:
     """set_64bit without the lock prefix: the last cmpxchg8b of its loop writes, whatever is there by then."""
     pte = this_pte(m, r)
-    note(m, r, r[R_MM], read_once(m, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
+    note(m, r, r[R_MM], before(m, r, pte), r[R_NEW], pte_kind(m, r, r[R_NEW]))
     store(m, pte, r[R_NEW])
     return NEXT
 
@@ -202,7 +202,7 @@ def ptep_get_and_clear(m: Words, r: Words) -> int:
 def ptep_clear_low(m: Words, r: Words) -> int:
     """ptep_get_and_clear in halves, first: exchange the low half for 0."""
     pte = this_pte(m, r)
-    high = read_half(m, pte, 1) << 32
+    high = half_before(m, r, pte, 1) << 32
     r[R_ENTRY] = xchg_half(m, pte, 0, 0)
     note(m, r, r[R_MM], high | r[R_ENTRY], 0, NO_PAGE)
     return NEXT
@@ -228,7 +228,7 @@ def ptep_xchg(m: Words, r: Words) -> int:
 def ptep_xchg_low(m: Words, r: Words) -> int:
     """ptep_xchg_flush of V12 on PAE, first: exchange the low half."""
     pte = this_pte(m, r)
-    high = read_half(m, pte, 1) << 32
+    high = half_before(m, r, pte, 1) << 32
     new = high | (r[R_NEW] & LOW)
     kind = pte_kind(m, r, new)
     r[R_ENTRY] = xchg_half(m, pte, 0, r[R_NEW] & LOW)

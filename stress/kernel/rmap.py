@@ -25,7 +25,7 @@ def remove_rmap(m: Words, r: Words, frame: int) -> None:
         oops(r, MAPCOUNT)
 
 
-@step
+@step(whole="PG_anon is set for good before others can find the page")
 def page_add_anon_rmap(m: Words, r: Words) -> int:
     """page_add_anon_rmap(page): anonymous from now on, and mapped once more."""
     fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, r[R_PAGE]), PG_ANON)

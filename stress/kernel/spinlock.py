@@ -76,7 +76,7 @@ def sem_of_reader(m: Words, cpu: int, mm: int) -> int:
     return at(m, MM_MMAP_SEM, MM_STRIDE, mm) if m[NR_SEM_READERS] == 0 else sem_readers(m, cpu, mm)
 
 
-@step(waits=True)
+@step(waits=True, whole="the semaphore's own")
 def down_read(m: Words, r: Words) -> int:
     """down_read(&mm->mmap_sem): behind a writer that waits already."""
     sem = sem_of_reader(m, r[R_CPU], r[R_MM])

@@ -53,7 +53,7 @@ def isolate_page(m: Words, r: Words, frame: int) -> bool:
     return False
 
 
-@step
+@step(whole="zone->lru_lock")
 def isolate_lru_page(m: Words, r: Words) -> int:
     """shrink_cache: the first page on the LRU from frame R_ARG on; the operation ends when there is none.
 
@@ -71,7 +71,7 @@ def isolate_lru_page(m: Words, r: Words) -> int:
     return DONE
 
 
-@step
+@step(whole="swap_list and tree_lock")
 def add_to_swap_cache(m: Words, r: Words) -> int:
     """shrink_list: an anonymous page has or gets a swap slot; `last` when there is none. page->index is the address."""
     frame = r[R_PAGE]
@@ -82,7 +82,7 @@ def add_to_swap_cache(m: Words, r: Words) -> int:
     return NEXT if r[R_SLOT] != 0 or not page_anon(m, frame) else LAST
 
 
-@step
+@step(whole="the locks of anon_vma and of the prio tree")
 def next_vma(m: Words, r: Words) -> int:
     """try_to_unmap: go to the next mm in use that has the page's address; `last` behind the last one."""
     mm = r[R_SCAN]
@@ -119,7 +119,7 @@ def mk_swap_pte(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="swap_list")
 def swap_duplicate_slot(m: Words, r: Words) -> int:
     """swap_duplicate(entry): the swap entry that is about to be set."""
     if r[R_SLOT] != 0:
@@ -143,7 +143,7 @@ def next_mm(m: Words, r: Words) -> int:
     return NEXT_MM
 
 
-@step
+@step(whole="the page lock, tree_lock and zone->lock")
 def pageout(m: Words, r: Words) -> int:
     """shrink_list behind try_to_unmap: a page that only we and the swap cache hold is written out and freed.
 
