@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shm_layout.registers import R_OOPS
 from shm_layout.words import Words
 from stress import oops
@@ -14,6 +16,11 @@ NAMES = tuple(CHECKS)
 def bit(check: str) -> int:
     """The bit of a check. Raises `ValueError` for a name that is none."""
     return 1 << NAMES.index(check)
+
+
+def bits(checks: Iterable[str]) -> int:
+    """The bits of these checks. Raises `ValueError` for a name that is none."""
+    return sum(bit(check) for check in set(checks))
 
 
 def names(bits: int) -> list[str]:

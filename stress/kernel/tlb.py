@@ -35,7 +35,7 @@ def update_mmu_cache(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="the interrupt to all CPUs: it is done when it returns")
 def flush_tlb_page(m: Words, r: Words) -> int:
     """flush_tlb_page(vma, address): no CPU holds the translation any more."""
     if m[MMU] != 0:
@@ -46,7 +46,7 @@ def flush_tlb_page(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step
+@step(whole="the interrupt to all CPUs: it is done when it returns")
 def flush_tlb_mm(m: Words, r: Words) -> int:
     """flush_tlb_mm(mm): no CPU holds a translation of this mm any more."""
     if m[MMU] != 0:

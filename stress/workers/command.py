@@ -88,6 +88,7 @@ def run(context: click.Context, /, **options: Any) -> None:
     Every worker performs random operations at full speed. Reads of /proc are compared with the truth while they run;
     at the end, at rest, all other checks are made. Exit status 1 when a check is broken.
     """
+    from stress.explore.first_look import first_look
     from stress.resolve import resolve_design
     from stress.workers.mix import default_mix, parse_mix
     from stress.workers.pool import Pool
@@ -109,7 +110,7 @@ def run(context: click.Context, /, **options: Any) -> None:
         batch=design.bound.batch(options["workers"]),
     )
     with Pool(
-        design,
+        first_look(design, machine.arch, [name for name, weight in mix.items() if weight]),
         machine,
         options["workers"],
         placement=PLACEMENTS[options["placement"]],

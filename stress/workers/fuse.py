@@ -40,7 +40,8 @@ MAY_CHANGE: dict[str, tuple[str, str, str]] = {
 """By operation: the mm that it may change while somebody reads, and the pages that it may set and clear there.
 
 An mm that is read is in use by the reader's task, or by every worker's first task (mm 0), so that neither the copy
-that a fork makes nor the end of an mm changes it. What a design's own operation does is not known: anything.
+that a fork makes nor the end of an mm changes it. What a design's own operation does is not known: anything. What a
+design says in ``late_by`` takes precedence.
 """
 ANYTHING = ("-1", "m[$NR_PTES]", "m[$NR_PTES]")
 
@@ -290,7 +291,8 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
     choices = calls = ""
     for position, (name, number) in enumerate(numbers.items()):
         lines += _operation(name, programs[name], steps)
-        mm, plus, minus = MAY_CHANGE.get(name, ANYTHING)
+        late = design.late_by.get(name)
+        mm, plus, minus = MAY_CHANGE.get(name, ANYTHING) if late is None else ("-1", str(late), str(late))
         is_read = name in (*READS, "precise")
         after = _AFTER_FAULT if name == "fault" else _AFTER_READ if is_read else ""
         text = _DO_READ if name in READS else _DO

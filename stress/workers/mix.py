@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stress.design import Design
+from stress.design import OPERATIONS, Design
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
 
@@ -31,9 +31,14 @@ DRAWS = 1 << 30
 """Draws are numbers from 0 to this - 1."""
 
 
+OWN = 5.0
+"""Weight of an operation of a design's own: a check holds for what was performed alone."""
+
+
 def default_mix(design: Design) -> dict[str, float]:
     """The default weights of the operations that this design has."""
-    return {name: weight for name, weight in DEFAULT.items() if name in design.programs}
+    own = {name: OWN for name in design.programs if name not in OPERATIONS}
+    return {name: weight for name, weight in DEFAULT.items() if name in design.programs} | own
 
 
 def parse_mix(text: str, design: Design) -> dict[str, float]:

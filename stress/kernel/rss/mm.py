@@ -62,18 +62,30 @@ def dec_mm_anon_rss(m: Words, r: Words) -> int:
 
 
 @step
+def read_child_rss(m: Words, r: Words) -> int:
+    """dst->rss, the read of a change: under the locks of copy_page_range nobody else counts on the child."""
+    r[R_VALUE] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_CHILD]))
+    return NEXT
+
+
+@step
 def inc_child_rss(m: Words, r: Words) -> int:
-    """dst->rss++ under the locks of copy_page_range, where nobody else counts on the child."""
-    word = at(m, MM_RSS, MM_STRIDE, r[R_CHILD])
-    write_once(m, word, read_once(m, word) + 1)
+    """dst->rss++, its write."""
+    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_CHILD]), r[R_VALUE] + 1)
+    return NEXT
+
+
+@step
+def read_child_anon_rss(m: Words, r: Words) -> int:
+    """dst->anon_rss, the read of a change."""
+    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD]))
     return NEXT
 
 
 @step
 def inc_child_anon_rss(m: Words, r: Words) -> int:
-    """dst->anon_rss++, likewise."""
-    word = at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD])
-    write_once(m, word, read_once(m, word) + 1)
+    """dst->anon_rss++, its write."""
+    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD]), r[R_VALUE] + 1)
     return NEXT
 
 
@@ -96,3 +108,5 @@ DEC_RSS = (read_mm_rss, dec_mm_rss)
 SUB_FREED = (read_mm_rss, sub_mm_rss)
 INC_ANON_RSS = (read_mm_anon_rss, inc_mm_anon_rss)
 DEC_ANON_RSS = (read_mm_anon_rss, dec_mm_anon_rss)
+INC_CHILD_RSS = (read_child_rss, inc_child_rss)
+INC_CHILD_ANON_RSS = (read_child_anon_rss, inc_child_anon_rss)

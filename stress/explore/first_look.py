@@ -1,0 +1,70 @@
+"""A first look at a design: small workloads that hold its steps against the rules, before workers run them.
+
+Workers run steps at full speed and cannot look at what each accesses. So a design whose steps are not those of a
+built-in one is explored first, each operation beside itself and beside a fault, within narrow bounds. A step that
+breaks the rules, or raises, is refused then; and it is learned how many ptes of one mm each operation changes, which
+says by how many pages it may be late. A few states are no proof that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stress.design import Design
+from stress.explore.image import P_CHANGES
+from stress.explore.library import is_watched
+from stress.explore.model import Model, build
+from stress.explore.result import Bounds
+from stress.explore.truth import BITS
+from stress.workload import Operation, Workload
+
+STATES = 5_000
+"""States of a workload that are looked at, at most."""
+SECONDS = 1.0
+PAGES = 3
+"""Anonymous pages, more than an operation on one page changes."""
+
+
+def first_look(design: Design, arch: str, operations: Iterable[str]) -> Design:
+    """Return the design with ``late_by`` completed for these operations; a design that is built in as it is.
+
+    Raises `RuleError` for a step that breaks the rules of steps, `DesignError` for one that raises an exception.
+    """
+    if not is_watched(design):
+        return design
+    late = {}
+    for name in operations:
+        if name in design.programs and name != "truncate" and (changed := _changed(design, arch, name)) != 1:
+            late[name] = 0 if changed == 0 else _EVERY_PAGE
+    return replace(design, late_by={**late, **design.late_by})
+
+
+_EVERY_PAGE = 1 << 30
+"""More pages than any mm has: nothing is known."""
+
+
+def _changed(design: Design, arch: str, name: str) -> int:
+    """How many ptes of mm 0 the operation changes that is given its first page, at most, in these workloads.
+
+    1 for what changes the page that it is given, in whatever way built-in designs do.
+    """
+    from stress.explore.breadth_first import breadth_first
+    from stress.explore.verdict import NAMES, bits
+
+    most = 0
+    arg = 1 if name in ("access_process_vm", "use_mm") else 0
+    own = Operation(name, 0, 1, write=True, arg=arg)
+    fault, read = Operation("fault", 0, 1, write=True), Operation("statm")
+    for columns in (((own,), (own,), (read,)), ((own,), (fault, fault), (read,))):
+        if all(operation.name in design.programs for column in columns for operation in column):
+            model = build(design, Workload.of(columns, arch=arch, anon=PAGES, mms=3))
+            breadth_first(model, Bounds(states=STATES, seconds=SECONDS), bits(NAMES))
+            most = max(most, _changed_by_first(model))
+    return most
+
+
+def _changed_by_first(model: Model) -> int:
+    """How many ptes of mm 0 the first operation of a workload was seen to change."""
+    first, ptes = model.p[P_CHANGES], model.workload.machine.ptes
+    return sum(model.p[first + pte // BITS] >> (pte % BITS) & 1 for pte in range(ptes))
