@@ -1,8 +1,8 @@
 """Teaches Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
 
 Importing this module registers them. `m` must be typed `int64[::1]` in compiled code, or be what `words` makes
-of such an array, or watched memory; indices and values must be integers or booleans; anything else is a typing error that names
-the operation. An index is not checked against the size of the array.
+of such an array, or watched memory; indices and values must be integers or booleans; anything else is a typing error
+that names the operation. An index is not checked against the size of the array.
 
 Memory can be watched instead (`shm_layout.watched`): then each operation is noted in a record before it is done.
 

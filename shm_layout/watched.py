@@ -8,6 +8,9 @@ wrong with the first one.
 Importing this module imports numba; `shm_layout.lowering` does it.
 """
 
+# Code generation passes what LLVM values are made of.
+# ruff: noqa: PLR0917
+
 from __future__ import annotations
 
 import operator
@@ -17,7 +20,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.datamodel import models, register_default
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
 from numba.core.errors import TypingError
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
@@ -82,8 +86,8 @@ MEMORY = WatchedMemory("watched_memory")
 _REGISTERS = WatchedRegisters("watched_registers")
 
 
-@_register_model(WatchedMemory)  # type: ignore[untyped-decorator]
-@_register_model(WatchedRegisters)  # type: ignore[untyped-decorator]
+@_register_model(WatchedMemory)
+@_register_model(WatchedRegisters)
 class _WatchedModel(_StructModel):  # type: ignore[misc]
     """How both are passed: words, record, number of words."""
 
@@ -165,7 +169,7 @@ def parts(context: Any, builder: ir.IRBuilder, watched: Any, value: Any) -> tupl
     return proxy.words, proxy.record, proxy.size
 
 
-def note(builder: ir.IRBuilder, words: Any, record: Any, index: Any, kind: Any, value: Any) -> Any:  # noqa: PLR0917
+def note(builder: ir.IRBuilder, words: Any, record: Any, index: Any, kind: Any, value: Any) -> Any:
     """Emit the note of an access of this kind; returns the address that the access is to use."""
     function = _function(builder, "pte_stress_access", 3, _WORD_POINTER, _access)
     return builder.call(function, [words, record, index, kind, value])
@@ -198,7 +202,7 @@ def _at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any,
     return builder.select(ok, index, _I64(-1))
 
 
-def watched_at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any, instance: Any) -> Any:  # noqa: PLR0917
+def watched_at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any, instance: Any) -> Any:
     """Emit `shm_layout.structs.at` on watched memory: a wrong stride and an instance that is not there are noted."""
     in_constants = builder.icmp_unsigned("<", builder.or_(field, stride), _I64(FIRST_WORD))
     _note_fault(builder, record, in_constants, _I64(WRONG_STRIDE), instance, field)
@@ -211,7 +215,7 @@ def watched_at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, strid
 # reading and writing a word by its index
 
 
-@_infer_global(operator.getitem)  # type: ignore[untyped-decorator]
+@_infer_global(operator.getitem)
 class _TypeOfGet(_Template):  # type: ignore[misc]
     def generic(self, args: Any, kws: Any) -> Any:
         words, index = args
@@ -220,10 +224,10 @@ class _TypeOfGet(_Template):  # type: ignore[misc]
         return None
 
 
-@_infer_global(operator.setitem)  # type: ignore[untyped-decorator]
+@_infer_global(operator.setitem)
 class _TypeOfSet(_Template):  # type: ignore[misc]
     def generic(self, args: Any, kws: Any) -> Any:
-        words, index, value = args
+        words, index, _ = args
         if isinstance(words, Watched) and isinstance(index, types.Integer | types.Boolean):
             return _signature(types.none, words, types.intp, types.int64)
         return None

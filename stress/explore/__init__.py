@@ -83,12 +83,15 @@ def search(
     ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption. Raises
     `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
+    from stress.explore.image import P_WATCHED
     from stress.explore.model import build
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
     _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions})
     model, wanted = build(design, workload), wanted_bits(checks)
+    if strategy != "breadth-first" and model.p[P_WATCHED]:
+        _look_at_rules(model, bounds)
     if strategy == "random":
         from stress.explore.random_walk import random_walk
 
@@ -104,6 +107,19 @@ def search(
     from stress.explore.breadth_first import breadth_first
 
     return breadth_first(model, bounds, wanted, progress=progress), model
+
+
+RULE_STATES = 20_000
+RULE_SECONDS = 2.0
+"""What is explored at most to hold steps against their rules, before schedules are drawn or preemptions bounded."""
+
+
+def _look_at_rules(model: Model, bounds: Bounds) -> None:
+    """Raise `UsageError` for a step that breaks the rules of steps in one of the nearest states."""
+    from stress.explore.breadth_first import breadth_first
+
+    narrow = Bounds(RULE_STATES, bounds.memory, min(RULE_SECONDS, bounds.seconds or RULE_SECONDS))
+    breadth_first(model, narrow, wanted_bits(None))
 
 
 _SETTINGS = {"runs": ("random", "pct"), "depth": ("pct",), "preemptions": ("preemption",)}

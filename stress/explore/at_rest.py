@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from shm_layout.record import CHANGED, FAULT, STEP
+from shm_layout.record import CHANGED, COUNT, FAULT, STEP
 from shm_layout.registers import R_ANON_RSS, R_ARG, R_OP, R_RESIDENT, R_SHARED
 from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, at
 from shm_layout.words import Words
@@ -124,7 +124,8 @@ def holds(p: Words, number: int, m: Words, frames: Words) -> bool:
     record = window(p, p[P_RECORD])
     if record[FAULT] == 0:
         record[STEP] = number
-    record[CHANGED] = 0
+        record[COUNT] = 0
+        record[CHANGED] = 0
     result = call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, frames, record)
     if record[CHANGED] != 0 and record[FAULT] == 0:
         record[FAULT] = CHECK_WRITES

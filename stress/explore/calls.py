@@ -12,7 +12,6 @@ from typing import Any
 from shm_layout.words import Words
 from stress.step import StepFunction
 
-
 RAISED = -(1 << 62)
 """In the place of what a step or a check returns: it raised an exception."""
 

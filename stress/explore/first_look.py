@@ -1,9 +1,9 @@
 """A first look at a design: small workloads that hold its steps against the rules, before workers run them.
 
 Workers run steps at full speed and cannot look at what each accesses. So a design whose steps are not those of a
-built-in one is explored first, each operation beside itself and beside a fault, within narrow bounds. A step that
-breaks the rules, or raises, is refused then; and it is learned how many ptes of one mm each operation changes, which
-says by how many pages it may be late. A few states are no proof that it holds.
+built-in one is explored first, each operation beside itself and beside a fault: the nearest states, and schedules at
+random. A step that breaks the rules, or raises, is refused then; and it is learned how many ptes of one mm each
+operation changes, which says by how many pages it may be late. That is no proof that the design holds.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from stress.design import Design
+from stress.explore import search
 from stress.explore.image import P_CHANGES
 from stress.explore.library import is_watched
-from stress.explore.model import Model, build
-from stress.explore.result import Bounds
+from stress.explore.model import Model
 from stress.explore.truth import BITS
 from stress.workload import Operation, Workload
 
-STATES = 5_000
-"""States of a workload that are looked at, at most."""
-SECONDS = 1.0
+RUNS = 300
+"""Schedules of a workload that are drawn."""
 PAGES = 3
 """Anonymous pages, more than an operation on one page changes."""
 
@@ -49,17 +48,17 @@ def _changed(design: Design, arch: str, name: str) -> int:
 
     1 for what changes the page that it is given, in whatever way built-in designs do.
     """
-    from stress.explore.breadth_first import breadth_first
-    from stress.explore.verdict import NAMES, bits
-
     most = 0
     arg = 1 if name in ("access_process_vm", "use_mm") else 0
     own = Operation(name, 0, 1, write=True, arg=arg)
-    fault, read = Operation("fault", 0, 1, write=True), Operation("statm")
-    for columns in (((own,), (own,), (read,)), ((own,), (fault, fault), (read,))):
-        if all(operation.name in design.programs for column in columns for operation in column):
-            model = build(design, Workload.of(columns, arch=arch, anon=PAGES, mms=3))
-            breadth_first(model, Bounds(states=STATES, seconds=SECONDS), bits(NAMES))
+    faults = [Operation("fault", page, page + 1, write=True) for page in range(PAGES)]
+    beside, read = (faults[0], faults[0]), (Operation("statm"),)
+    for before, columns in (((), ((own,), (own,), read)), (faults, ((own,), beside, read))):
+        used = [*before, *(operation for column in columns for operation in column)]
+        if all(operation.name in design.programs for operation in used):
+            setup = [(0, operation) for operation in before]
+            workload = Workload.of(columns, setup, arch=arch, anon=PAGES, mms=3)
+            _, model = search(design, workload, strategy="random", runs=RUNS)
             most = max(most, _changed_by_first(model))
     return most
 

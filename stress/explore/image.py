@@ -56,8 +56,9 @@ P_PTES = 21
 P_CPU = 24
 
 CODE_STEP, CODE_KIND, CODE_JUMP = range(3)
-PRIVATE, WHOLE = 1, 2
-"""Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for."""
+PRIVATE, WHOLE, USERS = 1, 2, 4
+"""Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for; it is
+a user's, not one of this package."""
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
 """Words of a row of operations; `OP_READ` is 1 for a read, `OP_LATE` the pages that the design says it may be late
 by, -1 where that follows from the ptes that it changes (`stress.explore.truth`)."""

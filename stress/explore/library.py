@@ -27,6 +27,11 @@ def library() -> dict[StepFunction, int]:
     return {function: number for number, function in enumerate(found)}
 
 
+def is_users(function: Callable[..., int]) -> bool:
+    """Whether a step or a check is a user's own, not one of this package."""
+    return not function.__module__.startswith("stress.")
+
+
 def is_watched(design: Design) -> bool:
     """Whether the steps of a design are held against the rules of steps while they are taken.
 
@@ -34,7 +39,7 @@ def is_watched(design: Design) -> bool:
     so is one of the library in a program that is not a built-in design's: an edit may leave out the lock that keeps
     its accesses together.
     """
-    if any(not f.__module__.startswith("stress.") for f in own_functions(design)):
+    if any(is_users(function) for function in own_functions(design)):
         return True
     return not _known_programs().issuperset(design.programs.values())
 
@@ -53,7 +58,7 @@ def own_functions(design: Design) -> list[Callable[..., int]]:
 def _compiled(
     name: str, functions: tuple[Callable[..., int], ...], checks: int, watched: bool, may_raise: bool
 ) -> tuple[int, Any]:
-    """The address of a compiled function (number, m, r, record) -> result, and what must be kept so that it stays valid.
+    """The address of a compiled function (number, m, r, record) -> result, and what must be kept for as long.
 
     The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
     ``watched``: accesses are noted in the record. ``may_raise``: a function that raises an exception returns `RAISED`.
@@ -67,7 +72,8 @@ def _compiled(
     source += ["W = types.CPointer(types.int64)"]
     source += ["@cfunc(types.int64(types.int64, W, W, W), cache=True)", "def take(number, words, registers, record):"]
     if watched:
-        source += ["    m = watched_memory(words, record, 0)", "    r = watched_registers(registers, record, REGISTERS)"]
+        source += ["    m = watched_memory(words, record, 0)"]
+        source += ["    r = watched_registers(registers, record, REGISTERS)"]
         source += ["    w = watched_registers(registers, record, words[NR_PAGES])"]
     else:
         source += ["    m, r, w = words, registers, registers"]

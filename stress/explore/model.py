@@ -13,8 +13,8 @@ from typing import Any
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
-from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
 from shm_layout.record import new_record
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
 from shm_layout.structs import NR_ALL_PTES, STRUCTS
 from shm_layout.words import Words
 from stress import checks
@@ -23,7 +23,7 @@ from stress.design import READS, Design
 from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
-from stress.explore.library import functions, is_watched, library, own_functions
+from stress.explore.library import functions, is_users, is_watched, library, own_functions
 from stress.explore.truth import BITS
 from stress.nearest import did_you_mean
 from stress.program import END, STAY, Assembled, Program, assemble
@@ -146,6 +146,7 @@ def _code(
             number = own_numbers[step] if step in own_numbers else library()[step]
             code.rows.append((name, step))
             kind = image.PRIVATE * info(step).private | image.WHOLE * bool(info(step).whole)
+            kind |= image.USERS * is_users(step)
             code.words.extend((number, kind, *(first + to if to >= 0 else to for to in jump)))
     return code
 
@@ -191,7 +192,7 @@ def build(design: Design, workload: Workload) -> Model:
         for op in operations:
             p += _operation_row(design, workload, op, code.begins[op.name])
     p += [0] * OP_ROW  # behind the last operation of the last CPU
-    operations = count + 1
+    rows = count + 1
     p[image.P_RECORD] = len(p)
     p += new_record(layout.words)
     p[image.P_WATCHED] = int(is_watched(design))
@@ -199,7 +200,7 @@ def build(design: Design, workload: Workload) -> Model:
     p += [0] * (image.SEEN_WORDS * machine.cpus)
     p[image.P_CHANGES] = len(p)
     p[image.P_CHANGE_WORDS] = ptes // BITS + 1
-    p += [0] * (p[image.P_CHANGE_WORDS] * operations)
+    p += [0] * (p[image.P_CHANGE_WORDS] * rows)
     p[image.P_PTES] = len(p)
     p += [0] * ptes
     if symmetric := symmetry.section(design, workload, layout, memory, registers):

@@ -94,7 +94,7 @@ def same_place(kind: int, other: int) -> bool:
     """Whether two accesses to one word reach the same half of it."""
     half = kind >> KIND_BITS
     other_half = other >> KIND_BITS
-    return half == 0 or other_half == 0 or half == other_half
+    return half == 0 or other_half in (0, half)
 
 
 @helper
@@ -106,9 +106,9 @@ def is_met(p: Words, cpu: int, index: int, kind: int) -> bool:
             continue
         for i in range(theirs[SEEN_COUNT]):
             its_kind = theirs[SEEN_FIRST + 2 * i + 1]
-            if theirs[SEEN_FIRST + 2 * i] == index and same_place(kind, its_kind):
-                if (kind & _KIND) != READ or (its_kind & _KIND) != READ:
-                    return True
+            writes = (kind & _KIND) != READ or (its_kind & _KIND) != READ
+            if writes and theirs[SEEN_FIRST + 2 * i] == index and same_place(kind, its_kind):
+                return True
     return False
 
 
@@ -167,7 +167,8 @@ def broken_rule(model: Model, p: Words) -> RuleError:
 def step_of(model: Model, number: int) -> Callable[..., int]:
     """Return the step, or the check of the design's own, that has this number."""
     split = model.p[P_SPLIT]
-    return model.p[P_STEPS][number] if number < split else own_functions(model.design)[number - split]
+    steps: list[Callable[..., int]] = model.p[P_STEPS] if number < split else own_functions(model.design)
+    return steps[number if number < split else number - split]
 
 
 def place_of(function: Callable[..., int]) -> str:
@@ -209,13 +210,14 @@ def _what(model: Model, p: Words, record: list[int]) -> str:
 
 def _torn(model: Model, p: Words, cpu: int) -> str:
     seen = p[P_SEEN] + cpu * SEEN_WORDS
-    made = [p[seen + SEEN_FIRST + 2 * i : seen + SEEN_FIRST + 2 * i + 2] for i in range(p[seen + SEEN_COUNT])]
-    words = list(dict.fromkeys(model.layout.describe(int(index)) for index, _ in made))
-    others = {
-        step_of(model, int(p[theirs + SEEN_STEP])).__name__
-        for other in range(p[P_CPUS])
-        if other != cpu and p[(theirs := p[P_SEEN] + other * SEEN_WORDS) + SEEN_COUNT]
-    }
+    made = [int(p[seen + SEEN_FIRST + 2 * i]) for i in range(p[seen + SEEN_COUNT])]
+    words = list(dict.fromkeys(model.layout.describe(index) for index in made))
+    others = set()
+    for other in range(p[P_CPUS]):
+        theirs = p[P_SEEN] + other * SEEN_WORDS
+        its = {int(p[theirs + SEEN_FIRST + 2 * i]) for i in range(p[theirs + SEEN_COUNT])}
+        if other != cpu and its & set(made):
+            others.add(getattr(step_of(model, int(p[theirs + SEEN_STEP])), "__name__", "a step"))
     between = " or ".join(sorted(others))
     return (
         f"makes {len(made)} accesses ({', '.join(words)}), and {between} of another CPU can come between: "

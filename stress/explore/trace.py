@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 from shm_layout.registers import (
     R_ANON_RSS,
+    R_CURRENT,
     R_FILE_HIGH,
     R_FILE_LOW,
     R_OP,
@@ -19,11 +21,12 @@ from shm_layout.registers import (
 )
 from shm_layout.words import Words
 from stress import checks
+from stress.design import READS
 from stress.errors import UsageError
 from stress.explore import show, verdict
 from stress.explore.at_rest import at_rest, judge_rest, shown_at_rest
-from stress.explore.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_STEPS, R_DONE, STRIDE
-from stress.explore.model import Model
+from stress.explore.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_READS, P_STEPS, R_DONE, STRIDE
+from stress.explore.model import Model, learn
 from stress.explore.raised import DesignError, told
 from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
@@ -63,6 +66,8 @@ class Player:
         """The step that is taken, or was taken last."""
         self.began = False
         self.done = 0
+        self.true: dict[int, list[int]] = {}
+        """By CPU, while it reads: the least and the greatest true number of pages, and of pages of the file."""
         self.followed = ""
         """What `endless` followed, in words, when it found no end."""
 
@@ -79,11 +84,33 @@ class Player:
         before_m, before_g, self.taken = list(self.m), list(self.g), []
         self.began = before_g[cpu * STRIDE + R_OP] == 0
         self.done = self.g[cpu * STRIDE + R_DONE]
+        self._note_true(cpu)
         bits = transition(self.p, self.m, self.g, cpu)
         if bits in (FINISHED, WAITS):
             self.m, self.g = before_m, before_g
             return None
+        for other in self.true.keys() - {cpu}:
+            self._note_true(other)
         return self.row(cpu, tuple(verdict.names(bits)))
+
+    def _note_true(self, cpu: int) -> None:
+        """Take what is true now into what was true during the read that a CPU is in, or begins now."""
+        r = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
+        operations = self.model.workload.cpus[cpu][r[R_DONE] :]
+        if not operations or operations[0].name not in READS:
+            self.true.pop(cpu, None)
+            return
+        if r[R_OP] == 0:
+            self.true.pop(cpu, None)
+        mm = operations[0].arg - 1
+        if mm < 0:
+            mm = self.m[self.model.layout.regions["task_struct"].index(r[R_CURRENT], "mm")]
+        if not 0 <= mm < self.model.workload.machine.mms:
+            return
+        pages = checks.true_rss(self.m, mm)
+        low, high, file_low, file_high = self.true.get(cpu, [pages, pages, 1 << 40, -1])
+        file_pages = pages - checks.true_anon_rss(self.m, mm)
+        self.true[cpu] = [min(low, pages), max(high, pages), min(file_low, file_pages), max(file_high, file_pages)]
 
     def operation(self, cpu: int) -> str:
         """The operation that the last transition, of this CPU, was a part of."""
@@ -94,15 +121,16 @@ class Player:
         shared = [t for t in self.taken if not info(t[0]).private] or self.taken[:1]
         step, details = shared[0] if shared else (None, [])
         if set(broken) & {"read_regular", "read_pair"}:
-            details = [*details, self._read()]
+            details = [*details, self._read(cpu)]
         name = getattr(step or self.under_way, "__name__", "(nothing)")
         return Row(cpu, self.operation(cpu), self.began, name, tuple(details), broken)
 
-    def _read(self) -> str:
+    def _read(self, cpu: int) -> str:
         r = self.registers
-        shown = [f"resident {r[R_RESIDENT]} (true: {r[R_RSS_LOW]} to {r[R_RSS_HIGH]})"]
+        low, high, file_low, file_high = self.true[cpu]
+        shown = [f"resident {r[R_RESIDENT]} ({_interval(low, high, r[R_RSS_LOW], r[R_RSS_HIGH])})"]
         if r[R_SHARED] != NOT_SHOWN:
-            shown.append(f"shared {r[R_SHARED]} (true: {r[R_FILE_LOW]} to {r[R_FILE_HIGH]})")
+            shown.append(f"shared {r[R_SHARED]} ({_interval(file_low, file_high, r[R_FILE_LOW], r[R_FILE_HIGH])})")
         return "shows " + ", ".join(shown)
 
     def waiting(self) -> list[str]:
@@ -235,6 +263,7 @@ class Trace:
 
 def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     """Take a counterexample again. Raises `UsageError` when it does not lead to the same end."""
+    _learn_from(model, violation)
     player = Player(model)
     rows: list[Row] = []
     pictures = []
@@ -273,6 +302,23 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
     return Trace(violation, tuple(rows), wrong, tuple(pictures))
+
+
+def _learn_from(model: Model, violation: Violation) -> None:
+    """Learn which ptes operations change on this way, where no search has learned it: of a saved counterexample."""
+    if not model.p[P_READS]:
+        return
+    player = Player(model)
+    with contextlib.suppress(Exception):  # it is raised again where it is told
+        for cpu in violation.schedule:
+            player.move(cpu)
+    learn(model, player.p)
+
+
+def _interval(low: int, high: int, least: int, most: int) -> str:
+    """What was true during a read, and what it may show since operations under way may be late."""
+    late = f"; operations under way may be late: {least} to {most}" if (least, most) != (low, high) else ""
+    return f"true: {low} to {high}{late}"
 
 
 def _raised(error: Exception, player: Player, cpu: int, step: int) -> str:

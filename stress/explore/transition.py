@@ -34,6 +34,7 @@ from stress.explore.image import (
     PRIVATE,
     R_DONE,
     STRIDE,
+    USERS,
 )
 from stress.explore.rules import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS, forget_accesses, keep_accesses
 from stress.explore.truth import begin_read, judge_read, keep_ptes, learn_changes, operation_row, widen_read
@@ -67,11 +68,11 @@ def take(p: Words, number: int, m: Words, r: Words) -> int:
 def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
     """Take a step whose accesses are to be looked at: the record holds them behind it, and no others."""
     record = window(p, p[P_RECORD])
-    if record[FAULT] == 0:
+    if record[FAULT] == 0:  # else it keeps what the wrong step did
         record[STEP] = number
-    record[COUNT] = 0
-    record[CHANGED] = 0
-    record[REGISTERS_CHANGED] = 0
+        record[COUNT] = 0
+        record[CHANGED] = 0
+        record[REGISTERS_CHANGED] = 0
     return take(p, number, m, r)
 
 
@@ -87,7 +88,7 @@ def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
         outcome = 0
         if p[P_WATCHED] != 0:
             outcome = take_watched(p, p[row + CODE_STEP], m, r)
-            if broke_private(p, p[row + CODE_STEP]):
+            if broke_private(p, p[row + CODE_KIND]):
                 return REFUSED
         else:
             outcome = take(p, p[row + CODE_STEP], m, r)
@@ -98,10 +99,13 @@ def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
 
 
 @helper
-def broke_private(p: Words, number: int) -> bool:
-    """Whether the private step that was just taken is wrong: a user's own makes no access at all."""
+def broke_private(p: Words, kind: int) -> bool:
+    """Whether the private step that was just taken is wrong: a user's makes no access at all.
+
+    Those of this package may read what only their CPU writes, or what cannot change meanwhile.
+    """
     record = window(p, p[P_RECORD])
-    if record[FAULT] == 0 and record[COUNT] != 0 and number >= p[P_SPLIT]:
+    if record[FAULT] == 0 and record[COUNT] != 0 and (kind & USERS) != 0:
         record[FAULT] = PRIVATE_ACCESS
     return record[FAULT] != 0
 

@@ -14,7 +14,6 @@ shows as resident is known.
 """
 
 # Compiled functions have no objects to keep their arrays in.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

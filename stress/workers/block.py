@@ -86,14 +86,20 @@ OOPS_ADDRESS = _part("oops_address", "worker", "virtual page that it was at")
 LAST_RESIDENT = _part("last_resident", "worker", "what the last read of mm 0 showed as resident")
 PLUS = _part("plus", "worker", "pages set before the read, summed over the workers")
 MINUS = _part("minus", "worker", "pages cleared before the read")
+LATE_PLUS = _part("late_plus", "worker", "pages that operations under way before the read might still set")
+LATE_MINUS = _part("late_minus", "worker", "pages that they might still clear")
 FILE_PLUS = _part("file_plus", "worker", "the same for pages of the file")
 FILE_MINUS = _part("file_minus", "worker", "the same for pages of the file")
 WIDEN = _part("widen", "worker", "operations under way when the read began, and finished by then")
 READS = _part("reads", "worker", "reads that were judged")
 PAIRS = _part("pairs", "worker", "of these, reads that showed shared, too")
 WORST = _part("worst", "worker", "greatest error of a read, pages")
-REGULAR = _part("regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation", 6)
-PAIR = _part("pair", "worker", "read_pair: likewise", 6)
+RECORD_WORDS = 8
+"""Words of a record of broken reads."""
+REGULAR = _part(
+    "regular", "worker", "read_regular: broken how often; first: shown, low, high, mm, operation", RECORD_WORDS
+)
+PAIR = _part("pair", "worker", "read_pair: likewise", RECORD_WORDS)
 UNDER_WAY = _part(
     "under_way", "worker that saw it", "at the first broken check: operation, address, end, write, arg, mm", 6
 )
@@ -101,8 +107,9 @@ REGISTERS_AT = _part("registers", "worker", "registers of its CPU, see shm_layou
 SCRIPT = _part("script", "launcher, worker", "calls to perform, and what they gave", SCRIPT_CALLS * CALL_WORDS, True)
 ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.account", 0, True)
 
-BROKEN, SHOWN, LOW, HIGH, WHERE, BY = range(6)
-"""Words of REGULAR and PAIR."""
+BROKEN, SHOWN, LOW, HIGH, WHERE, BY, LATE_LOW, LATE_HIGH = range(RECORD_WORDS)
+"""Words of REGULAR and PAIR. ``LOW`` and ``HIGH`` are true; the last two say how much lower and higher a read may be,
+because operations under way may have counted before their ptes said so, or not yet."""
 
 RUN, PERFORM, SWEEP, CHECK, SCAN = range(1, 6)
 """Commands: a random mix, the script, faults page after page, one check at rest (TARGET), true counts of mm TARGET."""

@@ -41,7 +41,7 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
     Raises `UsageError` for a step or check that another process cannot find by its name.
     """
     # All programs, as an operation's number depends on what others there are.
-    own = Design(design.name, design.year, "", "", design.programs, checks=design.checks)
+    own = Design(design.name, design.year, "", "", design.programs, checks=design.checks, late_by=design.late_by)
     package = __name__.partition(".")[0]
     try:
         pickled = pickle.dumps(own)

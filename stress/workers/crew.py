@@ -20,7 +20,7 @@ from stress.workers import block
 from stress.workers.call import Usage
 from stress.workers.client import ForkServer, code_of
 from stress.workers.declared import declared
-from stress.workers.errors import WorkerDied
+from stress.workers.errors import StepFailed, WorkerDied
 from stress.workers.memory import Memory
 from stress.workers.server import Forget, Fork, Open
 
@@ -164,11 +164,11 @@ class Crew(Memory):
         for worker, pid in enumerate(self.pids):
             if pid in died:
                 self.memory[STOP] = 1
-                if died[pid].raised:
-                    raise UsageError(
-                        f"design {self.design.name}: a step or check raised {died[pid].raised} (worker {worker}, "
-                        f"{self.doing(worker)})"
-                    )
+                if raised := died[pid].raised.strip():
+                    where = f"(worker {worker}, {self.doing(worker)})"
+                    if raised.startswith(AssertionError.__name__):
+                        raise StepFailed(f"a step or check fails: {raised} {where}")
+                    raise UsageError(f"design {self.design.name}: a step or check raised {raised} {where}")
                 raise WorkerDied(worker, pid, died[pid].status, self.doing(worker))
 
     def _finish_command(self, workers: Sequence[int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from stress.errors import MachineError
+from stress.errors import MachineError, PteStressError
 
 
 class WorkerDied(MachineError):
@@ -17,6 +17,12 @@ class WorkerDied(MachineError):
         self.status = status
         self.doing = doing
         super().__init__(f"worker {worker} (pid {pid}) {how_it_ended(status)} {doing}: nothing is known of the rest")
+
+
+class StepFailed(PteStressError):
+    """An assertion in a step or a check failed in a worker: check `user` is broken. Exit status 1."""
+
+    exit_status = 1
 
 
 def how_it_ended(status: int) -> str:

@@ -25,7 +25,7 @@ from stress.workers.batch import ANY_MM, first_broken
 @helper
 def before_read(m: Words, b: Words, mm: int) -> None:
     """Note what is true of an mm before a read: the counts first, then what is under way."""
-    plus = minus = file_plus = file_minus = widen = 0
+    plus = minus = file_plus = file_minus = widen = late_plus = late_minus = 0
     for worker in range(b[block.WORKERS]):
         theirs = b[block.BLOCKS] + worker * b[block.STRIDE]
         account = theirs + block.ACCOUNT + ACCOUNT_WORDS * mm
@@ -38,13 +38,15 @@ def before_read(m: Words, b: Words, mm: int) -> None:
         if where in (mm, ANY_MM):
             may_set = load(m, theirs + block.POT_PLUS)
             may_clear = load(m, theirs + block.POT_MINUS)
-            set_ -= may_set
-            cleared -= may_clear
+            late_plus += may_set
+            late_minus += may_clear
             widen += may_set + may_clear
         plus += set_
         minus += cleared
     b[block.PLUS] = plus
     b[block.MINUS] = minus
+    b[block.LATE_PLUS] = late_plus
+    b[block.LATE_MINUS] = late_minus
     b[block.FILE_PLUS] = file_plus
     b[block.FILE_MINUS] = file_minus
     b[block.WIDEN] = widen
@@ -58,6 +60,7 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
     if resident == NOT_SHOWN:
         return
     plus = minus = file_plus = file_minus = 0
+    late_low, late_high = b[block.LATE_PLUS], b[block.LATE_MINUS]
     widen = b[block.WIDEN]
     for worker in range(b[block.WORKERS]):
         theirs = b[block.BLOCKS] + worker * b[block.STRIDE]
@@ -66,8 +69,8 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
         if where in (mm, ANY_MM):
             may_set = load(m, theirs + block.POT_PLUS)
             may_clear = load(m, theirs + block.POT_MINUS)
-            plus += may_set
-            minus += may_clear
+            late_high += may_set
+            late_low += may_clear
             widen += may_set + may_clear
         set_ = load(m, account + SET)
         cleared = load(m, account + CLEARED)
@@ -79,19 +82,29 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
     low = b[block.PLUS] - minus
     high = plus - b[block.MINUS]
     b[block.READS] += 1
-    b[block.WORST] = max(b[block.WORST], low - resident, resident - high)
+    b[block.WORST] = max(b[block.WORST], low - late_low - resident, resident - high - late_high)
     if mm == 0:
         b[block.LAST_RESIDENT] = resident
     bound = b[block.BOUND]
-    if counter_wrong(resident, low, high, bound):
+    if counter_wrong(resident, low - late_low, high + late_high, bound):
         note_broken(m, b, block.REGULAR, resident, low, high, mm, number)
+        note_late(b, block.REGULAR, late_low, late_high)
     if shared == NOT_SHOWN:
         return
     b[block.PAIRS] += 1
-    low = b[block.FILE_PLUS] - file_minus - widen
-    high = file_plus - b[block.FILE_MINUS] + widen
-    if pair_wrong(shared, low, high, bound):
+    low = b[block.FILE_PLUS] - file_minus
+    high = file_plus - b[block.FILE_MINUS]
+    if pair_wrong(shared, low - widen, high + widen, bound):
         note_broken(m, b, block.PAIR, shared, low, high, mm, number)
+        note_late(b, block.PAIR, widen, widen)
+
+
+@helper
+def note_late(b: Words, record: int, low: int, high: int) -> None:
+    """Keep by how much the first broken read might have been lower and higher than the truth."""
+    if b[record + block.BROKEN] == 1:
+        b[record + block.LATE_LOW] = low
+        b[record + block.LATE_HIGH] = high
 
 
 @helper

@@ -88,16 +88,17 @@ def operation_name(pool: Pool, number: int) -> str:
 
 def _while_running(pool: Pool) -> Iterator[tuple[str, str]]:
     for name, part in (("read_regular", block.REGULAR), ("read_pair", block.PAIR)):
-        records = pool.column(part, 6)
+        records = pool.column(part, block.RECORD_WORDS)
         times = int(records[:, block.BROKEN].sum())
         if times:
             worker = int(np.flatnonzero(records[:, block.BROKEN])[0])
-            _, shown, low, high, mm, by = (int(v) for v in records[worker])
+            _, shown, low, high, mm, by, late_low, late_high = (int(v) for v in records[worker])
+            allowed = f" (operations under way may be late: {low - late_low} to {high + late_high})"
             what = "resident" if name == "read_regular" else "shared"
             yield (
                 name,
                 f"broken {plural(times, 'time')}; worker {worker}'s first: {operation_name(pool, by)} showed {what} "
-                f"{shown} of mm {mm}, true were {low} to {high}",
+                f"{shown} of mm {mm}, true were {low} to {high}{allowed if late_low or late_high else ''}",
             )
     for check in CHECKS.values():
         seen = [w for w in range(pool.workers) if int(pool.registers(w)[R_OOPS]) & check.oops]
