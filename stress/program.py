@@ -16,12 +16,20 @@ class At:
 
     label: int
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no label."""
+        label_info(self.label)
+
 
 @dataclass(frozen=True)
 class Goto:
     """An unconditional jump to a label."""
 
     label: int
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no label."""
+        label_info(self.label)
 
 
 @dataclass(frozen=True)

@@ -36,16 +36,18 @@ def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int)
 
     The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
     """
-    from stress.compile import compiled_module
+    from stress.compile import compiled_module, refused_in_words
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
     source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
     source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
-        arguments = "m, r" if i < len(functions) - checks or takes_scratch(function) else "m"
-        source += [f"    if number == {i}:", f"        return {key}({arguments})"]
+        is_check = i >= len(functions) - checks
+        call = f"{key}(m)" if is_check and not takes_scratch(function) else f"{key}(m, r)"
+        source += [f"    if number == {i}:", f"        return {f'place_of({call})' if is_check else call}"]
     source += ["    return 0", ""]
-    space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
+    with refused_in_words(functions, functions[len(functions) - checks :]):
+        space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
     return int(space["take"].address), space
 
 
