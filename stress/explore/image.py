@@ -39,7 +39,13 @@ P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
 P_SYMMETRY = 14
 """Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
+P_SEEN = 15
+"""Reads that came to an end, and those of them that showed a value: bits 2 n and 2 n + 1 of operation number n.
+
+`SEEN_EXACT` and `SEEN_BOUNDED` stand for the passes at rest; no read has their numbers.
+"""
 P_CPU = 16
+SEEN_EXACT, SEEN_BOUNDED = 0, 1
 
 CODE_STEP, CODE_PRIVATE, CODE_JUMP = range(3)
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_COVERS = range(8)

@@ -14,6 +14,7 @@ from stress.explore.breadth_first import Progress
 from stress.explore.image import STRIDE
 from stress.explore.machine_code import arrays, compiled
 from stress.explore.model import Model
+from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
 from stress.explore.verdict import NAMES
 
@@ -101,4 +102,5 @@ def sample(
         outcomes=0,
         violations=sampler.violations(),
         notes=(note(sampler.s),),
+        reads=reads_seen(sampler.model, sampler.p),
     )
