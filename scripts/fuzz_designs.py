@@ -293,6 +293,7 @@ _FIELDS = ("bound=NO_BOUND", "bound=EXACT", "year=2026", "summary='x'", "base=No
 _ODD_FIELDS = (
     "bound=3", "bound=None", "checks=own", "checks=[own]", "checks=(3,)", "checks=(odd,)", "checks=('own',)",
     "name=''", "name='a/b'", "name=3", "name='x' * 200", "bound=Bound('b', lambda *a: -1)",
+    "bound=Bound('b', lambda *a: 10**30)",
     "bound=Bound('b', lambda c: 3)", "bound=Bound('b', lambda *a: 1 // 0)", "bound=Bound('b', lambda *a: 'x')",
     "year='x'", "bound=Bound('b', 3)", "bound=Bound('b', lambda *a: 1, lambda c: 0)", "programs={}", "programs=None",
     "programs={'t': odd}", "programs={'': Program(odd)}", "x=3", "programs={'a b': Program(odd)}",

@@ -62,8 +62,8 @@ class _Asked:
             raise UsageError(f"{self.what}({_listed(given)}) raises {type(error).__name__}: {error}: mend it") from None
         if answer is None and self.none:
             return None
-        if isinstance(answer, bool) or not isinstance(answer, Integral) or answer < self.least:
-            wanted = f"a number from {self.least} on" + (", or None for no bound" if self.none else "")
+        if isinstance(answer, bool) or not isinstance(answer, Integral) or not self.least <= answer <= MOST_PAGES:
+            wanted = f"a number from {self.least} to 2**48" + (", or None for no bound" if self.none else "")
             raise UsageError(f"{self.what}({_listed(given)}) is {answer!r}: return {wanted}")
         return int(answer)
 
@@ -92,6 +92,10 @@ class Bound:
             if not isinstance(function, _Asked):
                 asked = _Asked(function, f"bound {self.formula!r}: {name}", least, none)
                 object.__setattr__(self, name, asked)
+
+
+MOST_PAGES = 1 << 48
+"""Pages of a bound or of a batch: more than any machine has, and few enough for sums in 64 bits."""
 
 
 def _zero(cpus: int, threads: int, batch: int) -> int:

@@ -289,7 +289,7 @@ def test_what_is_no_check_is_refused(tmp_path, check, said):
         ("programs={'t': f}", "operation t is function: write Program"),
         ("bound=Bound('b', lambda cpus: 1), programs={'t': Program(f)}", "bound 'b': pages(2, 2, 32) raises TypeError"),
         ("bound=Bound('b', lambda *a: 1 // 0), programs={'t': Program(f)}", "raises ZeroDivisionError"),
-        ("bound=Bound('b', lambda *a: -1), programs={'t': Program(f)}", "is -1: return a number from 0 on, or None"),
+        ("bound=Bound('b', lambda *a: -1), programs={'t': Program(f)}", "is -1: return a number from 0 to 2**48"),
         ("bound=Bound('b', lambda *a: 1.5), programs={'t': Program(f)}", "is 1.5: return a number"),
         ("bound=Bound('b', lambda *a: True), programs={'t': Program(f)}", "is True: return a number"),
         (
@@ -297,6 +297,7 @@ def test_what_is_no_check_is_refused(tmp_path, check, said):
             "batch(2) is 0: return a number from 1",
         ),
         ("bound=Bound('b', lambda *a: 1, lambda c: None), programs={'t': Program(f)}", "batch(2) is None"),
+        ("bound=Bound('b', lambda *a: 10**30), programs={'t': Program(f)}", "return a number from 0 to 2**48, or None"),
     ],
 )
 def test_fields_of_a_design_that_are_none_are_refused(tmp_path, field, said):
