@@ -186,7 +186,9 @@ def possible_outcomes(function: StepFunction) -> frozenset[int]:
         if type(outcome) is not int or not 0 <= outcome < outcomes():
             said = "nothing" if value is None else ast.unparse(value)
             reading.refuse(node, f"returns {said}: {_RETURN}, by its name")
-        if outcome == WAIT and not (declared.waits or declared.private):
+        if outcome == WAIT and declared.private:
+            reading.refuse(node, "is private and may return WAIT: leave private out, and write @step(waits=True)")
+        if outcome == WAIT and not declared.waits:
             reading.refuse(node, "returns WAIT: declare it with @step(waits=True)")
         found.add(outcome)
     if not is_own(function):

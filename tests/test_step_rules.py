@@ -189,6 +189,12 @@ def test_what_a_step_may_say_is_taken(tmp_path, name):
     assert possible_outcomes(step_with(tmp_path, ALLOWED[name]).f)
 
 
+def test_a_private_step_that_waits_is_refused_with_its_line(tmp_path):
+    module = step_with(tmp_path, "return WAIT", "@step(private=True)")
+    with pytest.raises(RuleBroken, match=rf"line {FIRST + 2}: step f is private and may return WAIT"):
+        possible_outcomes(module.f)
+
+
 def test_all_that_may_be_said_compiles(tmp_path):
     from numba import njit, types
 
