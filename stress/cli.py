@@ -44,6 +44,10 @@ _ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
 COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
 
 
+FAULT = 70
+"""Exit status of a fault of the program itself (EX_SOFTWARE of sysexits.h)."""
+LONGEST_FAULT = 300
+"""Characters of a fault that are told in its line; the report has all of it."""
 REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
@@ -98,30 +102,36 @@ class LazyGroup(click.Group):
         """Run the command that `args` names and exit with its status.
 
         A command ends with status 0, or another that it gives to `ctx.exit`. Errors: `exit_status` of a
-        PteStressError, 2 for what click refuses, 3 when the machine is out of something, 130 when interrupted, 141
-        when nobody reads the output.
+        PteStressError, 2 for what click refuses, 3 when the machine is out of something, 70 for a fault of the program
+        itself, 130 when interrupted, 141 when nobody reads the output.
         """
         _open_standard_streams()
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup
                 signal.signal(number, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
+        given = list(sys.argv[1:] if args is None else args)
         try:
-            status = self._status(list(sys.argv[1:] if args is None else args), extra)
+            status = self._status(given, extra)
             sys.stdout.flush()
         except BrokenPipeError:
             drop_output(sys.stdout)
             status = 128 + signal.SIGPIPE
         except (OSError, MemoryError) as e:
-            if isinstance(e, OSError) and e.errno not in REFUSALS:
-                raise
             drop_output(sys.stdout)
-            status = _report(_refusal(e), MachineError.exit_status)
+            if isinstance(e, OSError) and e.errno not in REFUSALS:
+                status = _fault(e, given)
+            else:
+                status = _report(_refusal(e), MachineError.exit_status)
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
             # When the last string that it evaluated was interrupted (a named tuple's, while modules are imported),
             # Python ends a program by SIGINT, whatever its exit status. This is the last one now.
             exec("")
             _say(f"\n{PROGRAM}: interrupted")
+        except Exception as e:
+            with contextlib.suppress(OSError):  # what was printed until then is kept
+                sys.stdout.flush()
+            status = _fault(e, given)
         sys.exit(status)
 
     def _status(self, args: list[str], extra: dict[str, Any]) -> int:
@@ -157,6 +167,34 @@ def drop_output(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def _fault(error: Exception, args: list[str]) -> int:
+    """Write a report of a fault of the program itself, and say in a line where it lies."""
+    kept = "no place to keep a report of it"
+    with contextlib.suppress(OSError):
+        kept = f"the report is {_write_report(error, args)}: please send it in"
+    what = f"{type(error).__name__}: {error}"
+    return _report(f"a fault of {PROGRAM} itself ({what[:LONGEST_FAULT]}); {kept}", FAULT)
+
+
+def _write_report(error: Exception, args: list[str]) -> str:
+    """A file with the traceback, the command and the versions, in a folder that is the user's alone."""
+    import platform
+    import shlex
+    import tempfile
+    import traceback
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = [f"{PROGRAM} {__version__}", f"Python {sys.version}", f"kernel {platform.platform()}"]
+    for package in ("numba", "llvmlite", "numpy", "hypothesis"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    trace = "".join(traceback.format_exception(error))
+    path = os.path.join(tempfile.mkdtemp(prefix=f"{PROGRAM}-"), "report.txt")
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("\n".join((shlex.join((PROGRAM, *args)), *versions, "", trace)))
+    return path
+
+
 def _report(message: str, status: int) -> int:
     _say(f"{PROGRAM}: error: {' '.join(message.split())}")
     return status
@@ -176,7 +214,8 @@ def _say(line: str) -> None:
 def main(ctx: click.Context) -> None:
     """Stress, explore and measure page-fault paths and resident-set counters.
 
-    Exit status: 0 fine, 1 a check failed, 2 wrong usage or input, 3 the machine cannot do it.
+    Exit status: 0 fine, 1 a check failed, 2 wrong usage or input, 3 the machine cannot do it, 70 a fault of the program
+    itself, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from keyword import iskeyword
+from numbers import Integral
 from types import MappingProxyType
 
+from stress.errors import UsageError
 from stress.program import ByArch, Program
 from stress.step import StepFunction
 
@@ -44,6 +46,33 @@ def percpu_batch(cpus: int) -> int:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """A function of a bound whose answer is looked at: a number, or None where that is allowed."""
+
+    function: Callable[..., int | None]
+    what: str
+    least: int
+    none: bool
+
+    def __call__(self, *given: int) -> int | None:
+        """Ask the function. Raises `UsageError`, one line, when it raises or gives no such number."""
+        try:
+            answer = self.function(*given)
+        except Exception as error:
+            raise UsageError(f"{self.what}({_listed(given)}) raises {type(error).__name__}: {error}: mend it") from None
+        if answer is None and self.none:
+            return None
+        if isinstance(answer, bool) or not isinstance(answer, Integral) or not self.least <= answer <= MOST_PAGES:
+            wanted = f"a number from {self.least} to 2**48" + (", or None for no bound" if self.none else "")
+            raise UsageError(f"{self.what}({_listed(given)}) is {answer!r}: return {wanted}")
+        return int(answer)
+
+
+def _listed(given: tuple[int, ...]) -> str:
+    return ", ".join(map(str, given))
+
+
+@dataclass(frozen=True)
 class Bound:
     """How far an approximate counter may be off at rest.
 
@@ -55,6 +84,18 @@ class Bound:
     formula: str
     pages: Callable[[int, int, int], int | None]
     batch: Callable[[int], int] = percpu_batch
+
+    def __post_init__(self) -> None:
+        """Have what the functions answer looked at: they may be the user's."""
+        for name, least, none in (("pages", 0, True), ("batch", 1, False)):
+            function = getattr(self, name)
+            if not isinstance(function, _Asked):
+                asked = _Asked(function, f"bound {self.formula!r}: {name}", least, none)
+                object.__setattr__(self, name, asked)
+
+
+MOST_PAGES = 1 << 48
+"""Pages of a bound or of a batch: more than any machine has, and few enough for sums in 64 bits."""
 
 
 def _zero(cpus: int, threads: int, batch: int) -> int:

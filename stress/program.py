@@ -16,12 +16,20 @@ class At:
 
     label: int
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no label."""
+        label_info(self.label)
+
 
 @dataclass(frozen=True)
 class Goto:
     """An unconditional jump to a label."""
 
     label: int
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no label."""
+        label_info(self.label)
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,7 @@ def assemble(program: Program, arch: str) -> Assembled:
     """Resolve labels and jumps of a program for ``arch``, "64" or "pae".
 
     Raises `ProgramError` for a jump whose label is not there, from a goto or from a step's outcome, for a program
-    without a step, or that a goto begins (engines begin with the first step), and for a private step that may wait.
+    without a step, or that a goto begins (engines begin with the first step); and what `possible_outcomes` raises.
     """
     return _assemble(program, arch, outcomes())
 
@@ -222,8 +230,6 @@ def _assemble(program: Program, arch: str, outcomes_: int) -> Assembled:
         if isinstance(item, (At, Goto)):
             continue
         possible = possible_outcomes(item)
-        if WAIT in possible and info(item).private:
-            raise ProgramError(f"{info(item).name} is private and may return WAIT: leave private out")
         row = [NOWHERE] * outcomes_
         row[0] = follow(place + 1)
         row[DONE] = END

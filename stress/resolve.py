@@ -13,16 +13,18 @@ from types import ModuleType
 
 from stress import designs
 from stress.design import Design
+from stress.design_rules import check_design
 from stress.errors import UsageError
 from stress.module_file import execute
 from stress.nearest import did_you_mean
+from stress.step_rules import RuleBroken
 
 
 def resolve_design(name: str) -> Design:
     """The design that ``name`` stands for.
 
     Raises `UsageError` for an unknown name (with the nearest one), and for a file that is not there, does not
-    import, or defines no such design.
+    import, or defines no such design, or one that breaks the rules of designs and steps.
     """
     if ":" in name or name.endswith(".py"):
         return _from_file(name)
@@ -63,12 +65,15 @@ def import_file(path: Path) -> ModuleType:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
+        if isinstance(error, RuleBroken) and str(path) in str(error):
+            raise
         place = _line_in(path, error)
         said = ""
         with contextlib.suppress(Exception):  # of a __str__ of the user's own
             said = str(error)
         reason = " ".join(said.split()) or "no message"
-        raise UsageError(f"{path}{place} does not import: {type(error).__name__}: {reason}") from None
+        kind = "TypeError" if isinstance(error, RuleBroken) else type(error).__name__
+        raise UsageError(f"{path}{place} does not import: {kind}: {reason}") from None
 
 
 def _line_in(path: Path, error: BaseException) -> str:
@@ -91,6 +96,7 @@ def _from_file(name: str) -> Design:
     module = import_file(Path(file))
     found = getattr(module, attribute, None)
     if isinstance(found, Design):
+        check_design(found)
         return found
     there = [key for key, value in vars(module).items() if isinstance(value, Design)]
     hint = f"it defines {', '.join(there)}" if there else "it defines none"

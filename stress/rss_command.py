@@ -77,19 +77,23 @@ def rss(  # noqa: PLR0917
     chosen = [s for s in SUBJECTS.values() if not names or s.name in names]
     lines = [Compared(subject, cpus, threads or cpus) for subject in chosen]
     cores = available_cores()
-    interrupted = False
+    ended: BaseException | None = None  # what is measured is printed all the same
     try:
         compare(lines, cores=cores, updates=updates, hop=hop, seed=seed)
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as interrupt:
+        ended = interrupt
         click.echo("interrupted: what follows is what was measured until then", err=True)
+    except Exception as error:
+        if not any(line.accuracy or line.explored for line in lines):
+            raise
+        ended = error
     if as_json:
         found = {"cpus": cpus, "threads": threads or cpus, "hop": hop, "cores": cores, "seed": seed}
         click.echo(json.dumps({**found, "counters": [line.as_object() for line in lines]}))
     else:
         _print_tables(lines, cores, hop, updates, seed, table_format)
-    if interrupted:
-        raise KeyboardInterrupt
+    if ended is not None:
+        raise ended
     if plot is not None:
         from stress.rss.curves import draw_curves
 

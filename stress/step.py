@@ -14,13 +14,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from shm_layout.words import Words
+from stress.step_rules import Reading, RuleBroken, check_body, check_signature, goes_on, is_own
 
 StepFunction = Callable[[Words, Words], int]
 _P = ParamSpec("_P")
@@ -62,6 +62,8 @@ class LabelInfo:
 _steps: dict[StepFunction, StepInfo] = {}
 _sources: dict[StepFunction, str] = {}
 """Of the user's steps: their files may be edited before anybody asks."""
+_cells: dict[StepFunction, tuple[Any, ...]] = {}
+"""Of the user's steps: what they took from the function around them when they were declared."""
 _helpers: list[Callable[..., object]] = []
 _labels: list[LabelInfo] = []
 
@@ -81,23 +83,41 @@ def step(
     piece of the kernel whose own locking is not in question, such as the page allocator: what keeps its accesses
     together. Without it the explorer refuses a step that makes several accesses where another CPU can come between.
 
-    Raises `TypeError` for a private step that waits: what it waits for changes in ``m``, which it does not touch.
+    Raises `TypeError` for a private step that waits: what it waits for changes in ``m``, which it does not touch;
+    `RuleBroken` for what cannot be a step: a generator, a lambda, a function of other arguments than ``(m, r)``.
     """
 
     def declare(f: StepFunction) -> StepFunction:
         if private and waits:
             raise TypeError(f"step {getattr(f, '__name__', 'step')} is private and waits: it can be one of both only")
-        _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
-        if not f.__module__.startswith("stress."):
+        if not is_own(f):
+            check_signature(f, "step", (2,))
             with contextlib.suppress(OSError, TypeError):  # said when somebody asks what it returns
                 _sources[f] = inspect.getsource(f)
+            _cells[f] = _cell_contents(f)
+        _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
         return f
 
     return declare if function is None else declare(function)
 
 
+_EMPTY = object()
+
+
+def _cell_contents(function: StepFunction) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for cell in getattr(inspect.unwrap(function), "__closure__", None) or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            found.append(_EMPTY)
+    return tuple(found)
+
+
 def helper(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Declare a function that steps call, so that it is compiled with them. It stays a plain function."""
+    if not is_own(function):
+        check_signature(function, "helper", None)
     _helpers.append(function)
     return function
 
@@ -107,16 +127,21 @@ def helpers() -> list[Callable[..., object]]:
     return list(_helpers)
 
 
+def is_step(function: object) -> bool:
+    """Whether a function was declared as a step."""
+    return function in _steps
+
+
 def info(function: StepFunction) -> StepInfo:
     """What was declared of a step.
 
-    Raises `TypeError` for a function that is no step.
+    Raises `RuleBroken`, a `TypeError`, for a function that is no step.
     """
     try:
         return _steps[function]
     except (KeyError, TypeError):
         name = getattr(function, "__name__", repr(function))
-        raise TypeError(f"{name} is no step: declare it with @step from stress.step") from None
+        raise RuleBroken(f"{name} is no step: declare it with @step from stress.step") from None
 
 
 def label(name: str, *, back: bool = False, section: bool = False) -> int:
@@ -139,37 +164,47 @@ def labels() -> tuple[LabelInfo, ...]:
 
 
 def label_info(outcome: int) -> LabelInfo:
-    """The label that an outcome jumps to."""
+    """The label that an outcome jumps to. Raises `ValueError` for what is no label."""
+    if type(outcome) is not int or not _FIRST_LABEL <= outcome < outcomes():
+        raise ValueError(f"{outcome!r} is no label: declare one with label(name) from stress.step")
     return _labels[outcome - _FIRST_LABEL]
 
 
-def _returned(function: StepFunction) -> Iterator[ast.expr]:
-    tree = ast.parse(textwrap.dedent(_sources.get(function) or inspect.getsource(function)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Return) and node.value is not None:
-            pending = [node.value]
-            while pending:
-                value = pending.pop()
-                if isinstance(value, ast.IfExp):
-                    pending += [value.body, value.orelse]
-                else:
-                    yield value
+_RETURN = "return NEXT, DONE, WAIT or a label"
 
 
 @cache
 def possible_outcomes(function: StepFunction) -> frozenset[int]:
     """The outcomes that a step can have, read off the names in its return statements.
 
-    Raises `TypeError` for a step that returns anything but outcomes by their names.
+    Raises `RuleBroken`, a `TypeError`, for a step that returns anything but outcomes by their names, that can end
+    without one, or that breaks another rule of `stress.step_rules`.
     """
+    declared = info(function)
+    reading = Reading(function, "step", _sources.get(function))
+    if not is_own(function):
+        cells = zip(reading.code.co_freevars, _cells[function], _cell_contents(function), strict=True)
+        for name, before, now in cells:
+            if before is not now and before is not _EMPTY:
+                said = f"takes {name} from around it, which was {before!r} there and is {now!r} now"
+                reading.refuse(None, f"{said}: make each step by a call of a function that takes {name}")
     found = set()
-    for value in _returned(function):
-        if isinstance(value, ast.Name):
-            outcome = inspect.unwrap(function).__globals__.get(value.id)
-            if isinstance(outcome, int) and 0 <= outcome < outcomes():
-                found.add(outcome)
-                continue
-        raise TypeError(f"step {info(function).name} returns {ast.unparse(value)}: return NEXT, DONE, WAIT or a label")
+    for node, value in reading.returns():
+        outcome = reading.resolve(value) if isinstance(value, ast.Name) else None
+        if type(outcome) is not int or not 0 <= outcome < outcomes():
+            said = "nothing" if value is None else ast.unparse(value)
+            reading.refuse(node, f"returns {said}: {_RETURN}, by its name")
+        if outcome == WAIT and declared.private:
+            reading.refuse(node, "is private and may return WAIT: leave private out, and write @step(waits=True)")
+        if outcome == WAIT and not declared.waits:
+            reading.refuse(node, "returns WAIT: declare it with @step(waits=True)")
+        found.add(outcome)
+    if not is_own(function):
+        check_body(reading)
+    if goes_on(reading.tree.body):
+        reading.refuse(None, f"can end without an outcome: {_RETURN} on every path")
+    if not found:
+        reading.refuse(None, f"never returns: {_RETURN}")
     return frozenset(found)
 
 

@@ -171,7 +171,7 @@ class Workload:
         if "|" in setup_text:
             raise UsageError("what stands before '||' has no columns: write '1: fault 0 w' for what CPU 1 does there")
         for part in _list(setup_text) if separator else ():
-            match = re.fullmatch(r"(?:(\d+)\s*:)?\s*(.+)", part)
+            match = re.fullmatch(rf"(?:{_NUMBER}\s*:)?\s*(.+)", part, re.DOTALL)
             assert match
             setup.append((int(match[1] or 0), parse_operation(match[2])))
         cpus = tuple(tuple(parse_operation(p) for p in _list(column)) for column in columns_text.split("|"))

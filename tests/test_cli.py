@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -147,12 +148,42 @@ def test_a_command_chooses_its_status(status, probe):
     assert (done.exit_code, done.output) == (status, "done\n")
 
 
-def test_a_bug_is_not_hidden(probe):
+@pytest.mark.parametrize("error", [ZeroDivisionError("no\nnumber"), KeyError("list"), OSError(errno.EDOM, "odd")])
+def test_a_fault_of_the_program_is_one_line_and_a_report(error, probe, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
     def fail():
-        raise ZeroDivisionError
+        click.echo("found so far")
+        raise error
 
     probe(fail)
-    assert isinstance(in_process("probe").exception, ZeroDivisionError)
+    done = in_process("probe")
+    assert (done.exit_code, done.stderr.count("\n")) == (70, 1)
+    line = done.stderr
+    assert line.startswith(f"pte-stress: error: a fault of pte-stress itself ({type(error).__name__}: ")
+    report = Path(re.search(r"the report is (\S+): please send it in", line)[1])
+    assert report.parent.parent == tmp_path
+    assert stat.S_IMODE(report.parent.stat().st_mode) == 0o700
+    text = report.read_text()
+    assert text.startswith("pte-stress probe\npte-stress ")
+    for said in ("Python ", "kernel Linux", "numba ", "Traceback (most recent call last)", type(error).__name__):
+        assert said in text
+
+
+def test_a_fault_without_a_place_for_its_report_is_one_line(probe, monkeypatch):
+    def fail():
+        raise KeyError("list")
+
+    def no_place(**_):
+        raise OSError(errno.ENOSPC, "full")
+
+    probe(fail)
+    monkeypatch.setattr("tempfile.mkdtemp", no_place)
+    done = in_process("probe")
+    assert done.exit_code == 70
+    assert done.stderr == (
+        "pte-stress: error: a fault of pte-stress itself (KeyError: 'list'); no place to keep a report of it\n"
+    )
 
 
 LONG = """

@@ -44,9 +44,9 @@ def explore(
 ) -> Result:
     """Explore every interleaving of ``workload`` on ``design``.
 
-    ``checks``: names of those to look at, all by default. ``stop_first``: end when the first check breaks; states from
-    which no end can be reached are not looked for then. ``finals``: give the set of final states, too. ``progress`` is
-    called now and then with states found, states visited, depth.
+    ``checks``: names of those to look at, all by default; those that end a path are always looked at. ``stop_first``:
+    end when the first check breaks; states from which no end can be reached are not looked for then. ``finals``: give
+    the set of final states, too. ``progress`` is called now and then with states found, states visited, depth.
 
     Raises `UsageError` for an operation that the design has not, an unknown check, and a bound that is not positive.
     """

@@ -26,10 +26,13 @@ from stress.explore.image import (
     P_ROW,
     P_SPLIT,
     P_WORDS,
+    SEEN_BOUNDED,
+    SEEN_EXACT,
     STRIDE,
 )
 from stress.explore.rules import CHECK_WRITES
 from stress.explore.transition import take_watched
+from stress.explore.truth import see_read
 from stress.explore.verdict import (
     ANON_RSS_EXACT,
     DATA_KEPT,
@@ -103,6 +106,7 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
     if p[P_EXACT_PC] >= 0:
         if not shown_at_rest(p, m, g, mm, p[P_EXACT_PC], w):
             return PROGRESS
+        see_read(p, r, SEEN_EXACT)
         if r[R_RESIDENT] != NOT_SHOWN and r[R_RESIDENT] != rss:
             broken |= RSS_EXACT
         if r[R_SHARED] != NOT_SHOWN and r[R_ANON_RSS] != anon:
@@ -110,6 +114,7 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
     if p[P_BOUNDED_PC] >= 0:
         if not shown_at_rest(p, m, g, mm, p[P_BOUNDED_PC], w):
             return PROGRESS
+        see_read(p, r, SEEN_BOUNDED)
         bound = p[P_BOUND]
         if r[R_RESIDENT] != NOT_SHOWN and abs(r[R_RESIDENT] - rss) > bound:
             broken |= RSS_BOUNDED

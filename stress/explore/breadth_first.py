@@ -13,9 +13,9 @@ from stress.explore import onward, rules, stored
 from stress.explore.image import P_SYMMETRY
 from stress.explore.model import Model, learn
 from stress.explore.raised import check_raised
+from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, Bounds, Result
 from stress.explore.searching import Search
-from stress.explore.verdict import PROGRESS
 
 Progress = Callable[[int, int, int], None]
 """Called now and then with states found, states visited, and depth."""
@@ -31,7 +31,7 @@ def breadth_first(
     preemptions: int = -1,
     progress: Progress | None = None,
 ) -> Result:
-    """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits.
+    """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits; what ends a path is, too.
 
     ``preemptions``: only what can be reached with so many of them; see `stress.explore.preemption`.
 
@@ -71,7 +71,7 @@ def breadth_first(
                 break
         if status == stored.DONE:
             bound = ""  # reached with the last state, if at all
-            if wanted & PROGRESS and preemptions < 0:
+            if preemptions < 0:
                 search.look_for_endless(in_time)
     except onward.OutOfTime:
         bound = "seconds"
@@ -98,4 +98,5 @@ def breadth_first(
         violations=violations,
         bytes=search.bytes(),
         finals=frozenset(every_end) if finals else None,
+        reads=reads_seen(model, search.p),
     )

@@ -65,7 +65,13 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--runs", type=int, help="Schedules that random and pct try.  [default: 1000]")
 @click.option("--depth", type=int, help="pct: ordering constraints of the bug looked for.  [default: 3]")
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
-@click.option("--check", "checks", multiple=True, metavar="NAME", help="Look at this check only; may be repeated.")
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="NAME",
+    help="Look at this check, and at those that end a path; may be repeated.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Print a counterexample for each check, not only the shortest.")
 @save_option("Write the shortest counterexample to a file.")
 @json_option
@@ -82,7 +88,7 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
     Exit status 1 when a check breaks.
     """
     from stress.explore import Bounds, search
-    from stress.explore.report import counterexample, summary, violations_json
+    from stress.explore.report import counterexample, looked_at_nothing, summary, violations_json
     from stress.explore.saved import save
     from stress.explore.trace import trace
     from stress.resolve import resolve_design
@@ -114,7 +120,9 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
         figures = ("complete", "states", "transitions", "depth", "seconds", "outcomes")
         values = {name: getattr(result, name) for name in figures}
         head = {"design": result.design.name, "arch": given.machine.arch, "workload": str(given)}
-        click.echo(json.dumps({**head, **values, "violations": violations_json(result, traces)}))
+        notes = looked_at_nothing(result)
+        more = {"notes": notes} if notes else {}
+        click.echo(json.dumps({**head, **values, "violations": violations_json(result, traces), **more}))
     else:
         for found in traces if options["show_all"] else [shortest] if shortest else []:
             click.echo(counterexample(model, found, options["table_format"]) + "\n")

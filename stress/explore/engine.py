@@ -69,16 +69,15 @@ from stress.explore.stored import (
 )
 from stress.explore.symmetry import put_in_order
 from stress.explore.transition import FINISHED, REFUSED, WAITS, transition
-from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
+from stress.explore.verdict import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
 from stress.step import helper
 
 CHECK_COUNT = len(NAMES)
 
 
 @helper
-def note_broken(s: Any, found: Any, bits: int, state: int, cpu: int, length: int) -> None:
+def note_broken(found: Any, bits: int, state: int, cpu: int, length: int) -> None:
     """Keep the shortest way to break each check: the state, the CPU that moves from it (-1: it is at rest)."""
-    bits &= s[WANTED]
     for check in range(CHECK_COUNT):
         if (bits >> check) & 1 and (found[3 * check] < 0 or found[3 * check + 2] > length):
             found[3 * check] = state
@@ -213,7 +212,7 @@ def expand(
         load_state(s, m, g, kept_m, kept_g, a, cur)
         base_hash = hash_of_loaded(s, loaded, keys)
         if at_rest(p, g):
-            note_broken(s, found, judge_rest(p, m, g, w), cur, -1, s[DEPTH])
+            note_broken(found, wanted_at_rest(judge_rest(p, m, g, w), s[WANTED]), cur, -1, s[DEPTH])
         if p[P_WATCHED] != 0:
             for cpu in range(cpus):
                 forget_accesses(p, cpu)
@@ -240,7 +239,7 @@ def expand(
                 moved += 1
                 onward |= advanced(g, cpu) > before
                 if bits != 0:
-                    note_broken(s, found, bits, cur, cpu, s[DEPTH] + 1)
+                    note_broken(found, wanted_of_step(bits, s[WANTED]), cur, cpu, s[DEPTH] + 1)
                 if (bits & ~GOES_ON) != 0:
                     onward = True
                     put_back(p, m, g, kept_m, kept_g)
@@ -271,7 +270,7 @@ def expand(
             s[STATUS] = LEARNED
             return LEARNED
         if moved == 0 and waiting != 0:
-            note_broken(s, found, PROGRESS, cur, -1, s[DEPTH])
+            note_broken(found, PROGRESS, cur, -1, s[DEPTH])
         if onward or moved == 0:
             via[cur] &= CPU_OF_VIA
         s[TRANSITIONS] += moved

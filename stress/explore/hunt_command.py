@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 @click.option("--arch", type=click.Choice(["64", "pae"]), help="How wide an access to a pte is.  [default: 64]")
 @click.option("--seconds", type=float, default=60, show_default=True, help="How long to look.")
 @click.option("--first", is_flag=True, help="End at the first find, when it has been made smaller.")
-@click.option("--check", "checks", multiple=True, metavar="NAME", help="Look at this check only; may be repeated.")
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="NAME",
+    help="Look at this check, and at those that end a path; may be repeated.",
+)
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Start from a failure that `run --save` wrote.")
 @click.option("--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a replay file for each find.")
 @json_option
@@ -125,6 +131,8 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
         f" workloads ({found.given_up} of them too large to explore completely), seed {seed}"
     )
     click.echo(fitted_text(summary))
+    for note in found.looked_at_nothing():
+        click.echo(fitted_text(note))
 
 
 def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
@@ -150,6 +158,7 @@ def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
         "workloads": found.workloads,
         "given_up": found.given_up,
         "violations": violations,
+        **({"notes": notes} if (notes := found.looked_at_nothing()) else {}),
     }
 
 

@@ -20,10 +20,12 @@ from hypothesis.strategies import SearchStrategy
 
 from stress.cache_home import cache_home
 from stress.design import Design
+from stress.design_rules import without_effect
 from stress.drawn import no_hypothesis_folder
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.drawing import kinds_of
 from stress.explore.model import SetupError, build
+from stress.explore.reads import joined, unshown
 from stress.explore.trace import trace
 from stress.interrupts import Asked, interrupts
 from stress.workload import Operation, Workload
@@ -129,6 +131,8 @@ class Hunt:
         self.given_up = 0
         self.interrupted = False
         self.elapsed = 0.0
+        self._reads: dict[str, bool] = {}
+        self._performed: set[str] = set()
         self._seed = seed_
         self._progress = progress
         self._database = database or example_database(design)
@@ -217,10 +221,17 @@ class Hunt:
                 result = explore(self.design, setup_alone(workload), bounds=bounds, checks=self.checks)
             self._results[key] = result
             self.workloads += 1
+            self._reads = joined((self._reads, result.reads))
+            self._performed.update(operation.name for operation in result.workload.operations())
             self.given_up += not result.complete
             if self._progress is not None:
                 self._progress(self)
         return self._results[key]
+
+    def looked_at_nothing(self) -> list[str]:
+        """Say which operations gave the checks nothing to look at in any workload, in a sentence each."""
+        names = [name for name in self.design.programs if name in self._performed]
+        return [*unshown(self._reads), *without_effect(self.design, names)]
 
     def distinct(self) -> list[Find]:
         """The finds that no smaller one explains: same check, and operations that contain the smaller one's."""

@@ -44,8 +44,8 @@ P_RECORD = 15
 """Index in ``p`` of the record that steps note their accesses in (`shm_layout.record`)."""
 P_WATCHED = 16
 """1 when the steps of the design are checked as they are taken: `stress.explore.rules`."""
-P_SEEN = 17
-"""Index in ``p`` of what the last transition of each CPU accessed, `SEEN_WORDS` for each."""
+P_ACCESSES = 17
+"""Index in ``p`` of what the last transition of each CPU accessed, `MADE_WORDS` for each."""
 P_CHANGES = 18
 """Index in ``p`` of the ptes that each operation is known to change: `P_CHANGE_WORDS` of bits for each row."""
 P_CHANGE_WORDS = 19
@@ -53,7 +53,13 @@ P_LEARNED = 20
 """Set when an operation changed a pte that it was not known to change."""
 P_PTES = 21
 """Index in ``p`` of room for all ptes, as they were before a transition."""
-P_CPU = 24
+P_SEEN = 22
+"""Reads that came to an end, and those of them that showed a value: bits 2 n and 2 n + 1 of operation number n.
+
+`SEEN_EXACT` and `SEEN_BOUNDED` stand for the passes at rest; no read has their numbers.
+"""
+P_CPU = 32
+SEEN_EXACT, SEEN_BOUNDED = 0, 1
 
 CODE_STEP, CODE_KIND, CODE_JUMP = range(3)
 PRIVATE, WHOLE, USERS = 1, 2, 4
@@ -64,9 +70,9 @@ OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range
 by, -1 where that follows from the ptes that it changes (`stress.explore.truth`)."""
 OP_ROW = 8
 
-SEEN_COUNT, SEEN_KIND, SEEN_STEP, SEEN_FIRST = range(4)
+MADE_COUNT, MADE_KIND, MADE_STEP, MADE_FIRST = range(4)
 """Words of what a CPU's transition accessed: how many times, `CODE_KIND` and number of the step, the accesses."""
-SEEN_WORDS = SEEN_FIRST + 2 * MOST
+MADE_WORDS = MADE_FIRST + 2 * MOST
 """Each access is its index and its kind, as in the record."""
 
 R_DONE = REGISTERS

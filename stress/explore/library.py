@@ -63,7 +63,7 @@ def _compiled(
     The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
     ``watched``: accesses are noted in the record. ``may_raise``: a function that raises an exception returns `RAISED`.
     """
-    from stress.compile import compiled_module
+    from stress.compile import compiled_module, refused_in_words
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
     source = ["from numba import cfunc, types", "from shm_layout.registers import REGISTERS"]
@@ -78,17 +78,18 @@ def _compiled(
     else:
         source += ["    m, r, w = words, registers, registers"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
-        arguments = "m, r"
-        if i >= len(functions) - checks:
-            arguments = "m, w" if takes_scratch(function) else "m"
+        is_check = i >= len(functions) - checks
+        given = "m" if is_check and not takes_scratch(function) else "m, w" if is_check else "m, r"
+        call = f"place_of({key}({given}))" if is_check else f"{key}({given})"
         source += [f"    if number == {i}:"]
         if may_raise:
-            source += ["        try:", f"            return {key}({arguments})"]
+            source += ["        try:", f"            return {call}"]
             source += ["        except Exception:", f"            return {RAISED}"]
         else:
-            source += [f"        return {key}({arguments})"]
+            source += [f"        return {call}"]
     source += ["    return 0", ""]
-    space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
+    with refused_in_words(functions, functions[len(functions) - checks :]):
+        space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
     return int(space["take"].address), space
 
 

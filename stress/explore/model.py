@@ -20,6 +20,7 @@ from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
 from stress.design import READS, Design
+from stress.design_rules import check_design
 from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
@@ -157,12 +158,13 @@ def build(design: Design, workload: Workload) -> Model:
     Raises `UsageError` for an operation that the design has not, `SetupError` for a setup that comes to no end or
     breaks a check.
     """
+    check_design(design)
     check_operations(design, workload)
     machine = workload.machine
     layout, memory, registers = _first_state(design, workload)
 
     bound = design.bound.pages(machine.cpus, machine.tasks, machine.batch)
-    exact = "precise" if "precise" in design.programs else "statm"
+    exact = exact_read(design)
     used = {op.name for cpu in workload.cpus for op in cpu}
     names = [n for n in design.programs if n in used]
     names += [n for n in dict.fromkeys((exact, "statm")) if n not in names and n in design.programs]
@@ -196,8 +198,8 @@ def build(design: Design, workload: Workload) -> Model:
     p[image.P_RECORD] = len(p)
     p += new_record(layout.words)
     p[image.P_WATCHED] = int(is_watched(design))
-    p[image.P_SEEN] = len(p)
-    p += [0] * (image.SEEN_WORDS * machine.cpus)
+    p[image.P_ACCESSES] = len(p)
+    p += [0] * (image.MADE_WORDS * machine.cpus)
     p[image.P_CHANGES] = len(p)
     p[image.P_CHANGE_WORDS] = ptes // BITS + 1
     p += [0] * (p[image.P_CHANGE_WORDS] * rows)
@@ -207,6 +209,11 @@ def build(design: Design, workload: Workload) -> Model:
         p[image.P_SYMMETRY] = len(p)
         p += symmetric
     return Model(design, workload, layout, p, memory, registers, code.rows)
+
+
+def exact_read(design: Design) -> str:
+    """The operation whose single pass is held against the page table at rest."""
+    return "precise" if "precise" in design.programs else "statm"
 
 
 def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from stress.checks import CHECKS
+from stress.design_rules import without_effect
 from stress.explore.model import Model
+from stress.explore.reads import unshown
 from stress.explore.result import INTERRUPTED, Result
 from stress.explore.trace import Trace, table
 
@@ -35,7 +37,13 @@ def summary(result: Result, table_format: str) -> str:
         "violations": ", ".join(v.check for v in result.violations) or "none",
     }
     text = fitted([row], style=table_format, disable_numparse=True)
-    return "\n".join((text, *map(fitted_text, (*result.notes, ending(result)))))
+    return "\n".join((text, *map(fitted_text, (*result.notes, *looked_at_nothing(result), ending(result)))))
+
+
+def looked_at_nothing(result: Result) -> list[str]:
+    """Say which operations of the workload gave the checks nothing to look at, in a sentence each."""
+    names = list(dict.fromkeys(operation.name for operation in result.workload.operations()))
+    return [*unshown(result.reads), *without_effect(result.design, names)]
 
 
 def ending(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,8 @@ class Result:
     ``transitions``: steps taken. ``depth``: length of the longest of the shortest ways. ``outcomes``: number of
     distinct final states. ``violations``: one for each check that breaks, with the shortest way to it if the strategy
     is breadth-first. ``bytes``: memory taken for the states and all that belongs to them. ``finals``: the final
-    states, (memory behind the constants, registers that are kept), where they were asked for.
+    states, (memory behind the constants, registers that are kept), where they were asked for. ``reads``: whether any
+    of the reads of a name showed a value, for the names of which one came to an end (`stress.explore.reads`).
     """
 
     design: Design
@@ -68,6 +70,7 @@ class Result:
     bytes: int = 0
     notes: tuple[str, ...] = ()
     finals: frozenset[tuple[Any, ...]] | None = field(default=None, repr=False)
+    reads: Mapping[str, bool] = field(default_factory=dict)
 
     def violation(self, check: str) -> Violation | None:
         """The violation of one check, None when it holds."""

@@ -44,16 +44,16 @@ from shm_layout.words import Words
 from stress.errors import UsageError
 from stress.explore.calls import window
 from stress.explore.image import (
+    MADE_COUNT,
+    MADE_FIRST,
+    MADE_KIND,
+    MADE_STEP,
+    MADE_WORDS,
+    P_ACCESSES,
     P_CPUS,
     P_RECORD,
-    P_SEEN,
     P_SPLIT,
     P_STEPS,
-    SEEN_COUNT,
-    SEEN_FIRST,
-    SEEN_KIND,
-    SEEN_STEP,
-    SEEN_WORDS,
     WHOLE,
 )
 from stress.explore.library import own_functions
@@ -72,21 +72,21 @@ _KIND = (1 << KIND_BITS) - 1
 @helper
 def forget_accesses(p: Words, cpu: int) -> None:
     """Forget what a CPU's last transition accessed."""
-    p[p[P_SEEN] + cpu * SEEN_WORDS + SEEN_COUNT] = 0
+    p[p[P_ACCESSES] + cpu * MADE_WORDS + MADE_COUNT] = 0
 
 
 @helper
 def keep_accesses(p: Words, cpu: int, kind: int) -> None:
     """Keep what the step that a CPU just took accessed. ``kind``: `CODE_KIND` of the step."""
     record = window(p, p[P_RECORD])
-    seen = window(p, p[P_SEEN] + cpu * SEEN_WORDS)
+    seen = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
     count = min(record[COUNT], MOST)
-    seen[SEEN_COUNT] = count
-    seen[SEEN_KIND] = kind
-    seen[SEEN_STEP] = record[STEP]
+    seen[MADE_COUNT] = count
+    seen[MADE_KIND] = kind
+    seen[MADE_STEP] = record[STEP]
     for i in range(count):
-        seen[SEEN_FIRST + 2 * i] = record[ENTRIES + ENTRY * i]
-        seen[SEEN_FIRST + 2 * i + 1] = record[ENTRIES + ENTRY * i + 1]
+        seen[MADE_FIRST + 2 * i] = record[ENTRIES + ENTRY * i]
+        seen[MADE_FIRST + 2 * i + 1] = record[ENTRIES + ENTRY * i + 1]
 
 
 @helper
@@ -101,13 +101,13 @@ def same_place(kind: int, other: int) -> bool:
 def is_met(p: Words, cpu: int, index: int, kind: int) -> bool:
     """Whether an access of a CPU meets one of another CPU's next transition, one of both being a write."""
     for other in range(p[P_CPUS]):
-        theirs = window(p, p[P_SEEN] + other * SEEN_WORDS)
-        if other == cpu or (theirs[SEEN_KIND] & WHOLE) != 0:
+        theirs = window(p, p[P_ACCESSES] + other * MADE_WORDS)
+        if other == cpu or (theirs[MADE_KIND] & WHOLE) != 0:
             continue
-        for i in range(theirs[SEEN_COUNT]):
-            its_kind = theirs[SEEN_FIRST + 2 * i + 1]
+        for i in range(theirs[MADE_COUNT]):
+            its_kind = theirs[MADE_FIRST + 2 * i + 1]
             writes = (kind & _KIND) != READ or (its_kind & _KIND) != READ
-            if writes and theirs[SEEN_FIRST + 2 * i] == index and same_place(kind, its_kind):
+            if writes and theirs[MADE_FIRST + 2 * i] == index and same_place(kind, its_kind):
                 return True
     return False
 
@@ -118,16 +118,16 @@ def is_torn(p: Words, cpu: int) -> bool:
 
     Reads of a word before a compare and exchange of it are one access with it: it fails when the word has changed.
     """
-    seen = window(p, p[P_SEEN] + cpu * SEEN_WORDS)
-    count = seen[SEEN_COUNT]
-    if count < 2 or (seen[SEEN_KIND] & WHOLE) != 0:
+    seen = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
+    count = seen[MADE_COUNT]
+    if count < 2 or (seen[MADE_KIND] & WHOLE) != 0:
         return False
     met = -1
     exchanged = False
     for back in range(count):
         i = count - 1 - back
-        index = seen[SEEN_FIRST + 2 * i]
-        kind = seen[SEEN_FIRST + 2 * i + 1]
+        index = seen[MADE_FIRST + 2 * i]
+        kind = seen[MADE_FIRST + 2 * i + 1]
         if not is_met(p, cpu, index, kind):
             continue
         if met >= 0 and not (index == met and exchanged and (kind & _KIND) == READ):
@@ -146,7 +146,7 @@ def first_torn(p: Words) -> int:
             record = window(p, p[P_RECORD])
             record[FAULT] = TORN
             record[FAULT_INDEX] = cpu
-            record[STEP] = p[p[P_SEEN] + cpu * SEEN_WORDS + SEEN_STEP]
+            record[STEP] = p[p[P_ACCESSES] + cpu * MADE_WORDS + MADE_STEP]
             return cpu
     return -1
 
@@ -161,7 +161,7 @@ def broken_rule(model: Model, p: Words) -> RuleError:
     record = [int(p[begin + word]) for word in range(RECORD_WORDS)]
     function = step_of(model, record[STEP])
     name = f"{'check' if record[FAULT] == CHECK_WRITES else 'step'} {getattr(function, '__name__', 'of the design')}"
-    return RuleError(f"{name} ({place_of(function)}) {_what(model, p, record)}")
+    return RuleError(f"{name} ({where_written(function)}) {_what(model, p, record)}")
 
 
 def step_of(model: Model, number: int) -> Callable[..., int]:
@@ -171,7 +171,7 @@ def step_of(model: Model, number: int) -> Callable[..., int]:
     return steps[number if number < split else number - split]
 
 
-def place_of(function: Callable[..., int]) -> str:
+def where_written(function: Callable[..., int]) -> str:
     """Return where a function is written: "my_design.py, line 12"."""
     code = getattr(function, "__code__", None)
     return f"{Path(code.co_filename).name}, line {code.co_firstlineno}" if code else "no file"
@@ -209,15 +209,15 @@ def _what(model: Model, p: Words, record: list[int]) -> str:
 
 
 def _torn(model: Model, p: Words, cpu: int) -> str:
-    seen = p[P_SEEN] + cpu * SEEN_WORDS
-    made = [int(p[seen + SEEN_FIRST + 2 * i]) for i in range(p[seen + SEEN_COUNT])]
+    seen = p[P_ACCESSES] + cpu * MADE_WORDS
+    made = [int(p[seen + MADE_FIRST + 2 * i]) for i in range(p[seen + MADE_COUNT])]
     words = list(dict.fromkeys(model.layout.describe(index) for index in made))
     others = set()
     for other in range(p[P_CPUS]):
-        theirs = p[P_SEEN] + other * SEEN_WORDS
-        its = {int(p[theirs + SEEN_FIRST + 2 * i]) for i in range(p[theirs + SEEN_COUNT])}
+        theirs = p[P_ACCESSES] + other * MADE_WORDS
+        its = {int(p[theirs + MADE_FIRST + 2 * i]) for i in range(p[theirs + MADE_COUNT])}
         if other != cpu and its & set(made):
-            others.add(getattr(step_of(model, int(p[theirs + SEEN_STEP])), "__name__", "a step"))
+            others.add(getattr(step_of(model, int(p[theirs + MADE_STEP])), "__name__", "a step"))
     between = " or ".join(sorted(others))
     return (
         f"makes {len(made)} accesses ({', '.join(words)}), and {between} of another CPU can come between: "

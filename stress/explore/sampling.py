@@ -16,6 +16,7 @@ from stress.explore.image import P_LEARNED, P_RECORD, STRIDE
 from stress.explore.machine_code import arrays, compiled
 from stress.explore.model import Model, learn
 from stress.explore.raised import check_raised
+from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
 from stress.explore.rules import broken_rule
 from stress.explore.verdict import NAMES
@@ -121,4 +122,5 @@ def sample(
         outcomes=0,
         violations=violations,
         notes=(note(sampler.s),),
+        reads=reads_seen(sampler.model, sampler.p),
     )

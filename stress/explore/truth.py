@@ -45,6 +45,7 @@ from stress.explore.image import (
     P_LEARNED,
     P_OPS,
     P_PTES,
+    P_SEEN,
     R_DONE,
     STRIDE,
 )
@@ -158,10 +159,20 @@ def begin_read(p: Words, m: Words, g: Words, cpu: int) -> None:
 
 
 @helper
+def see_read(p: Words, r: Words, number: int) -> None:
+    """Note that a read came to an end, and whether it showed a value; ``number`` as `P_SEEN` says."""
+    seen = 1
+    if r[R_RESIDENT] != NOT_SHOWN or r[R_SHARED] != NOT_SHOWN:
+        seen = 3
+    p[P_SEEN] = p[P_SEEN] | (seen << (2 * number))
+
+
+@helper
 def judge_read(p: Words, r: Words) -> int:
     """The checks that what a read shows breaks, see `stress.checks.counter_wrong` and `pair_wrong`."""
     broken = 0
     bound = p[P_BOUND]
+    see_read(p, r, r[R_OP])
     shown = r[R_RESIDENT]
     if shown != NOT_SHOWN and counter_wrong(shown, r[R_RSS_LOW], r[R_RSS_HIGH], bound):
         broken |= READ_REGULAR

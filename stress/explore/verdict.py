@@ -47,6 +47,21 @@ GOES_ON = READ_REGULAR | READ_PAIR | OWNER
 
 
 @helper
+def wanted_of_step(bits: int, wanted: int) -> int:
+    """The checks that a step breaks and that are reported: those asked for, and those that end the path.
+
+    Nothing behind the end of a path is looked at. Who asks for one check alone must not take that for its holding.
+    """
+    return bits & (wanted | ~GOES_ON)
+
+
+@helper
+def wanted_at_rest(bits: int, wanted: int) -> int:
+    """The same for a state at rest: where a lock is kept, no counter and no check of the design's own is looked at."""
+    return bits & (wanted | PROGRESS)
+
+
+@helper
 def oops_bits(r: Words) -> int:
     """The checks that the steps of a CPU saw broken. The count on a wrong task is forgotten once it is told."""
     seen = r[R_OOPS]

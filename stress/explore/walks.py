@@ -12,7 +12,7 @@ from stress.explore.calls import window
 from stress.explore.image import P_CPUS, P_LEARNED, STRIDE
 from stress.explore.stored import put_back
 from stress.explore.transition import FINISHED, REFUSED, WAITS, transition
-from stress.explore.verdict import GOES_ON, NAMES, PROGRESS
+from stress.explore.verdict import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
 from stress.step import helper
 
 # words of the walks' own state ``s``
@@ -48,7 +48,6 @@ def try_move(p: Any, m: Any, g: Any, kept: Any, cpu: int) -> int:
 @helper
 def note_walk(s: Any, found: Any, ways: Any, schedule: Any, bits: int, length: int, rest: bool) -> None:
     """Keep the shortest schedule that breaks each check: its length, whether at rest; the schedule in ``ways``."""
-    bits &= s[WANTED]
     for check in range(len(NAMES)):
         if (bits >> check) & 1 and (found[2 * check] < 0 or found[2 * check] > length):
             found[2 * check] = length
@@ -79,7 +78,8 @@ def walk(
     length = 0
     while length < s[MOST]:
         if at_rest(p, g):
-            note_walk(s, found, ways, schedule, judge_rest(p, m, g, w), length, True)
+            broken = wanted_at_rest(judge_rest(p, m, g, w), s[WANTED])
+            note_walk(s, found, ways, schedule, broken, length, True)
         waiting = 0
         moved = ENDED
         for cpu in range(cpus):
@@ -105,7 +105,7 @@ def walk(
         schedule[length] = moved
         length += 1
         if bits != 0:
-            note_walk(s, found, ways, schedule, bits, length, False)
+            note_walk(s, found, ways, schedule, wanted_of_step(bits, s[WANTED]), length, False)
             if (bits & ~GOES_ON) != 0:
                 break
         if change[0] >= 0:

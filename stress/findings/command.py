@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stress.errors import UsageError
+from stress.errors import PteStressError, UsageError
 from stress.nearest import did_you_mean
 from stress.options import format_option, json_option, seed_option
 
@@ -29,7 +29,7 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
 
     A finding is a workload on a pair of designs: the sound one with a point put back as it was posted, which breaks a
     check, and the sound one, which holds all checks in every interleaving; or it is a measurement. Exit status 1 when
-    one is not shown.
+    one is not shown. When one ends in an error, the others are still shown, and then the error.
     """
     from stress import findings
     from stress.findings.measurement import measurement_ids
@@ -44,10 +44,11 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
         measured = []
     shown: list[Shown] = []
     figures: dict[str, Measured] = {}
+    failed: dict[str, Exception] = {}
     interrupted = False
     try:
-        _show_all(explored, shown)
-        _measure_all(measured, figures, options["effort"], options["seed"])
+        _show_all(explored, shown, failed)
+        _measure_all(measured, figures, failed, options["effort"], options["seed"])
     except KeyboardInterrupt:
         interrupted = True
         click.echo("interrupted: this is what was shown until then", err=True)
@@ -56,9 +57,14 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
     if options["as_json"]:
         found = {"findings": [as_object(s) for s in shown], "ok": ok}
         taken = [{"id": i, "rows": m.rows, "says": m.says, "ok": m.ok} for i, m in figures.items()]
-        click.echo(json.dumps({**found, "measurements": taken} if measured else found))
+        errors = [{"id": i, "error": _in_words(error)} for i, error in failed.items()]
+        click.echo(
+            json.dumps(
+                {**found, **({"measurements": taken} if measured else {}), **({"errors": errors} if errors else {})}
+            )
+        )
     else:
-        _print(shown, figures, one=identifier is not None, table_format=options["table_format"])
+        _print(shown, figures, failed, identifier is not None, options["table_format"])
         if not identifier:
             click.echo(f"{sum(s.ok for s in shown)} of {len(explored)} findings shown")
         if not identifier and not measuring:
@@ -68,28 +74,46 @@ def review(context: click.Context, /, identifier: str | None, measuring: bool, *
             click.echo(fitted_text(f"measured, not explored: {ids} (--measure, or --finding F05)"))
     if interrupted:
         raise KeyboardInterrupt
+    for error in failed.values():
+        raise error
     context.exit(0 if ok else 1)
 
 
-def _show_all(identifiers: list[str], shown: list[Shown]) -> None:
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, PteStressError) else f"{type(error).__name__}: {error}"
+
+
+def _show_all(identifiers: list[str], shown: list[Shown], failed: dict[str, Exception]) -> None:
+    """Append what each finding shows to ``shown``; an error of one goes into ``failed``, and the others follow."""
     from stress import findings
     from stress.explore import Bounds
     from stress.findings.show import show
     from stress.progress import steps_shown
 
     for name in steps_shown(identifiers, "exploring"):
-        shown.append(show(findings.get(name), Bounds(seconds=60)))
+        try:
+            shown.append(show(findings.get(name), Bounds(seconds=60)))
+        except Exception as error:
+            failed[name] = error
 
 
-def _measure_all(identifiers: list[str], figures: dict[str, Measured], effort: float, seed: int) -> None:
+def _measure_all(
+    identifiers: list[str], figures: dict[str, Measured], failed: dict[str, Exception], effort: float, seed: int
+) -> None:
+    """Enter each measurement into ``figures``; an error of one goes into ``failed``, and the others follow."""
     from stress.findings.measurement import get_measurement
     from stress.progress import steps_shown
 
     for name in steps_shown(identifiers, "measuring"):
-        figures[name] = get_measurement(name).measure(effort, seed)
+        try:
+            figures[name] = get_measurement(name).measure(effort, seed)
+        except Exception as error:
+            failed[name] = error
 
 
-def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table_format: str) -> None:
+def _print(
+    shown: list[Shown], figures: dict[str, Measured], failed: dict[str, Exception], one: bool, table_format: str
+) -> None:
     from stress.report.fitted import fitted, fitted_text
 
     if one:
@@ -110,6 +134,8 @@ def _print(shown: list[Shown], figures: dict[str, Measured], *, one: bool, table
         click.echo(fitted(measured.rows, style=table_format))
         for sentence in measured.says:
             click.echo(fitted_text(sentence))
+    for name, error in failed.items():
+        click.echo(fitted_text(f"{name} ended in an error: {_in_words(error)}"))
 
 
 def row(s: Shown) -> dict[str, Any]:

@@ -148,12 +148,12 @@ def measure(effort: float, seed: int) -> Measured:
 
     chosen = variants()
     gets = (GET_RSS_LOCKED, SKIPPING, flagged(uptodate.end_sum_at_once), flagged(uptodate.end_sum))
-    subjects = [
-        replace(SUBJECTS["list"], name=name, read=(get, proc.show_statm_positive))
-        for name, get in zip(chosen, gets, strict=True)
-    ]
+    counter = SUBJECTS["list"]
     costs = measure_cost(
-        [replace(s, name=f"list_f07_{i}") for i, s in enumerate(subjects)],
+        [
+            replace(counter, name=f"list_f07_{i}", read=(get, proc.show_statm_positive), design_name=counter.name)
+            for i, get in enumerate(gets)
+        ],
         cpus=1,
         threads=1,
         cores=1,

@@ -17,6 +17,8 @@ from stress.findings.show import Shown
 def edit_lines(corrected: Design, posted: Design) -> list[str]:
     """The edit between two designs: the entries that went and came, and the operations that it is made in."""
     changed = [name for name, program in posted.programs.items() if program != corrected.programs[name]]
+    if not changed:
+        return ["no operation differs"]
     before, after = corrected.programs[changed[0]].names(), posted.programs[changed[0]].names()
     lines = [f"{', '.join(changed)}:"]
     for line in difflib.unified_diff(before, after, lineterm="", n=1):

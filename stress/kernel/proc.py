@@ -10,6 +10,11 @@ NOT_SHOWN = -(1 << 62)
 """R_RESIDENT or R_SHARED: this read does not show it."""
 
 
+def shows_nothing(name: str) -> str:
+    """Say that the reads of a name gave nothing that could be compared with the truth."""
+    return f"{name} shows no value: nothing was compared"
+
+
 @step(private=True)
 def show_rss(m: Words, r: Words) -> int:
     """VmRSS of status, rss of stat: as it was read."""

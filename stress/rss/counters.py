@@ -36,6 +36,7 @@ class Subject:
     ``stay(cpus, batch)``: pages that each CPU, or its task, can count before anything is folded.
     ``bytes_per_mm(cpus, threads)``: the words that it needs for an mm, without padding.
     ``bare``: what a change comes down to, without steps, see `stress.rss.source`.
+    ``design_name``: the design that the counter comes from, where it does not have the counter's own name.
     """
 
     name: str
@@ -47,11 +48,12 @@ class Subject:
     precise: Fragment = ()
     tick: Program | None = None
     stay: Callable[[int, int], list[int]] = field(default=lambda cpus, batch: [16] * cpus)
+    design_name: str = ""
 
     @property
     def design(self) -> Design:
-        """The design that it comes from."""
-        return designs.get(self.name)
+        """Return the design that the counter comes from."""
+        return designs.get(self.design_name or self.name)
 
 
 def _locked(fragment: Fragment) -> Fragment:

@@ -92,6 +92,7 @@ FILE_PLUS = _part("file_plus", "worker", "the same for pages of the file")
 FILE_MINUS = _part("file_minus", "worker", "the same for pages of the file")
 WIDEN = _part("widen", "worker", "operations under way when the read began, and finished by then")
 READS = _part("reads", "worker", "reads that were judged")
+SHOWN_BY = _part("shown_by", "worker", "bit n: a read that is operation number n showed a value")
 PAIRS = _part("pairs", "worker", "of these, reads that showed shared, too")
 WORST = _part("worst", "worker", "greatest error of a read, pages")
 RECORD_WORDS = 8

@@ -19,7 +19,7 @@ from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import held_back
 from stress.workers.declared import declared
-from stress.workers.errors import how_it_ended
+from stress.workers.errors import ServerFault, how_it_ended
 from stress.workers.server import Code, Compiling, Died, Done, Failed, Load, Requests
 
 SERVE = """\
@@ -124,6 +124,8 @@ class ForkServer:
                     for pid in answer.pids:
                         self._died.pop(pid, None)  # of another life
                     return answer
+                case Failed() if answer.fault:
+                    raise ServerFault(answer.message, answer.fault)
                 case Failed():
                     raise (MachineError if answer.machine else UsageError)(answer.message)
                 case Died():

@@ -7,6 +7,15 @@ import signal
 from stress.errors import MachineError, PteStressError
 
 
+class ServerFault(Exception):
+    """The fork server failed at something that neither the user nor the machine is to blame for."""
+
+    def __init__(self, message: str, trace: str) -> None:
+        """``message`` is the server's error in a line, ``trace`` its traceback there."""
+        super().__init__(f"the fork server: {message}")
+        self.add_note(trace)
+
+
 class WorkerDied(MachineError):
     """A worker ended although nobody told it to. Exit status 3."""
 

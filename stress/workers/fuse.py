@@ -14,8 +14,9 @@ from typing import Any
 
 from shm_layout import registers, structs
 from stress import checks
-from stress.compile import compiled_module, module_path, name_steps
+from stress.compile import compiled_module, module_path, name_steps, refused_in_words
 from stress.design import READS, Design
+from stress.design_rules import check_design
 from stress.kernel import fork
 from stress.kernel.proc import NOT_SHOWN
 from stress.labels import OUT, OUT_UNLOCK, RACED
@@ -86,6 +87,8 @@ _AFTER_READ = """\
     b[$RESULT] = r[$R_RESIDENT]
     b[$RESULT + 1] = r[$R_SHARED]
     b[$RESULT + 2] = r[$R_ANON_RSS]
+    if r[$R_RESIDENT] != $NOT_SHOWN or r[$R_SHARED] != $NOT_SHOWN:
+        b[$SHOWN_BY] |= 1 << $number
 """
 _DO_READ = """
 @njit
@@ -208,7 +211,7 @@ def scan(array, first):
 """
 _CHECK = """\
     if which == $which:
-        return check_$which($given)
+        return place_of(check_$which($given))
 """
 
 _HELPERS: tuple[Callable[..., Any], ...] = (
@@ -283,7 +286,11 @@ def _constants() -> str:
 
 
 def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]]]:
-    """Generated source for operations of a design on an arch, and the functions that it calls, by name."""
+    """Generated source for operations of a design on an arch, and the functions that it calls, by name.
+
+    Raises `UsageError` for a design that breaks the rules of designs and steps.
+    """
+    check_design(design)
     numbers = {name: number for name, number in operation_numbers(design).items() if name in operations}
     programs = {name: assemble(design.programs[name], arch) for name in numbers}
     steps = name_steps(programs.values())
@@ -294,7 +301,7 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
         late = design.late_by.get(name)
         mm, plus, minus = MAY_CHANGE.get(name, ANYTHING) if late is None else ("-1", str(late), str(late))
         is_read = name in (*READS, "precise")
-        after = _AFTER_FAULT if name == "fault" else _AFTER_READ if is_read else ""
+        after = _AFTER_FAULT if name == "fault" else _fill(_AFTER_READ, number=number) if is_read else ""
         text = _DO_READ if name in READS else _DO
         lines.append(_fill(text, name=name, number=number, mm=mm, plus=plus, minus=minus, after=after))
         test = "elif" if position else "if"
@@ -337,9 +344,10 @@ def compile_design(design: Design, arch: str, operations: Sequence[str]) -> dict
     ``arch`` is "64" or "pae"; ``operations`` the design's operations that the workers are going to perform.
     """
     text, functions = source(design, arch, operations)
-    namespace = compiled_module(_module_name(design, arch), text, functions)
-    namespace["ticks"] = clock.ticks
-    entries = {name: namespace[name] for name in ENTRIES if name in namespace}
-    for name, entry in entries.items():
-        entry.compile(ENTRIES[name])
+    with refused_in_words(functions.values(), design.checks):
+        namespace = compiled_module(_module_name(design, arch), text, functions)
+        namespace["ticks"] = clock.ticks
+        entries = {name: namespace[name] for name in ENTRIES if name in namespace}
+        for name, entry in entries.items():
+            entry.compile(ENTRIES[name])
     return entries

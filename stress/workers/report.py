@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from stress.design import READS
+from stress.design_rules import without_effect
 from stress.explore.failure import FORMAT
+from stress.kernel.proc import shows_nothing
 from stress.plural import plural
 from stress.report.fitted import fitted, fitted_text
+from stress.workers import block
 from stress.workers.call import Result, Shown, Truth, Usage, Verdict
 from stress.workers.pool import Pool
 
@@ -67,8 +73,17 @@ def text(pool: Pool, result: Result, verdicts: Sequence[Verdict], style: str) ->
             usage_line(result, pool.usage(), pool.memory.nbytes),
             "",
             verdicts_table(verdicts, style),
+            *map(fitted_text, looked_at_nothing(pool, result)),
         )
     )
+
+
+def looked_at_nothing(pool: Pool, result: Result) -> list[str]:
+    """Say which operations gave the checks nothing to look at, in a sentence each."""
+    performed = [name for name, count in result.ops.items() if count]
+    shown = int(np.bitwise_or.reduce(pool.column(block.SHOWN_BY), axis=None))
+    silent = [name for name in READS if name in performed and not shown >> pool.numbers[name] & 1]
+    return [*map(shows_nothing, silent), *without_effect(pool.design, performed)]
 
 
 def as_json(  # noqa: PLR0917
@@ -87,6 +102,7 @@ def as_json(  # noqa: PLR0917
         "anon_rss": {"read": read and read.anon, "true": true and true.anon},
         "checks": [asdict(v) for v in verdicts],
         "ok": all(v.ok for v in verdicts),
+        **({"notes": notes} if (notes := looked_at_nothing(pool, result)) else {}),
     }
 
 

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from stress.design import Design
-from stress.errors import MachineError, PteStressError
+from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import leave_to_launcher
 from stress.module_file import execute
 from stress.prctl import die_with
@@ -92,10 +92,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request was not carried out: what is wrong, in a line, and whether the machine is to blame."""
+    """A request was not carried out: what is wrong, in a line, and whether the machine is to blame.
+
+    ``fault``: the traceback, where the program itself is to blame; else "".
+    """
 
     message: str
     machine: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,10 +163,15 @@ class Server:
             import pickle
 
             declare(theirs)
-            for name, file in code.modules:
-                import_module_from(name, file)
+            try:
+                for name, file in code.modules:
+                    import_module_from(name, file)
+                design = pickle.loads(code.pickled)
+            except PteStressError:
+                raise
+            except Exception as error:
+                raise UsageError(f"the design does not load again for its workers: {one_line(error)}") from error
             check_declared(theirs)
-            design = pickle.loads(code.pickled)
             assert isinstance(design, Design)
             from stress.workers.fuse import compile_design, is_compiled
 
@@ -239,7 +248,7 @@ class Server:
         except (OSError, MemoryError) as error:
             self.launcher.send(Failed(f"the fork server cannot go on: {one_line(error)}", machine=True))
         except Exception as error:
-            self.launcher.send(Failed(f"the design does not run: {one_line(error)}", machine=False))
+            self.launcher.send(Failed(one_line(error), machine=False, fault=traceback.format_exc()))
         else:
             self.launcher.send(Done(pids))
 

@@ -200,7 +200,7 @@ def table(**options: Any) -> None:
     if size < max(counts):
         raise UsageError(f"{size} pages for {max(counts)} workers: at least one page each")
     rows: list[Row] = []
-    interrupted = False
+    ended: BaseException | None = None
     try:
         with (
             ForkServer(lambda: say(f"compiling {design.name} for arch {arch}, once ...")) as server,
@@ -210,8 +210,12 @@ def table(**options: Any) -> None:
                 given = Given(n, size, rep, arch, placement, seed)
                 now = partial(tell, f"{design.name}, {kind}, {plural(n, 'worker')}")
                 rows.append(measure(design, kind, given, server, now))
-    except KeyboardInterrupt:
-        interrupted = True  # what was measured is printed all the same
+    except KeyboardInterrupt as interrupt:
+        ended = interrupt  # what was measured is printed all the same
+    except Exception as error:
+        if not rows:
+            raise
+        ended = error
     if options["as_json"]:
         click.echo(json.dumps({"design": design.name, "rows": [row._asdict() for row in rows]}))
     else:
@@ -227,5 +231,5 @@ def table(**options: Any) -> None:
 
         rates = {row.threads: row.fault_wsec for row in rows}
         draw_table(options["plot"], {design.name: rates}, f"{kind}, arch {arch}", f"a machine with {cores} cores")
-    if interrupted:
-        raise KeyboardInterrupt
+    if ended is not None:
+        raise ended

@@ -178,9 +178,10 @@ def test_a_step_of_ones_own_can_report():
     assert trace(build(design, workload), violation).rows[-1].step == "count_twice"
 
 
-def test_only_the_checks_asked_for_are_looked_at():
+def test_only_the_checks_asked_for_are_looked_at_and_those_that_end_a_path():
     workload = Workload.parse("fault 0 w | swap_out frame=1")
-    assert [v.check for v in explore(V12, workload, checks=["data_kept"]).violations] == ["data_kept"]
+    assert {"rss_exact", "anon_rss_exact"} <= {v.check for v in explore(V12, workload).violations}
+    assert [v.check for v in explore(V12, workload, checks=["data_kept"]).violations] == ["mapcount", "data_kept"]
 
 
 def test_a_check_of_ones_own_is_given_scratch_words():
