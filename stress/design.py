@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from inspect import signature
 from keyword import iskeyword
 from types import MappingProxyType
+from typing import Any
 
 from stress.program import ByArch, Program
 from stress.step import StepFunction
@@ -49,12 +51,14 @@ class Bound:
 
     ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
     the design promises nothing. ``threads``: the most tasks that the mm has had at a time. ``batch(cpus)``: the batch
-    of per-CPU counts on a machine with so many CPUs, in pages.
+    of per-CPU counts on a machine with so many CPUs, in pages. ``raced``: that nothing is promised is for operations
+    that meet, where one change of a counter may undo another; as long as no two have overlapped, the counter is exact.
     """
 
     formula: str
     pages: Callable[[int, int, int], int | None]
     batch: Callable[[int], int] = percpu_batch
+    raced: bool = False
 
 
 def _zero(cpus: int, threads: int, batch: int) -> int:
@@ -69,7 +73,7 @@ MOST_NAME = 100
 """Bytes of a design's name, which is part of a file's."""
 
 EXACT = Bound("0", _zero)
-NO_BOUND = Bound("none", _none)
+NO_BOUND = Bound("none, where operations overlap", _none, raced=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,10 @@ class Design:
     """A design of the fault path and of its counters.
 
     ``programs`` maps operations to programs; ``edits`` are the changes since ``base``. ``checks`` are
-    further checks that the design brings along, see `stress.checks`.
+    further checks that the design brings along, see `stress.checks`. ``holders`` say which pages are held by what no
+    other design has, such as a pipe: each adds to ``w[frame]`` the references that it holds, for check `page_refs`. One
+    of ``(m, w)`` looks at the memory, and is called once; one of ``(m, r, w)`` at the registers of a CPU, too, and is
+    called for every CPU.
     """
 
     name: str
@@ -97,6 +104,7 @@ class Design:
     base: str | None = None
     edits: tuple[Edit, ...] = ()
     checks: tuple[Callable[..., int], ...] = field(default=())
+    holders: tuple[Callable[..., Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Make the programs read-only. Raises `ValueError` for a name that is none."""
@@ -105,24 +113,15 @@ class Design:
         for operation in self.programs:
             if not operation.isidentifier() or iskeyword(operation):
                 raise ValueError(f"design {self.name}: operation {operation!r} is no name that a function could have")
+        for holder in self.holders:
+            if not callable(holder) or len(signature(holder).parameters) not in {2, 3}:
+                raise ValueError(f"design {self.name}: holder {holder!r} is no function of (m, w) or (m, r, w)")
         object.__setattr__(self, "programs", MappingProxyType(dict(self.programs)))
 
     def __reduce__(self) -> tuple[Callable[..., Design], tuple[object, ...]]:
         """Pickle by fields: steps go by their module and name."""
-        return (
-            Design,
-            (
-                self.name,
-                self.year,
-                self.source,
-                self.summary,
-                dict(self.programs),
-                self.bound,
-                self.base,
-                self.edits,
-                self.checks,
-            ),
-        )
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _restored, ({**values, "programs": dict(self.programs)},)
 
     @cached_property
     def steps(self) -> tuple[StepFunction, ...]:
@@ -183,3 +182,8 @@ class Design:
     def without(self, *operations: str) -> Design:
         """The design without these operations."""
         return replace(self, programs={k: p for k, p in self.programs.items() if k not in operations})
+
+
+def _restored(values: Mapping[str, Any]) -> Design:
+    """Make a design again from its fields, for pickle."""
+    return Design(**values)

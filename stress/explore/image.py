@@ -39,7 +39,16 @@ P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
 P_SYMMETRY = 14
 """Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
-P_CPU = 16
+P_ENDED = 15
+"""Index in ``p`` of what goes with a task that has ended: how many fields, and the constants of each."""
+P_OF_CPUS = 16
+"""Index in ``p`` of the words in which CPUs keep counts: how many for each mm, and for mm after mm their indices."""
+P_RACED = 17
+"""1 when the counters are exact as long as no two operations have overlapped, and nothing is promised afterwards."""
+P_HOLDERS = 18
+"""Index in ``p`` of the holders that the design brings along, as steps before its checks: how many, and for each 1
+where it is called for every CPU."""
+P_CPU = 20
 
 CODE_STEP, CODE_PRIVATE, CODE_JUMP = range(3)
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_COVERS = range(8)
@@ -55,5 +64,7 @@ R_LAST = REGISTERS + 1
 """Of CPU 0, where preemptions are bounded: the CPU that moved last, + 1."""
 R_PREEMPTED = REGISTERS + 2
 """Of CPU 0, likewise: how often a CPU was left that could go on."""
+R_MET = REGISTERS + 3
+"""Of every CPU, where `P_RACED` is set: 1 once two operations have overlapped."""
 STRIDE = 44
 """Words from the registers of one CPU to those of the next."""

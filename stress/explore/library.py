@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from shm_layout.words import Words
 from stress import designs
-from stress.checks import takes_scratch
+from stress.checks import takes_registers, takes_scratch
 from stress.design import Design
+from stress.explore.calls import window
+from stress.explore.image import STRIDE
 from stress.step import StepFunction, info
 
 
@@ -26,23 +29,33 @@ def library() -> dict[StepFunction, int]:
 
 
 def own_functions(design: Design) -> list[Callable[..., int]]:
-    """What a design brings along: the steps that are in no built-in design, and behind them its checks."""
-    return [f for f in design.steps if f not in library()] + list(design.checks)
+    """What a design brings along: the steps that are in no built-in design, then its holders, then its checks."""
+    return [f for f in design.steps if f not in library()] + [*design.holders, *design.checks]
 
 
 @cache
-def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int) -> tuple[int, Any]:
+def _compiled(name: str, functions: tuple[Callable[..., int], ...], holders: int, checks: int) -> tuple[int, Any]:
     """The address of a compiled function (number, m, r) -> result, and what must be kept so that it stays valid.
 
-    The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
+    The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone. Before
+    them come ``holders``, which are given a CPU's registers for ``r``, and behind those the scratch words.
     """
     from stress.compile import compiled_module
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
-    source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
+    source = ["from numba import cfunc, types", "from stress.explore import lowered"]
+    source += ["from stress.explore.calls import window", "W = types.CPointer(types.int64)", ""]
     source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
-        arguments = "m, r" if i < len(functions) - checks or takes_scratch(function) else "m"
+        if i >= len(functions) - checks:
+            arguments = "m, r" if takes_scratch(function) else "m"
+        elif i >= len(functions) - checks - holders:
+            scratch = f"window(r, {STRIDE})"
+            arguments = f"m, r, {scratch}" if takes_registers(function) else f"m, {scratch}"
+            source += [f"    if number == {i}:", f"        {key}({arguments})", "        return 0"]
+            continue
+        else:
+            arguments = "m, r"
         source += [f"    if number == {i}:", f"        return {key}({arguments})"]
     source += ["    return 0", ""]
     space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
@@ -55,15 +68,28 @@ def addresses(design: Design) -> tuple[int, int]:
         info(function)
     own = tuple(own_functions(design))
     return (
-        _compiled("library", tuple(library()), 0)[0],
-        _compiled(f"steps_{len(own)}", own, len(design.checks))[0] if own else 0,
+        _compiled("library", tuple(library()), 0, 0)[0],
+        _compiled(f"steps_{len(own)}", own, len(design.holders), len(design.checks))[0] if own else 0,
     )
 
 
 def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable[..., int]]]:
     """The same as plain Python: the library's steps and the design's own, by number."""
     own = own_functions(design)
-    return list(library()), [f if f in design.steps or takes_scratch(f) else _alone(f) for f in own]
+    steps = own[: len(own) - len(design.holders) - len(design.checks)]
+    checks = [f if takes_scratch(f) else _alone(f) for f in design.checks]
+    return list(library()), [*steps, *map(_holding, design.holders), *checks]
+
+
+def _holding(holder: Callable[..., Any]) -> StepFunction:
+    """A holder, called as a step is: behind the registers lie the scratch words."""
+
+    def add(m: Words, r: Words) -> int:
+        scratch = window(r, STRIDE)
+        holder(*((m, r, scratch) if takes_registers(holder) else (m, scratch)))
+        return 0
+
+    return add
 
 
 def _alone(check: Callable[..., int]) -> StepFunction:

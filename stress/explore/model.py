@@ -14,7 +14,7 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
-from shm_layout.structs import STRUCTS
+from shm_layout.structs import STRUCTS, task_struct
 from stress import checks
 from stress.boot import boot, boot_registers
 from stress.design import READS, Design
@@ -22,6 +22,7 @@ from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.library import functions, library, own_functions
+from stress.held import words_of_cpus
 from stress.nearest import did_you_mean
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
@@ -44,6 +45,11 @@ _COVERS = {
     "tick": image.COVERS_NOTHING,
     **dict.fromkeys((*READS, "precise"), image.COVERS_RANGE),
 }
+
+
+def scratch_words(model: Model) -> list[int]:
+    """What checks at rest work on: a CPU's registers, a memory with its constants; registers, a word for each frame."""
+    return [*[0] * STRIDE, *model.memory, *[0] * STRIDE, *[0] * model.workload.machine.frames]
 
 
 class SetupError(UsageError):
@@ -187,8 +193,10 @@ def build(design: Design, workload: Workload) -> Model:
     p[image.P_WORDS] = layout.words
     p[image.P_READS] = int(any(op.name in READS for cpu in workload.cpus for op in cpu))
     p[image.P_BOUND] = -1 if bound is None else bound
-    p[image.P_EXACT_PC] = code.begins.get(exact, END) if bound == 0 or exact == "precise" else END
-    p[image.P_BOUNDED_PC] = code.begins.get("statm", END) if bound else END
+    raced = bound is None and design.bound.raced and exact == "statm"
+    p[image.P_RACED] = int(raced)
+    p[image.P_EXACT_PC] = code.begins.get(exact, END) if bound == 0 or exact == "precise" or raced else END
+    p[image.P_BOUNDED_PC] = code.begins.get("statm", END) if bound != 0 or exact == "precise" else END
     p[image.P_CHECKS] = len(design.checks)
     p[image.P_FIRST_CHECK] = len(library()) + len(own) - len(design.checks)
     p[image.P_CODE] = len(p)
@@ -201,6 +209,14 @@ def build(design: Design, workload: Workload) -> Model:
         for op in operations:
             p += _operation_row(design, workload, op, code.begins[op.name])
     p += [0] * OP_ROW  # behind the last operation of the last CPU
+    p[image.P_ENDED] = len(p)
+    ended = [field.constant for field in task_struct.fields if field.name != "mm"]
+    p += [len(ended), *ended]
+    p[image.P_OF_CPUS] = len(p)
+    of_cpus = [words_of_cpus(layout, mm) for mm in range(machine.mms)]
+    p += [len(of_cpus[0]), *(index for words in of_cpus for index in words)]
+    p[image.P_HOLDERS] = len(p)
+    p += [len(design.holders), *(int(checks.takes_registers(holder)) for holder in design.holders)]
     if symmetric := symmetry.section(design, workload, layout, memory, registers):
         p[image.P_SYMMETRY] = len(p)
         p += symmetric

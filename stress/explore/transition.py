@@ -24,11 +24,13 @@ from stress.explore.image import (
     P_CPU,
     P_CPUS,
     P_OWN_STEPS,
+    P_RACED,
     P_READS,
     P_ROW,
     P_SPLIT,
     P_STEPS,
     R_DONE,
+    R_MET,
     STRIDE,
 )
 from stress.explore.truth import begin_read, judge_read, operation_row, widen_read
@@ -94,6 +96,21 @@ def end_operation(p: Words, r: Words, cpu: int) -> int:
 
 
 @helper
+def note_overlap(p: Words, g: Words, cpu: int) -> None:
+    """Note, with every CPU, that the operation that a CPU is in overlaps another one.
+
+    With every CPU, so that identical CPUs stay interchangeable.
+    """
+    others = 0
+    for other in range(p[P_CPUS]):
+        if other != cpu:
+            others |= g[other * STRIDE + R_OP]
+    if others != 0:
+        for each in range(p[P_CPUS]):
+            g[each * STRIDE + R_MET] = 1
+
+
+@helper
 def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     """Let a CPU take one step: `FINISHED`, `WAITS`, or the checks that break, as bits (`stress.explore.verdict`).
 
@@ -104,6 +121,8 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
         if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
             return FINISHED
         begin_operation(p, m, g, cpu)
+        if p[P_RACED] != 0:
+            note_overlap(p, g, cpu)
     pc = private_steps(p, m, r, r[R_PC])
     if pc >= 0:
         row = p[P_CODE] + pc * p[P_ROW]
