@@ -70,12 +70,16 @@ HOLDS = -1
 
 
 @helper
+def used_ptes(m: Words, mm: int) -> int:
+    """The first virtual page of an mm that has a page table; one past the last for an mm that is free: it has none."""
+    return m[NR_PTES] if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE else first_page(m, mm)
+
+
+@helper
 def true_rss(m: Words, mm: int) -> int:
     """Pages that rss of an mm ought to say: its counted ptes. One that is free has no page table any more."""
     pages = 0
-    if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE:
-        return pages
-    for address in range(first_page(m, mm), m[NR_PTES]):
+    for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_counted(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
@@ -84,22 +88,27 @@ def true_rss(m: Words, mm: int) -> int:
 def true_anon_rss(m: Words, mm: int) -> int:
     """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file, as in `true_rss`."""
     pages = 0
-    if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE:
-        return pages
-    for address in range(first_page(m, mm), m[NR_PTES]):
+    for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_anon(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
 
 @helper
+def count_mappings(m: Words, w: Words) -> None:
+    """Add to ``w[frame]`` the ptes that map a page, counted ones."""
+    for mm in range(m[NR_MMS]):
+        for address in range(used_ptes(m, mm), m[NR_PTES]):
+            entry = read_once(m, pte_at(m, mm, address))
+            if pte_counted(m, entry) != 0:
+                w[pte_page(m, entry)] += 1
+
+
+@helper
 def mapcount(m: Words, w: Words) -> int:
-    """The mapcount of every page equals the number of ptes that map it; else the first frame where not."""
+    """The mapcount of every page equals the ptes of mms in use that map it; else the first frame where not."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if pte_counted(m, entry) != 0:
-            w[pte_page(m, entry)] += 1
+    count_mappings(m, w)
     for frame in range(1, m[NR_PAGES]):
         if read_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != w[frame]:
             return frame
@@ -123,10 +132,7 @@ def known_refs(m: Words, w: Words) -> None:
     """Set ``w[frame]`` to the references of a page that any machine has: ptes, the page cache, the swap cache."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if pte_counted(m, entry) != 0:
-            w[pte_page(m, entry)] += 1
+    count_mappings(m, w)
     for page in range(m[NR_FILE]):
         w[read_once(m, at(m, FILE_PAGE, FILE_STRIDE, page))] += 1
     for slot in range(m[NR_SWAP]):
@@ -154,10 +160,11 @@ def slot_refs(m: Words, w: Words) -> int:
     """
     for slot in range(m[NR_SWAP]):
         w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
-            w[pte_to_slot(entry)] += 1
+    for mm in range(m[NR_MMS]):
+        for address in range(used_ptes(m, mm), m[NR_PTES]):
+            entry = read_once(m, pte_at(m, mm, address))
+            if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
+                w[pte_to_slot(entry)] += 1
     for slot in range(m[NR_SWAP]):
         if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != w[slot]:
             return slot
