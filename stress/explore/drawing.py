@@ -188,6 +188,28 @@ def pairs(
     return st.builds(of, pieces_, operation, operation, st.sampled_from(batches))
 
 
+def watched(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload] | None:
+    """A page goes while it is mapped, and somebody reads behind that: what is counted too late shows to the reader.
+
+    None where the kinds lack one of the three.
+    """
+    maps = [Operation(kind, 0, 1, True, int(kind in ON_OTHER_MM)) for kind in WITH_WRITE if kind in kinds]
+    goes = [operation for kind in ("swap_out", "zap") if kind in kinds for operation in variants(kind, 1, 1)]
+    reads = [Operation(kind) for kind in READS if kind in kinds]
+    if not (maps and goes and reads):
+        return None
+
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, read: Operation, batch: int) -> Workload:
+        before = [(0, piece)] if piece else []
+        return _workload([[one], [other, read]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+
+    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
+    chosen = [st.sampled_from(each) for each in (maps, goes, reads)]
+    return st.builds(of, pieces_, *chosen, st.sampled_from(batches))
+
+
 _CPUS = st.sampled_from([1, *[2] * 5, *[3] * 2])
 _TWO_OF_THREE = st.sampled_from([False, True, True])
 
@@ -218,11 +240,14 @@ def larger(
 def workloads(
     kinds: Sequence[str], arch: str, setup_kinds: Sequence[str] | None = None, batches: Sequence[int] = BATCHES[:1]
 ) -> st.SearchStrategy[Workload]:
-    """Workloads of these kinds of operations: one half `pairs`, of which none is drawn twice, one half `larger`.
+    """Workloads of these kinds of operations: a third each `pairs` and `watched`, of which none is drawn twice, and
+    `larger`, which go on when those are exhausted.
 
     ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
     """
     before = setup_kinds or kinds
     if all(kind in FILE_ONLY for kind in kinds):
         return larger(kinds, arch, before, batches)
-    return st.one_of(pairs(kinds, arch, before, batches), larger(kinds, arch, before, batches))
+    third = watched(kinds, arch, before, batches)
+    drawn = [pairs(kinds, arch, before, batches), *([third] if third is not None else [])]
+    return st.one_of(*drawn, larger(kinds, arch, before, batches))
