@@ -26,7 +26,7 @@ from mutant_designs import MUTANTS, SOUND, Mutant, get
 
 from stress import designs
 from stress.explore import explore
-from stress.explore.drawing import kinds_of, workloads
+from stress.explore.drawing import batches_of, kinds_of, workloads
 from stress.explore.hunting import Hunt, TimeUp
 from stress.progress import steps_shown
 from stress.workload import Workload
@@ -77,7 +77,7 @@ def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
         begin = time.monotonic()
         hunted = Hunt(
             design,
-            workloads(kinds_of(design), arch),
+            workloads(kinds_of(design), arch, batches=batches_of(design)),
             seconds=max(0.1, (seconds - spent) / (len(arches) - done)),
             seed_=seed + 1000 * done,
             first=True,

@@ -87,6 +87,7 @@ class Layout:
             "page": machine.frames,
             "pte": ptes,
             "written": ptes if machine.ghost else 0,
+            "mended": machine.mms if machine.ghost else 0,
             "swap": machine.swap,
             "page_cache": machine.private_file + machine.shared_file,
             "mmu_cache": machine.cpus * machine.mms * machine.ptes if machine.mmu else 0,

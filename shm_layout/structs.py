@@ -186,7 +186,7 @@ MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task
 
 task_struct = Struct("task_struct", "a thread")
 TASK_STRIDE = task_struct.stride
-TASK_MM = task_struct.word("mm", "the task: clone, fork, exec, use_mm", "number of the mm")
+TASK_MM = task_struct.word("mm", "the task: clone, fork, exec, exit, use_mm", "number of the mm; -1: none")
 TASK_RSS = task_struct.word("rss", "the task: faults", "pages that the task counted")
 TASK_ANON_RSS = task_struct.word("anon_rss", "the task: faults", "anonymous pages that the task counted")
 TASK_NEXT = task_struct.word("next", "clone and exit of neighbours", "next task on the list, + 1", "task")
@@ -241,6 +241,14 @@ NODE_COUNT = node_struct.word("count", "carries from below", "what was carried u
 
 written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
 WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back, 0 for none")
+
+mended_struct = Struct("mended", "shadow of the counters of the mms: not read by any design, only by checks")
+MENDED_STRIDE = mended_struct.stride
+MENDED_RSS = mended_struct.word("rss", "reads of sloppy counters", "how much of mm->rss readers have added, pages")
+MENDED_ANON_RSS = mended_struct.word("anon_rss", "reads of sloppy counters", "the same of mm->anon_rss")
+
+SHADOWS = (written_struct.name, mended_struct.name)
+"""Structures that stand for nothing in a kernel: steps keep them for checks, and no design reads them."""
 
 swap_struct = Struct("swap", "a slot of the swap area")
 SWAP_STRIDE, NR_SWAP = swap_struct.stride, swap_struct.count

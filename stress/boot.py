@@ -7,14 +7,15 @@ from itertools import pairwise
 from shm_layout.layout import Layout
 from shm_layout.registers import R_CPU, R_CURRENT, R_FRAME_END, R_FRAME_FIRST, R_FRAME_HAND, REGISTERS
 from shm_layout.words import Words
-from stress.kernel.mm_types import MM_EXITING
+from stress.kernel.mm_types import MM_EXITING, NO_MM
 from stress.kernel.pgtable import PG_FREE, PG_RESERVED, ZERO_PAGE
 
 
 def boot(layout: Layout, m: Words) -> None:
     """Write the constants and the first state into memory that is all zero.
 
-    All CPUs run on mm 0, each the first task of its stack; these tasks are on the mm's list.
+    All CPUs run on mm 0, each the first task of its stack; these tasks are on the mm's list. All other tasks have no
+    mm: they have not begun.
     """
     page = layout.regions["page"]
     for frame in range(layout.machine.frames):
@@ -34,6 +35,8 @@ def boot_tasks(layout: Layout, m: Words) -> None:
     m[mm.index(0, "single")] = int(machine.cpus == 1)
     task = layout.regions["task_struct"]
     tasks = [cpu * machine.task_depth for cpu in range(machine.cpus)]
+    for not_begun in set(range(task.count)).difference(tasks):
+        m[task.index(not_begun, "mm")] = NO_MM
     m[mm.index(0, "task_list")] = tasks[0] + 1
     for before, after in pairwise(tasks):
         m[task.index(before, "next")] = after + 1

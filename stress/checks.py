@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from shm_layout.atomic import read_once
 from shm_layout.structs import (
@@ -22,6 +23,7 @@ from shm_layout.structs import (
     GHOST,
     MM_PAGE_TABLE_LOCK,
     MM_STRIDE,
+    MM_USERS,
     MMU,
     NR_ALL_PTES,
     NR_CPUS,
@@ -45,6 +47,7 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress import oops
 from stress.kernel.memory import written_at
+from stress.kernel.mm_types import MM_FREE
 from stress.kernel.pgtable import (
     PG_FREE,
     WRITABLE,
@@ -67,32 +70,45 @@ HOLDS = -1
 
 
 @helper
+def used_ptes(m: Words, mm: int) -> int:
+    """The first virtual page of an mm that has a page table; one past the last for an mm that is free: it has none."""
+    return m[NR_PTES] if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE else first_page(m, mm)
+
+
+@helper
 def true_rss(m: Words, mm: int) -> int:
-    """Pages that rss of an mm ought to say: its counted ptes."""
+    """Pages that rss of an mm ought to say: its counted ptes. One that is free has no page table any more."""
     pages = 0
-    for address in range(first_page(m, mm), m[NR_PTES]):
+    for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_counted(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
 
 @helper
 def true_anon_rss(m: Words, mm: int) -> int:
-    """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file."""
+    """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file, as in `true_rss`."""
     pages = 0
-    for address in range(first_page(m, mm), m[NR_PTES]):
+    for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_anon(m, read_once(m, pte_at(m, mm, address)))
     return pages
 
 
 @helper
+def count_mappings(m: Words, w: Words) -> None:
+    """Add to ``w[frame]`` the ptes that map a page, counted ones."""
+    for mm in range(m[NR_MMS]):
+        for address in range(used_ptes(m, mm), m[NR_PTES]):
+            entry = read_once(m, pte_at(m, mm, address))
+            if pte_counted(m, entry) != 0:
+                w[pte_page(m, entry)] += 1
+
+
+@helper
 def mapcount(m: Words, w: Words) -> int:
-    """The mapcount of every page equals the number of ptes that map it; else the first frame where not."""
+    """The mapcount of every page equals the ptes of mms in use that map it; else the first frame where not."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if pte_counted(m, entry) != 0:
-            w[pte_page(m, entry)] += 1
+    count_mappings(m, w)
     for frame in range(1, m[NR_PAGES]):
         if read_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != w[frame]:
             return frame
@@ -104,18 +120,28 @@ def page_refs(m: Words, w: Words) -> int:
     """Every reference of a page is a pte, the page cache's or the swap cache's, and a page with none is free.
 
     Else the first frame that is leaked, freed while it is used or before it was put on the LRU, or counted
-    wrongly; behind the last frame come the swap slots, whose references are swap entries and the swap cache's.
+    wrongly; behind the last frame come the swap slots, whose references are swap entries and the swap cache's. Where a
+    design declares `holders`, what they hold is added between `known_refs` and `wrong_refs`.
     """
+    known_refs(m, w)
+    return wrong_refs(m, w)
+
+
+@helper
+def known_refs(m: Words, w: Words) -> None:
+    """Set ``w[frame]`` to the references of a page that any machine has: ptes, the page cache, the swap cache."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if pte_counted(m, entry) != 0:
-            w[pte_page(m, entry)] += 1
+    count_mappings(m, w)
     for page in range(m[NR_FILE]):
         w[read_once(m, at(m, FILE_PAGE, FILE_STRIDE, page))] += 1
     for slot in range(m[NR_SWAP]):
         w[read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))] += 1
+
+
+@helper
+def wrong_refs(m: Words, w: Words) -> int:
+    """Hold the count of every page against ``w[frame]``, the references found, and then the swap slots: `page_refs`."""
     for frame in range(1, m[NR_PAGES]):
         flags = read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame))
         # exactly PG_FREE: with PG_LRU too, the page was put on the LRU after it was freed
@@ -134,10 +160,11 @@ def slot_refs(m: Words, w: Words) -> int:
     """
     for slot in range(m[NR_SWAP]):
         w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
-    for pte in range(m[NR_ALL_PTES]):
-        entry = read_once(m, pte_at(m, 0, pte))
-        if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
-            w[pte_to_slot(entry)] += 1
+    for mm in range(m[NR_MMS]):
+        for address in range(used_ptes(m, mm), m[NR_PTES]):
+            entry = read_once(m, pte_at(m, mm, address))
+            if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
+                w[pte_to_slot(entry)] += 1
     for slot in range(m[NR_SWAP]):
         if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != w[slot]:
             return slot
@@ -275,6 +302,11 @@ AT_REST: dict[str, Callable[..., int]] = {
     "progress": locks_free,
 }
 """The functions for the state at rest, by the check that they belong to; `mapcount` and `page_refs` take scratch."""
+
+
+def takes_registers(holder: Callable[..., Any]) -> bool:
+    """Whether a holder is a function of ``m``, ``r`` and ``w``, called for each CPU, not of ``m`` and ``w`` alone."""
+    return len(inspect.signature(holder).parameters) == 3
 
 
 def takes_scratch(check: Callable[..., int]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from inspect import signature
 from keyword import iskeyword
 from numbers import Integral
 from types import MappingProxyType
+from typing import Any
 
 from stress.errors import UsageError
 from stress.program import ByArch, Program
@@ -78,12 +80,14 @@ class Bound:
 
     ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
     the design promises nothing. ``threads``: the most tasks that the mm has had at a time. ``batch(cpus)``: the batch
-    of per-CPU counts on a machine with so many CPUs, in pages.
+    of per-CPU counts on a machine with so many CPUs, in pages. ``raced``: that nothing is promised is for operations
+    that meet, where one change of a counter may undo another; as long as no two have overlapped, the counter is exact.
     """
 
     formula: str
     pages: Callable[[int, int, int], int | None]
     batch: Callable[[int], int] = percpu_batch
+    raced: bool = False
 
     def __post_init__(self) -> None:
         """Have what the functions answer looked at: they may be the user's."""
@@ -110,7 +114,7 @@ MOST_NAME = 100
 """Bytes of a design's name, which is part of a file's."""
 
 EXACT = Bound("0", _zero)
-NO_BOUND = Bound("none", _none)
+NO_BOUND = Bound("none, where operations overlap", _none, raced=True)
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,11 @@ class Design:
     """A design of the fault path and of its counters.
 
     ``programs`` maps operations to programs; ``edits`` are the changes since ``base``. ``checks`` are
-    further checks that the design brings along, see `stress.checks`. ``late_by`` says for operations by how many pages
-    a counter may be off while one of them is under way; what is not said follows from the ptes that it changes.
+    further checks that the design brings along, see `stress.checks`. ``holders`` say which pages are held by what no
+    other design has, such as a pipe: each adds to ``w[frame]`` the references that it holds, for check `page_refs`. One
+    of ``(m, w)`` looks at the memory, and is called once; one of ``(m, r, w)`` at the registers of a CPU, too, and is
+    called for every CPU. ``late_by`` says for operations by how many pages a counter may be off while one of them is
+    under way; what is not said follows from the ptes that it changes.
     """
 
     name: str
@@ -140,6 +147,7 @@ class Design:
     edits: tuple[Edit, ...] = ()
     checks: tuple[Callable[..., int], ...] = field(default=())
     late_by: Mapping[str, int] = field(default_factory=dict)
+    holders: tuple[Callable[..., Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Make the programs read-only. Raises `ValueError` for a name that is none."""
@@ -153,25 +161,15 @@ class Design:
                 raise ValueError(f"design {self.name}: late_by names {operation!r}, which is none of its operations")
             if not isinstance(pages, int) or pages < 0:
                 raise ValueError(f"design {self.name}: late_by of {operation} is {pages!r}: give a number of pages")
+        for holder in self.holders:
+            if not callable(holder) or len(signature(holder).parameters) not in {2, 3}:
+                raise ValueError(f"design {self.name}: holder {holder!r} is no function of (m, w) or (m, r, w)")
         object.__setattr__(self, "programs", MappingProxyType(dict(self.programs)))
 
     def __reduce__(self) -> tuple[Callable[..., Design], tuple[object, ...]]:
         """Pickle by fields: steps go by their module and name."""
-        return (
-            Design,
-            (
-                self.name,
-                self.year,
-                self.source,
-                self.summary,
-                dict(self.programs),
-                self.bound,
-                self.base,
-                self.edits,
-                self.checks,
-                self.late_by,
-            ),
-        )
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _restored, ({**values, "programs": dict(self.programs)},)
 
     @cached_property
     def steps(self) -> tuple[StepFunction, ...]:
@@ -232,3 +230,8 @@ class Design:
     def without(self, *operations: str) -> Design:
         """The design without these operations."""
         return replace(self, programs={k: p for k, p in self.programs.items() if k not in operations})
+
+
+def _restored(values: Mapping[str, Any]) -> Design:
+    """Make a design again from its fields, for pickle."""
+    return Design(**values)

@@ -66,6 +66,22 @@ def fingerprint(functions: Iterable[Callable[..., Any]], own_files: frozenset[Pa
     return digest.hexdigest()
 
 
+def reaches(functions: Iterable[Callable[..., Any]], name: str) -> bool:
+    """Whether one of these functions, or one that they call, takes a global or a member of a module of this name."""
+    seen: set[int] = set()
+    queue: list[Any] = list(functions)
+    for value in queue:  # which grows
+        function = inspect.unwrap(getattr(value, "py_func", value))
+        if not isinstance(function, FunctionType) or id(function) in seen:
+            continue
+        seen.add(id(function))
+        names = frozenset(_names(function.__code__))
+        if name in names:
+            return True
+        queue.extend(reached for _, reached in _reached(function, names))
+    return False
+
+
 def _is_known(function: FunctionType, own_files: frozenset[Path]) -> bool:
     package = function.__module__.partition(".")[0]
     return package in _THEIRS or package in sys.stdlib_module_names or file_of(function) in own_files

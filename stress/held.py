@@ -1,18 +1,22 @@
-"""Checks at rest that designs with counts outside of the mm bring along: a bound says how much may be held back, not
-that it is held at all.
+"""Checks at rest that designs bring along: for counts that are kept outside of the mm, since a bound says how much may
+be held back and not that it is held at all; and for readers that write.
 """
 
 from __future__ import annotations
 
 from shm_layout.atomic import read_once
+from shm_layout.layout import Layout
 from shm_layout.structs import (
+    GHOST,
+    MENDED_ANON_RSS,
+    MENDED_RSS,
+    MENDED_STRIDE,
     MM_ANON_RSS,
     MM_LOCAL_ANON_RSS,
     MM_LOCAL_RSS,
     MM_RSS,
     MM_SINGLE,
     MM_STRIDE,
-    MM_USERS,
     NR_MMS,
     TASK_ANON_RSS,
     TASK_MM,
@@ -23,12 +27,24 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.checks import HOLDS, true_anon_rss, true_rss
-from stress.kernel.mm_types import MM_FREE
+from stress.kernel.mm_types import NO_MM
 from stress.kernel.rss.cached import TASK_RSS_EVENTS_THRESH
 from stress.kernel.rss.deferred import MOST
 from stress.step import helper
 
 NR_TASKS = task_struct.count
+
+
+def words_of_cpus(layout: Layout, mm: int) -> list[int]:
+    """Indices of the words in which CPUs keep counts of an mm: their own, and the nodes of a tree above them.
+
+    What is left there when the mm is freed is destroyed with it, and is no count that was lost.
+    """
+    machine = layout.machine
+    cpus, nodes = layout.regions["rss_stat"], layout.regions["counter_node"]
+    each = nodes.count // machine.mms
+    kept = ((cpus, range(mm, cpus.count, machine.mms)), (nodes, range(mm * each, (mm + 1) * each)))
+    return [region.index(n, f.name) for region, numbers in kept for n in numbers for f in region.struct.fields]
 
 
 @helper
@@ -41,11 +57,10 @@ def is_true(m: Words, mm: int, rss: int, anon_rss: int) -> bool:
 def nothing_lost(m: Words) -> int:
     """The counts of an mm and those that its tasks hold are what its page table says; else the first mm where not.
 
-    A task that has left holds nothing any more.
+    A task that has ended has no mm and holds nothing: what it still counts is lost. Of an mm that is free no task holds
+    anything, and its page table is empty: its counts must have come back to 0.
     """
     for mm in range(m[NR_MMS]):
-        if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE:
-            continue
         rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm))
         anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
         for task in range(m[NR_TASKS]):
@@ -59,8 +74,10 @@ def nothing_lost(m: Words) -> int:
 
 @helper
 def first_task_above(m: Words, most: int) -> int:
-    """The first task that holds more than ``most`` pages of one kind, or less than -most."""
+    """The first task that holds more than ``most`` pages of one kind, or less than -most, and has not ended."""
     for task in range(m[NR_TASKS]):
+        if read_once(m, at(m, TASK_MM, TASK_STRIDE, task)) == NO_MM:
+            continue
         held = read_once(m, at(m, TASK_RSS, TASK_STRIDE, task))
         anon = read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, task))
         if max(abs(held), abs(anon)) > most:
@@ -81,11 +98,43 @@ def at_most_64_a_task(m: Words) -> int:
 
 
 @helper
-def exact_while_single(m: Words) -> int:
-    """lazy: the two counts of an mm that has had one task add up to what its page table says; else the first mm."""
+def made_worse(shown: int, true: int, mended: int) -> bool:
+    """Whether a counter would be nearer to the truth without what readers have added to it."""
+    return abs(shown - mended - true) < abs(shown - true)
+
+
+@helper
+def harmed_by_a_read(m: Words) -> int:
+    """v11_sloppy: no reader has made a counter worse by setting it to 0; else the first mm where one has.
+
+    What others have lost, because their changes met, is not the reader's fault; a reader that sets to 0 what would stay
+    negative mends it. But what is negative only until a fault has counted its page comes right by itself: the reader
+    that sets it to 0 adds a page that nobody takes back. Looked at where `GHOST` is set, see `NEED_GHOST`.
+    """
+    if m[GHOST] == 0:
+        return HOLDS
     for mm in range(m[NR_MMS]):
-        used = read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) != MM_FREE
-        if not used or read_once(m, at(m, MM_SINGLE, MM_STRIDE, mm)) == 0:
+        rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm))
+        anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
+        if made_worse(rss, true_rss(m, mm), m[at(m, MENDED_RSS, MENDED_STRIDE, mm)]):
+            return mm
+        if made_worse(anon_rss, true_anon_rss(m, mm), m[at(m, MENDED_ANON_RSS, MENDED_STRIDE, mm)]):
+            return mm
+    return HOLDS
+
+
+NEED_GHOST = frozenset((harmed_by_a_read,))
+"""Checks that look at what only a machine with `ghost` keeps; on others they are not made."""
+
+
+@helper
+def exact_while_single(m: Words) -> int:
+    """lazy: the two counts of an mm that has had one task add up to what its page table says; else the first mm.
+
+    Those of an mm that is free and had one task to its end are 0.
+    """
+    for mm in range(m[NR_MMS]):
+        if read_once(m, at(m, MM_SINGLE, MM_STRIDE, mm)) == 0:
             continue
         rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm)) + read_once(m, at(m, MM_LOCAL_RSS, MM_STRIDE, mm))
         anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from shm_layout.record import CHANGED, COUNT, FAULT, STEP
 from shm_layout.registers import R_ANON_RSS, R_ARG, R_OP, R_RESIDENT, R_SHARED
-from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, at
+from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, TASK_MM, TASK_STRIDE, at, task_struct
 from shm_layout.words import Words
-from stress.checks import HOLDS, data_kept, locks_free, mapcount, mmu_cache, page_refs, true_anon_rss, true_rss
+from stress.checks import (
+    HOLDS,
+    data_kept,
+    known_refs,
+    locks_free,
+    mapcount,
+    mmu_cache,
+    true_anon_rss,
+    true_rss,
+    wrong_refs,
+)
 from stress.explore.calls import RAISED, call_step, window
 from stress.explore.image import (
     CODE_JUMP,
@@ -19,13 +29,18 @@ from stress.explore.image import (
     P_CHECKS,
     P_CODE,
     P_CPUS,
+    P_ENDED,
     P_EXACT_PC,
     P_FIRST_CHECK,
+    P_HOLDERS,
+    P_OF_CPUS,
     P_OWN_STEPS,
+    P_RACED,
     P_RECORD,
     P_ROW,
     P_SPLIT,
     P_WORDS,
+    R_MET,
     SEEN_BOUNDED,
     SEEN_EXACT,
     STRIDE,
@@ -44,9 +59,11 @@ from stress.explore.verdict import (
     RSS_EXACT,
     USER,
 )
-from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
+from stress.kernel.mm_types import MM_FREE, MM_ONE_USER, NO_MM
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import WAIT, helper
+
+NR_TASKS = task_struct.count
 
 READ_STEPS = 10_000
 """Steps of a pass over the counters, at most: more are a loop that never ends."""
@@ -76,15 +93,37 @@ def perform_read(p: Words, m: Words, r: Words, pc: int) -> bool:
 
 
 @helper
+def forget_ended(p: Words, m: Words) -> None:
+    """Tasks that have ended are given back with all that they counted: whoever still finds them, finds nothing."""
+    fields = window(p, p[P_ENDED])
+    for task in range(m[NR_TASKS]):
+        if m[at(m, TASK_MM, TASK_STRIDE, task)] == NO_MM:
+            for i in range(fields[0]):
+                m[at(m, fields[1 + i], TASK_STRIDE, task)] = 0
+
+
+@helper
+def cpus_hold(p: Words, m: Words, mm: int) -> bool:
+    """Whether a CPU keeps counts of an mm."""
+    words = window(p, p[P_OF_CPUS])
+    kept = 0
+    for i in range(words[0]):
+        kept |= m[words[1 + mm * words[0] + i]]
+    return kept != 0
+
+
+@helper
 def shown_at_rest(p: Words, m: Words, g: Words, mm: int, pc: int, w: Words) -> bool:
     """Let CPU 0, which is idle, read an mm on a copy of the memory in ``w``; what it shows is in the registers there.
 
-    A free mm is given a user, so that its counters can be read: they must have come back to 0.
+    A free mm is given a user, so that its counters can be read: they must have come back to 0. Tasks that have ended
+    are forgotten there.
     """
     r = window(w, 0)
     copy = window(w, STRIDE)
     for i in range(FIRST_WORD, p[P_WORDS]):
         copy[i] = m[i]
+    forget_ended(p, copy)
     for i in range(STRIDE):
         r[i] = g[i]
     users = at(m, MM_USERS, MM_STRIDE, mm)
@@ -98,12 +137,16 @@ def shown_at_rest(p: Words, m: Words, g: Words, mm: int, pc: int, w: Words) -> b
 
 @helper
 def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
-    """The checks of the counters of one mm."""
+    """The checks of the counters of one mm.
+
+    The bound is for what tasks and CPUs hold back. Of an mm that is free no task holds anything; what CPUs hold is
+    destroyed with it.
+    """
     broken = 0
     r = window(w, 0)
     rss = true_rss(m, mm)
     anon = true_anon_rss(m, mm)
-    if p[P_EXACT_PC] >= 0:
+    if p[P_EXACT_PC] >= 0 and (p[P_RACED] == 0 or g[R_MET] == 0):
         if not shown_at_rest(p, m, g, mm, p[P_EXACT_PC], w):
             return PROGRESS
         see_read(p, r, SEEN_EXACT)
@@ -111,11 +154,13 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
             broken |= RSS_EXACT
         if r[R_SHARED] != NOT_SHOWN and r[R_ANON_RSS] != anon:
             broken |= ANON_RSS_EXACT
-    if p[P_BOUNDED_PC] >= 0:
+    bound = p[P_BOUND]
+    if m[at(m, MM_USERS, MM_STRIDE, mm)] == MM_FREE and p[P_RACED] == 0 and not cpus_hold(p, m, mm):
+        bound = 0
+    if p[P_BOUNDED_PC] >= 0 and bound >= 0:
         if not shown_at_rest(p, m, g, mm, p[P_BOUNDED_PC], w):
             return PROGRESS
         see_read(p, r, SEEN_BOUNDED)
-        bound = p[P_BOUND]
         if r[R_RESIDENT] != NOT_SHOWN and abs(r[R_RESIDENT] - rss) > bound:
             broken |= RSS_BOUNDED
         if r[R_SHARED] != NOT_SHOWN and abs(r[R_ANON_RSS] - anon) > bound:
@@ -124,30 +169,52 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
 
 
 @helper
-def holds(p: Words, number: int, m: Words, frames: Words) -> bool:
-    """Whether a check of the design's own holds; that it writes to the memory is noted in the record."""
+def judged(p: Words, number: int, m: Words, scratch: Words) -> int:
+    """What a check or a holder of the design's own returns; that it writes to the memory is noted in the record."""
     record = window(p, p[P_RECORD])
     if record[FAULT] == 0:
         record[STEP] = number
         record[COUNT] = 0
         record[CHANGED] = 0
-    result = call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, frames, record)
+    result = call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, scratch, record)
     if record[CHANGED] != 0 and record[FAULT] == 0:
         record[FAULT] = CHECK_WRITES
-    return result == HOLDS
+    return result
+
+
+@helper
+def window_of_refs(p: Words, w: Words) -> Words:
+    """The last part of the scratch words: the registers of a CPU, and behind them a word for each frame."""
+    return window(w, STRIDE + p[P_WORDS])
+
+
+@helper
+def refs_at_rest(p: Words, m: Words, g: Words, w: Words) -> int:
+    """Check `page_refs`, with what the design's holders hold. The references found are left in the scratch words."""
+    registers = window_of_refs(p, w)
+    frames = window(registers, STRIDE)
+    known_refs(m, frames)
+    holders = window(p, p[P_HOLDERS])
+    first = p[P_FIRST_CHECK] - holders[0]
+    for number in range(holders[0]):
+        for cpu in range(p[P_CPUS] if holders[1 + number] != 0 else 1):
+            for i in range(STRIDE):
+                registers[i] = g[cpu * STRIDE + i]
+            judged(p, first + number, m, registers)
+    return wrong_refs(m, frames)
 
 
 @helper
 def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
     """The checks that a state at rest breaks, as bits.
 
-    ``w``: scratch words: the registers of a CPU, a memory whose constants are there already, a word for each frame.
+    ``w``: scratch words, see `stress.explore.model.scratch_words`.
     """
     broken = 0
-    frames = window(w, STRIDE + p[P_WORDS])
+    frames = window(window_of_refs(p, w), STRIDE)
     if mapcount(m, frames) != HOLDS:
         broken |= MAPCOUNT
-    if page_refs(m, frames) != HOLDS:
+    if refs_at_rest(p, m, g, w) != HOLDS:
         broken |= PAGE_REFS
     if data_kept(m) != HOLDS:
         broken |= DATA_KEPT
@@ -156,7 +223,7 @@ def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
     if locks_free(m) != HOLDS:
         return broken | PROGRESS
     for number in range(p[P_CHECKS]):
-        if not holds(p, p[P_FIRST_CHECK] + number, m, frames):
+        if judged(p, p[P_FIRST_CHECK] + number, m, frames) != HOLDS:
             broken |= USER
     for mm in range(m[NR_MMS]):
         broken |= judge_counters(p, m, g, mm, w)

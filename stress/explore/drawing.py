@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from stress.design import OPERATIONS, READS, Design
 from stress.errors import UsageError
+from stress.fingerprint import reaches
 from stress.workload import Operation, Workload
 
 MOST_CPUS = 3
 MOST_PER_CPU = 2
 """Operations of one CPU: what two CPUs cannot do to each other in two operations, three rarely can."""
 MOST_PIECES = 3
-MOST_SETUP = 3 * MOST_PIECES
-"""Operations of the setup: no piece of it has more than three."""
+MOST_SETUP = 3 * MOST_PIECES + 6
+"""Operations of the setup: no piece of it has more than three, and an earlier life of an mm with three pages six."""
 MMS = 3
 """Address spaces: the first, that of a child, that of a child's child or of exec."""
 
@@ -29,6 +30,10 @@ PAGES: tuple[tuple[int, int, int], ...] = ((1, 0, 0),) * 5 + ((2, 0, 0),) * 2
 """Anonymous pages, pages of a private and of a shared file mapping, as often as each is drawn."""
 PAGES_WITH_FILES: tuple[tuple[int, int, int], ...] = (*PAGES, *(((0, 1, 0), (0, 0, 1)) * 2), (1, 1, 1))
 """The same for a design that has operations on files."""
+
+BATCHES = (2, 1, 3)
+"""Batches of per-CPU counts, beside what the machine has by default: at 1 nothing is held back, at 2 and 3 a CPU moves
+its count on at once and is left with another."""
 
 WITH_PAGE = ("fault", "zap", "access_process_vm", "use_mm")
 WITH_WRITE = ("fault", "access_process_vm", "use_mm")
@@ -55,6 +60,13 @@ def kinds_of(design: Design) -> tuple[str, ...]:
         raise UsageError(f"design {design.name} has no operation: give it programs")
     known = [kind for kind in SMALLEST_FIRST if kind in design.programs]
     return (*known, *(kind for kind in design.programs if kind not in known and kind != "precise"))
+
+
+def batches_of(design: Design) -> tuple[int, ...]:
+    """The batches that are drawn for a design: one alone where no step looks at it."""
+    if not reaches(design.steps, "BATCH"):
+        return BATCHES[:1]
+    return (*BATCHES, design.bound.batch(MOST_CPUS))
 
 
 def variants(kind: str, anon: int, pages: int) -> list[Operation]:
@@ -108,19 +120,34 @@ def _columns(kinds: tuple[str, ...], anon: int, pages: int, cpus: int) -> st.Sea
     return st.lists(st.lists(each, min_size=1, max_size=MOST_PER_CPU), min_size=cpus, max_size=cpus)
 
 
+_Setup = list[tuple[int, tuple[Operation, ...]]]
+
+
+def earlier_life(kinds: Sequence[str], pages: int, cpus: int) -> _Setup:
+    """What an mm has behind it that is used anew: a child wrote to its pages, another CPU took one away, and it ended.
+
+    Its counters are not as they are in memory that nobody has used: what is not set at the start of an mm shows.
+    """
+    if not {"fork", "fault", "exit"} <= set(kinds):
+        return []
+    writes = tuple(Operation("fault", page, page + 1, True) for page in range(pages))
+    taken: _Setup = [(1, (Operation("swap_out"),))] if cpus > 1 and "swap_out" in kinds else []
+    return [(0, (Operation("fork"), *writes)), *taken, (0, (Operation("exit"),))]
+
+
 @cache
-def _setup(
-    kinds: tuple[str, ...], anon: int, pages: int, cpus: int
-) -> st.SearchStrategy[list[tuple[int, tuple[Operation, ...]]]]:
+def _setup(kinds: tuple[str, ...], anon: int, pages: int, cpus: int) -> st.SearchStrategy[_Setup]:
     cpu = st.sampled_from([0, 0, *range(cpus)])
-    return st.lists(st.tuples(cpu, pieces(kinds, anon, pages)), max_size=MOST_PIECES)
+    first: st.SearchStrategy[_Setup] = st.sampled_from([[], [], earlier_life(kinds, pages, cpus)])
+    then: st.SearchStrategy[_Setup] = st.lists(st.tuples(cpu, pieces(kinds, anon, pages)), max_size=MOST_PIECES)
+    return st.tuples(first, then).map(lambda parts: parts[0] + parts[1])
 
 
 def _workload(
     columns: Sequence[Sequence[Operation]],
     before: Sequence[tuple[int, tuple[Operation, ...]]],
     pages: tuple[int, int, int],
-    **machine: bool | str,
+    **machine: int | str,
 ) -> Workload:
     """A workload on a machine that has all that its operations can ask for."""
     anon, private, shared = pages
@@ -134,13 +161,14 @@ def _workload(
         swap=2,
         frames=1 + 2 * sum(pages) + len(columns),
         ghost=True,
-        batch=2,
         task_depth=3,
         **machine,
     )
 
 
-def pairs(kinds: Sequence[str], arch: str, setup_kinds: Sequence[str]) -> st.SearchStrategy[Workload]:
+def pairs(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload]:
     """Two operations at the same time, on one page in each of its `states`: so few that all are tried in the end."""
     each = [
         operation
@@ -151,12 +179,35 @@ def pairs(kinds: Sequence[str], arch: str, setup_kinds: Sequence[str]) -> st.Sea
         if kind not in READS or operation.arg == 0
     ]
 
-    def of(piece: tuple[Operation, ...], one: Operation, other: Operation) -> Workload:
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, batch: int) -> Workload:
         before = [(0, piece)] if piece else []
-        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True)
+        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
 
     operation = st.sampled_from(each)
-    return st.builds(of, st.sampled_from([(), *states(setup_kinds, 0)]), operation, operation)
+    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
+    return st.builds(of, pieces_, operation, operation, st.sampled_from(batches))
+
+
+def watched(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload] | None:
+    """A page goes while it is mapped, and somebody reads behind that: what is counted too late shows to the reader.
+
+    None where the kinds lack one of the three.
+    """
+    maps = [Operation(kind, 0, 1, True, int(kind in ON_OTHER_MM)) for kind in WITH_WRITE if kind in kinds]
+    goes = [operation for kind in ("swap_out", "zap") if kind in kinds for operation in variants(kind, 1, 1)]
+    reads = [Operation(kind) for kind in READS if kind in kinds]
+    if not (maps and goes and reads):
+        return None
+
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, read: Operation, batch: int) -> Workload:
+        before = [(0, piece)] if piece else []
+        return _workload([[one], [other, read]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+
+    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
+    chosen = [st.sampled_from(each) for each in (maps, goes, reads)]
+    return st.builds(of, pieces_, *chosen, st.sampled_from(batches))
 
 
 _CPUS = st.sampled_from([1, *[2] * 5, *[3] * 2])
@@ -164,7 +215,9 @@ _TWO_OF_THREE = st.sampled_from([False, True, True])
 
 
 @st.composite
-def larger(draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str]) -> Workload:
+def larger(
+    draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> Workload:
     """A few CPUs with a few operations each, on a few pages of any kind."""
     files = any(kind in FILE_ONLY for kind in kinds)
     only = all(kind in FILE_ONLY for kind in kinds)
@@ -180,15 +233,21 @@ def larger(draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequen
         arch=arch,
         mmu=draw(_TWO_OF_THREE),
         above_4g=draw(_TWO_OF_THREE) if arch == "pae" else True,
+        batch=draw(st.sampled_from(batches)),
     )
 
 
-def workloads(kinds: Sequence[str], arch: str, setup_kinds: Sequence[str] | None = None) -> st.SearchStrategy[Workload]:
-    """Workloads of these kinds of operations: one half `pairs`, of which none is drawn twice, one half `larger`.
+def workloads(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str] | None = None, batches: Sequence[int] = BATCHES[:1]
+) -> st.SearchStrategy[Workload]:
+    """Workloads of these kinds of operations: a third each `pairs` and `watched`, of which none is drawn twice, and
+    `larger`, which go on when those are exhausted.
 
-    ``setup_kinds``: operations of the setup, the same where it is None.
+    ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
     """
     before = setup_kinds or kinds
     if all(kind in FILE_ONLY for kind in kinds):
-        return larger(kinds, arch, before)
-    return st.one_of(pairs(kinds, arch, before), larger(kinds, arch, before))
+        return larger(kinds, arch, before, batches)
+    third = watched(kinds, arch, before, batches)
+    drawn = [pairs(kinds, arch, before, batches), *([third] if third is not None else [])]
+    return st.one_of(*drawn, larger(kinds, arch, before, batches))

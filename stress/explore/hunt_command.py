@@ -44,7 +44,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
     workload and shortest schedule. What was found is tried first the next time. Exit status 1 when there is a find.
     """
-    from stress.explore.drawing import kinds_of, workloads
+    from stress.explore.drawing import batches_of, kinds_of, workloads
     from stress.explore.failure import read_failure
     from stress.explore.hunting import Hunt
     from stress.resolve import resolve_design
@@ -67,13 +67,13 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
             raise UsageError(
                 f"{source} was edited: design {design} has no {missing[0]}; let `run --save` write it again"
             )
-        strategy = workloads(failure.kinds, arch, kinds_of(resolved))
+        strategy = workloads(failure.kinds, arch, kinds_of(resolved), batches_of(resolved))
         checks = checks or list(failure.checks)
     else:
         assert design is not None
         resolved = resolve_design(design)
         arch = options["arch"] or "64"
-        strategy = workloads(kinds_of(resolved), arch)
+        strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved))
     found = Hunt(
         resolved,
         strategy,
@@ -105,6 +105,7 @@ def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:
 
 
 def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None:
+    from stress.explore.drawing import batches_of
     from stress.explore.model import build
     from stress.explore.report import counterexample
     from stress.explore.trace import trace
@@ -114,6 +115,8 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
         model = build(found.design, find.workload)
         machine = find.workload.machine
         notes = [f"arch {machine.arch}", *(["mmu cache"] if machine.mmu else [])]
+        if len(batches_of(found.design)) > 1:
+            notes.append(f"batch {machine.batch}")
         if machine.arch == "pae":
             notes.append("frames above 4 GiB" if machine.above_4g else "frames below 4 GiB")
         if machine.private_file or machine.shared_file:

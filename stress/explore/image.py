@@ -53,6 +53,15 @@ P_LEARNED = 20
 """Set when an operation changed a pte that it was not known to change."""
 P_PTES = 21
 """Index in ``p`` of room for all ptes, as they were before a transition."""
+P_ENDED = 23
+"""Index in ``p`` of what goes with a task that has ended: how many fields, and the constants of each."""
+P_OF_CPUS = 24
+"""Index in ``p`` of the words in which CPUs keep counts: how many for each mm, and for mm after mm their indices."""
+P_RACED = 25
+"""1 when the counters are exact as long as no two operations have overlapped, and nothing is promised afterwards."""
+P_HOLDERS = 26
+"""Index in ``p`` of the holders that the design brings along, as steps before its checks: how many, and for each 1
+where it is called for every CPU."""
 P_SEEN = 22
 """Reads that came to an end, and those of them that showed a value: bits 2 n and 2 n + 1 of operation number n.
 
@@ -81,5 +90,7 @@ R_LAST = REGISTERS + 1
 """Of CPU 0, where preemptions are bounded: the CPU that moved last, + 1."""
 R_PREEMPTED = REGISTERS + 2
 """Of CPU 0, likewise: how often a CPU was left that could go on."""
+R_MET = REGISTERS + 3
+"""Of every CPU, where `P_RACED` is set: 1 once two operations have overlapped."""
 STRIDE = 44
 """Words from the registers of one CPU to those of the next."""

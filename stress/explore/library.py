@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from shm_layout.words import Words
 from stress import designs
-from stress.checks import takes_scratch
+from stress.checks import takes_registers, takes_scratch
 from stress.design import Design
-from stress.explore.calls import RAISED
+from stress.explore.calls import RAISED, window
+from stress.explore.image import STRIDE
 from stress.program import Program
 from stress.step import StepFunction, info
 
@@ -50,17 +52,18 @@ def _known_programs() -> frozenset[Program]:
 
 
 def own_functions(design: Design) -> list[Callable[..., int]]:
-    """What a design brings along: the steps that are in no built-in design, and behind them its checks."""
-    return [f for f in design.steps if f not in library()] + list(design.checks)
+    """What a design brings along: the steps that are in no built-in design, then its holders, then its checks."""
+    return [f for f in design.steps if f not in library()] + [*design.holders, *design.checks]
 
 
 @cache
 def _compiled(
-    name: str, functions: tuple[Callable[..., int], ...], checks: int, watched: bool, may_raise: bool
+    name: str, functions: tuple[Callable[..., int], ...], holders: int, checks: int, *, watched: bool, may_raise: bool
 ) -> tuple[int, Any]:
     """The address of a compiled function (number, m, r, record) -> result, and what must be kept for as long.
 
-    The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone.
+    The last ``checks`` functions are checks at rest: they are given scratch words for ``r``, or ``m`` alone. Before
+    them come ``holders``, which are given a CPU's registers for ``r``, and behind those the scratch words.
     ``watched``: accesses are noted in the record. ``may_raise``: a function that raises an exception returns `RAISED`.
     """
     from stress.compile import compiled_module, refused_in_words
@@ -68,25 +71,29 @@ def _compiled(
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
     source = ["from numba import cfunc, types", "from shm_layout.registers import REGISTERS"]
     source += ["from shm_layout.structs import NR_PAGES"]
-    source += ["from shm_layout.watched import watched_memory, watched_registers", ""]
+    source += ["from shm_layout.watched import watched_memory, watched_registers"]
+    source += ["from stress.explore import lowered", "from stress.explore.calls import window", ""]
     source += ["W = types.CPointer(types.int64)"]
     source += ["@cfunc(types.int64(types.int64, W, W, W), cache=True)", "def take(number, words, registers, record):"]
     if watched:
         source += ["    m = watched_memory(words, record, 0)"]
         source += ["    r = watched_registers(registers, record, REGISTERS)"]
         source += ["    w = watched_registers(registers, record, words[NR_PAGES])"]
+        source += [f"    behind = watched_registers(window(registers, {STRIDE}), record, words[NR_PAGES])"]
     else:
-        source += ["    m, r, w = words, registers, registers"]
+        source += ["    m, r = words, registers"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
-        is_check = i >= len(functions) - checks
-        given = "m" if is_check and not takes_scratch(function) else "m, w" if is_check else "m, r"
-        call = f"place_of({key}({given}))" if is_check else f"{key}({given})"
+        call = f"return {key}(m, r)"
+        if i >= len(functions) - checks:
+            call = f"return place_of({key}({'m, w' if takes_scratch(function) else 'm'}))"
+        elif i >= len(functions) - checks - holders:
+            call = f"{key}({'m, r, behind' if takes_registers(function) else 'm, behind'})"
         source += [f"    if number == {i}:"]
         if may_raise:
-            source += ["        try:", f"            return {call}"]
+            source += ["        try:", f"            {call}"]
             source += ["        except Exception:", f"            return {RAISED}"]
         else:
-            source += [f"        return {call}"]
+            source += [f"        {call}"]
     source += ["    return 0", ""]
     with refused_in_words(functions, functions[len(functions) - checks :]):
         space = compiled_module(name, "\n".join(source), dict(zip(names, functions, strict=True)))
@@ -95,7 +102,14 @@ def _compiled(
 
 def _library(watched: bool) -> tuple[int, Any]:
     """The steps of the built-in designs, compiled: none of them raises an exception."""
-    return _compiled("library_watched" if watched else "library", tuple(library()), 0, watched, False)
+    name = "library_watched" if watched else "library"
+    return _compiled(name, tuple(library()), 0, 0, watched=watched, may_raise=False)
+
+
+def _own(functions: tuple[Callable[..., int], ...], holders: int, checks: int) -> int:
+    """The address of what a design brings along, compiled."""
+    name = f"steps_{len(functions)}"
+    return _compiled(name, functions, holders, checks, watched=True, may_raise=True)[0]
 
 
 def addresses(design: Design) -> tuple[int, int]:
@@ -105,14 +119,27 @@ def addresses(design: Design) -> tuple[int, int]:
     own = tuple(own_functions(design))
     return (
         _library(is_watched(design))[0],
-        _compiled(f"steps_{len(own)}", own, len(design.checks), True, True)[0] if own else 0,
+        _own(own, len(design.holders), len(design.checks)) if own else 0,
     )
 
 
 def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable[..., int]]]:
     """The same as plain Python: the library's steps and the design's own, by number."""
     own = own_functions(design)
-    return list(library()), [f if f in design.steps or takes_scratch(f) else _alone(f) for f in own]
+    steps = own[: len(own) - len(design.holders) - len(design.checks)]
+    checks = [f if takes_scratch(f) else _alone(f) for f in design.checks]
+    return list(library()), [*steps, *map(_holding, design.holders), *checks]
+
+
+def _holding(holder: Callable[..., Any]) -> StepFunction:
+    """A holder, called as a step is: behind the registers lie the scratch words."""
+
+    def add(m: Words, r: Words) -> int:
+        scratch = window(r, STRIDE)
+        holder(*((m, r, scratch) if takes_registers(holder) else (m, scratch)))
+        return 0
+
+    return add
 
 
 def _alone(check: Callable[..., int]) -> StepFunction:

@@ -15,7 +15,7 @@ from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
 from shm_layout.record import new_record
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
-from shm_layout.structs import NR_ALL_PTES, STRUCTS
+from shm_layout.structs import NR_ALL_PTES, STRUCTS, task_struct
 from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
@@ -26,6 +26,7 @@ from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.library import functions, is_users, is_watched, library, own_functions
 from stress.explore.truth import BITS
+from stress.held import words_of_cpus
 from stress.nearest import did_you_mean
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
@@ -33,6 +34,11 @@ from stress.workload import Operation, Workload
 
 SETUP_STEPS = 100_000
 """Steps of one operation of the setup, at most."""
+
+
+def scratch_words(model: Model) -> list[int]:
+    """What checks at rest work on: a CPU's registers, a memory with its constants; registers, a word for each frame."""
+    return [*[0] * STRIDE, *model.memory, *[0] * STRIDE, *[0] * model.workload.machine.frames]
 
 
 class SetupError(UsageError):
@@ -180,8 +186,10 @@ def build(design: Design, workload: Workload) -> Model:
     p[image.P_WORDS] = layout.words
     p[image.P_READS] = int(any(op.name in READS for cpu in workload.cpus for op in cpu))
     p[image.P_BOUND] = -1 if bound is None else bound
-    p[image.P_EXACT_PC] = code.begins.get(exact, END) if bound == 0 or exact == "precise" else END
-    p[image.P_BOUNDED_PC] = code.begins.get("statm", END) if bound else END
+    raced = bound is None and design.bound.raced and exact == "statm"
+    p[image.P_RACED] = int(raced)
+    p[image.P_EXACT_PC] = code.begins.get(exact, END) if bound == 0 or exact == "precise" or raced else END
+    p[image.P_BOUNDED_PC] = code.begins.get("statm", END) if bound != 0 or exact == "precise" else END
     p[image.P_CHECKS] = len(design.checks)
     p[image.P_FIRST_CHECK] = len(library()) + len(own) - len(design.checks)
     p[image.P_CODE] = len(p)
@@ -205,6 +213,14 @@ def build(design: Design, workload: Workload) -> Model:
     p += [0] * (p[image.P_CHANGE_WORDS] * rows)
     p[image.P_PTES] = len(p)
     p += [0] * ptes
+    p[image.P_ENDED] = len(p)
+    ended = [field.constant for field in task_struct.fields if field.name != "mm"]
+    p += [len(ended), *ended]
+    p[image.P_OF_CPUS] = len(p)
+    of_cpus = [words_of_cpus(layout, mm) for mm in range(machine.mms)]
+    p += [len(of_cpus[0]), *(index for words in of_cpus for index in words)]
+    p[image.P_HOLDERS] = len(p)
+    p += [len(design.holders), *(int(checks.takes_registers(holder)) for holder in design.holders)]
     if symmetric := symmetry.section(design, workload, layout, memory, registers):
         p[image.P_SYMMETRY] = len(p)
         p += symmetric

@@ -46,7 +46,8 @@ class Reference:
         self.numbers = design.numbers
         self.workload, self.frames = workload, workload.machine.frames
         every = [*checks.AT_REST.items(), *(("user", check) for check in design.checks)]
-        self.checks = [(name, check, checks.takes_scratch(check)) for name, check in every]
+        self.checks = [(name, check, checks.takes_scratch(check)) for name, check in every if name != "page_refs"]
+        self.holders = [(holder, checks.takes_registers(holder)) for holder in design.holders]
         stride = len(model.registers) // len(workload.cpus)
         files = [model.registers[i * stride : i * stride + REGISTERS] for i in range(len(workload.cpus))]
         self.first: State = (tuple(model.memory[FIRST_WORD:]), *((*r, 0, 0) for r in files))
@@ -89,7 +90,12 @@ class Reference:
             return []
         m = self.constants + list(state[0])
         w = [0] * self.frames
-        return [name for name, check, both in self.checks if (check(m, w) if both else check(m)) != checks.HOLDS]
+        broken = [name for name, check, both in self.checks if (check(m, w) if both else check(m)) != checks.HOLDS]
+        checks.known_refs(m, w)
+        for holder, by_cpu in self.holders:
+            for r in state[1:] if by_cpu else [()]:
+                holder(*((m, list(r), w) if by_cpu else (m, w)))
+        return broken if checks.wrong_refs(m, w) == checks.HOLDS else [*broken, "page_refs"]
 
     def final(self, state: State) -> bool:
         """Whether every CPU has performed all its operations."""

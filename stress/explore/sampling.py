@@ -14,7 +14,7 @@ from stress.explore import walks
 from stress.explore.breadth_first import Progress
 from stress.explore.image import P_LEARNED, P_RECORD, STRIDE
 from stress.explore.machine_code import arrays, compiled
-from stress.explore.model import Model, learn
+from stress.explore.model import Model, learn, scratch_words
 from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
@@ -36,13 +36,12 @@ class Sampler:
         self.model = model
         self.p, self.m, self.g = arrays(model)
         cpus = model.workload.machine.cpus
-        frames = np.zeros(model.workload.machine.frames, np.int64)
         self.s = np.zeros(walks.S_WORDS, np.int64)
         self.s[walks.SEED] = np.random.default_rng(seed).integers(1, 2**62)
         self.s[walks.WANTED], self.s[walks.MOST] = wanted, MOST_STEPS
         self.found = np.full(2 * len(NAMES), -1, np.int64)
         self.ways = np.zeros(len(NAMES) * MOST_STEPS, np.int64)
-        scratch = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
+        scratch = np.array(scratch_words(model), np.int64)
         kept, schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
         priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
         self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)

@@ -17,7 +17,7 @@ from stress.explore import onward, stored, symmetry, transition
 from stress.explore.engine import CHECK_COUNT
 from stress.explore.image import P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.machine_code import arrays, compiled
-from stress.explore.model import Model
+from stress.explore.model import Model, scratch_words
 from stress.explore.result import Bounds, Violation
 from stress.explore.stored import BATCH, BLOCK
 from stress.explore.verdict import NAMES
@@ -46,8 +46,7 @@ class Search:
             self.p[P_SYMMETRY] = 0  # who moved last tells the CPUs apart
         self.m = np.pad(self.m, (0, stored.GROUP * BLOCK))
         self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
-        frames = np.zeros(model.workload.machine.frames, np.int64)
-        self.w = np.concatenate([np.zeros(STRIDE, np.int64), np.array(model.memory, np.int64), frames])
+        self.w = np.array(scratch_words(model), np.int64)
         self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros(1 << 11, np.int64)
         self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros(1 << 11, np.int64)
         self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1

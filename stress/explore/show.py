@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shm_layout.layout import Layout
-from shm_layout.structs import FIRST_WORD
+from shm_layout.structs import FIRST_WORD, SHADOWS
 from shm_layout.words import Words
 from stress.kernel import pgtable
-from stress.kernel.mm_types import MM_EXITING, MM_FREE, PF_BORROWED_MM
+from stress.kernel.mm_types import MM_EXITING, MM_FREE, NO_MM, PF_BORROWED_MM
 from stress.kernel.page_alloc import CONTENT_SHIFT, content_address
 from stress.kernel.spinlock import WRITER, WRITER_WAITS
 
@@ -85,6 +85,8 @@ def value(layout: Layout, m: Words, index: int, word: int) -> str:
         return _users(word)
     if name.startswith("task ") and field.name == "flags":
         return "borrowed mm" if word & PF_BORROWED_MM else "0"
+    if name.startswith("task ") and field.name == "mm":
+        return "none" if word == NO_MM else str(word)
     if field.holds == "task":
         return f"task {word - 1}" if word else "none"
     return str(word)
@@ -133,7 +135,7 @@ def accesses(layout: Layout, m: Words, noted: Sequence[tuple[bool, int, int]]) -
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for wrote, index, word in noted:
-        if layout.describe(index).startswith("written "):
+        if layout.describe(index).split()[0] in SHADOWS:
             continue
         if wrote:
             last[index] = word

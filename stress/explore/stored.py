@@ -15,7 +15,7 @@ from typing import Any
 
 from shm_layout.structs import FIRST_WORD
 from stress.explore.calls import window
-from stress.explore.image import P_CPUS, P_READS, P_SYMMETRY, P_WORDS, STRIDE
+from stress.explore.image import P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
 from stress.explore.intern import LOW, MIX, differ, interning
 from stress.step import helper
 
@@ -160,7 +160,7 @@ def collect(
             state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
-    only_own = p[P_READS] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
+    only_own = p[P_READS] == 0 and p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
     for other in range(p[P_CPUS]):
         if other != cpu and only_own:
             continue

@@ -32,8 +32,8 @@ PASSES = ("statm", "precise")
 TOLD_APART = frozenset(("tree", "lazy", "deferred_16"))
 """Designs that keep counts by groups of CPUs, behave by who came first, or put a task's number into a register."""
 
-ALIKE = frozenset((held.nothing_lost, held.at_most_16_a_task, held.at_most_64_a_task))
-"""Checks of designs that look at all tasks, in whatever order, and at nothing else of a CPU's."""
+ALIKE = frozenset((held.nothing_lost, held.at_most_16_a_task, held.at_most_64_a_task, held.harmed_by_a_read))
+"""Checks of designs that look at all tasks, in whatever order, or at none, and at nothing else of a CPU's."""
 
 
 @cache
@@ -65,7 +65,8 @@ def classes(design: Design, workload: Workload) -> list[int]:
     """For each CPU the number of the first one that it is interchangeable with: its own where there is none."""
     columns = workload.cpus
     used = {op.name for op in workload.operations()}
-    if not used <= OPERATIONS or not ALIKE.issuperset(design.checks) or not _read_as_known(design):
+    told_apart = not ALIKE.issuperset(design.checks) or design.holders
+    if not used <= OPERATIONS or told_apart or not _read_as_known(design):
         return list(range(len(columns)))
     if not _interchangeable_steps().issuperset(design.without(*(design.programs.keys() - used)).steps):
         return list(range(len(columns)))

@@ -24,9 +24,9 @@ from stress import checks
 from stress.design import READS
 from stress.errors import UsageError
 from stress.explore import show, verdict
-from stress.explore.at_rest import at_rest, judge_rest, shown_at_rest
+from stress.explore.at_rest import at_rest, judge_rest, refs_at_rest, shown_at_rest
 from stress.explore.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_READS, P_STEPS, R_DONE, STRIDE
-from stress.explore.model import Model, learn
+from stress.explore.model import Model, learn, scratch_words
 from stress.explore.raised import DesignError, told
 from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
@@ -150,7 +150,7 @@ class Player:
         return verdict.names(judge_rest(self.model.p, self.m, self.g, self._scratch()))
 
     def _scratch(self) -> list[int]:
-        return [0] * STRIDE + list(self.model.memory) + [0] * self.model.workload.machine.frames
+        return scratch_words(self.model)
 
     def stuck(self) -> bool:
         """Whether no CPU can move although not all are done."""
@@ -198,7 +198,7 @@ class Player:
         frames = [0] * self.model.workload.machine.frames
         found: dict[str, Callable[[], str]] = {
             "mapcount": lambda: self._page(checks.mapcount(self.m, frames), frames, "mapcount"),
-            "page_refs": lambda: self._page(checks.page_refs(self.m, frames), frames, "count"),
+            "page_refs": self._refs,
             "data_kept": lambda: "lost what was written to page {1} of mm {0}".format(
                 *divmod(checks.data_kept(self.m), self.model.workload.machine.ptes)
             ),
@@ -211,6 +211,11 @@ class Player:
             ),
         }
         return found[check]() if check in found else f"check {check} does not hold"
+
+    def _refs(self) -> str:
+        w = self._scratch()
+        place = refs_at_rest(self.model.p, self.m, self.g, w)
+        return self._page(place, w[-self.model.workload.machine.frames :], "count")
 
     def _own(self, frames: list[int]) -> str:
         for check in self.model.design.checks:

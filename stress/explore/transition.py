@@ -25,6 +25,7 @@ from stress.explore.image import (
     P_CPU,
     P_CPUS,
     P_OWN_STEPS,
+    P_RACED,
     P_READS,
     P_RECORD,
     P_ROW,
@@ -33,6 +34,7 @@ from stress.explore.image import (
     P_WATCHED,
     PRIVATE,
     R_DONE,
+    R_MET,
     STRIDE,
     USERS,
 )
@@ -154,6 +156,21 @@ def end_operation(p: Words, r: Words, cpu: int) -> int:
 
 
 @helper
+def note_overlap(p: Words, g: Words, cpu: int) -> None:
+    """Note, with every CPU, that the operation that a CPU is in overlaps another one.
+
+    With every CPU, so that identical CPUs stay interchangeable.
+    """
+    others = 0
+    for other in range(p[P_CPUS]):
+        if other != cpu:
+            others |= g[other * STRIDE + R_OP]
+    if others != 0:
+        for each in range(p[P_CPUS]):
+            g[each * STRIDE + R_MET] = 1
+
+
+@helper
 def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     """Let a CPU take one step: `FINISHED`, `WAITS`, or the checks that break, as bits (`stress.explore.verdict`).
 
@@ -169,6 +186,8 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
         if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
             return FINISHED
         begin_operation(p, m, g, cpu)
+        if p[P_RACED] != 0:
+            note_overlap(p, g, cpu)
     pc = private_steps(p, m, r, r[R_PC])
     if pc >= 0:
         row = p[P_CODE] + pc * p[P_ROW]

@@ -19,7 +19,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.fork import current_mm, publish_mm
-from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER, PF_BORROWED_MM
+from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER, NO_MM, PF_BORROWED_MM
 from stress.kernel.pgtable import first_page
 from stress.labels import LAST
 from stress.step import DONE, NEXT, helper, step
@@ -35,9 +35,10 @@ def do_exit(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step(private=True)
+@step
 def schedule_parent(m: Words, r: Words) -> int:
-    """The CPU goes on with the task that started the one that has ended."""
+    """The task has ended, tsk->mm = NULL: whatever it still counts is lost. The CPU goes on with the one below it."""
+    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), NO_MM)
     r[R_CURRENT] = r[R_CURRENT] - 1
     return NEXT
 
@@ -136,7 +137,8 @@ def use_mm(m: Words, r: Words) -> int:
 
 @step
 def unuse_mm(m: Words, r: Words) -> int:
-    """unuse_mm(mm): the kernel thread sleeps; what it counted on itself is lost with it."""
+    """unuse_mm(mm): tsk->mm = NULL, the kernel thread sleeps; what it counted on itself is lost with it."""
     write_once(m, at(m, TASK_FLAGS, TASK_STRIDE, r[R_CURRENT]), 0)
+    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), NO_MM)
     r[R_CURRENT] = r[R_CURRENT] - 1
     return NEXT

@@ -33,6 +33,9 @@ from shm_layout.structs import (
     CPU_RCU,
     CPU_STRIDE,
     GHOST,
+    MENDED_ANON_RSS,
+    MENDED_RSS,
+    MENDED_STRIDE,
     MM_ANON_RSS,
     MM_RSS,
     MM_STRIDE,
@@ -102,6 +105,9 @@ def alloc_mm(m: Words, r: Words) -> int:
             write_once(m, at(m, MM_RSS, MM_STRIDE, mm), 0)
             write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm), 0)
             write_once(m, at(m, MM_TASK_LIST, MM_STRIDE, mm), 0)
+            if m[GHOST] != 0:
+                write_once(m, at(m, MENDED_RSS, MENDED_STRIDE, mm), 0)
+                write_once(m, at(m, MENDED_ANON_RSS, MENDED_STRIDE, mm), 0)
             return NEXT
     return DONE
 

@@ -9,5 +9,8 @@ MM_EXITING = 1
 MM_ONE_USER = 2
 """mm_users with one user; n users are n + 1."""
 
+NO_MM = -1
+"""task mm: none. The task has not begun, has ended, or is a kernel thread that has given back what it borrowed."""
+
 PF_BORROWED_MM = 1
 """task flags: a kernel thread that works on an mm that is not its own (use_mm)."""

@@ -35,7 +35,7 @@ from shm_layout.registers import R_CURRENT
 from stress.checks import oops_names
 from stress.design import Design
 from stress.errors import UsageError
-from stress.kernel.mm_types import MM_EXITING
+from stress.kernel.mm_types import MM_EXITING, NO_MM
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
 from stress.kernel.proc import NOT_SHOWN
 from stress.live.family import TOUCHES, Family
@@ -144,6 +144,7 @@ class ModelRun:
         tasks = regions["task_struct"]
         for field in tasks.struct.fields:
             m[tasks.index(new, field.name)] = m[tasks.index(old, field.name)]
+        m[tasks.index(old, "mm")] = NO_MM
         for region in regions.values():
             for field in region.struct.fields:
                 if field.holds != "task":

@@ -12,10 +12,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Self
+from typing import Any, Self
 
-from stress.design import Design
+from stress.design import EXACT, Design
 from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import held_back
 from stress.workers.declared import declared
@@ -41,7 +42,7 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
     Raises `UsageError` for a step or check that another process cannot find by its name.
     """
     # All programs, as an operation's number depends on what others there are.
-    own = Design(design.name, design.year, "", "", design.programs, checks=design.checks, late_by=design.late_by)
+    own = replace(design, source="", summary="", bound=EXACT, base=None, edits=())
     package = __name__.partition(".")[0]
     try:
         pickled = pickle.dumps(own)
@@ -50,7 +51,7 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
             f"design {design.name}: workers find steps and checks by their names; define each with def at the top of "
             f"a file ({e})"
         ) from None
-    functions = (*own.steps, *own.checks)
+    functions: tuple[Callable[..., Any], ...] = (*own.steps, *own.checks, *own.holders)
     modules = {(f.__module__, inspect.getfile(f)) for f in functions if f.__module__.partition(".")[0] != package}
     for _, file in modules:
         if not os.path.isfile(file):

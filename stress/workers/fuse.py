@@ -196,9 +196,10 @@ _SWEEP = """\
 """
 _AT_REST = """
 @njit
-def check(array, scratch, which):
+def check(array, scratch, which, first):
     m = words(array, 0)
     w = words(scratch, 0)
+    b = words(array, first)
 $checks    return -1
 
 @njit
@@ -212,6 +213,19 @@ def scan(array, first):
 _CHECK = """\
     if which == $which:
         return place_of(check_$which($given))
+"""
+
+_PAGE_REFS = """\
+    if which == $which:
+        known_refs(m, w)
+$holders        return wrong_refs(m, w)
+"""
+_HOLDER = """\
+        holder_$number(m, w)
+"""
+_HOLDER_OF_CPU = """\
+        for worker in range(b[$WORKERS]):
+            holder_$number(m, words(array, b[$BLOCKS] + worker * b[$STRIDE] + $REGISTERS_AT), w)
 """
 
 _HELPERS: tuple[Callable[..., Any], ...] = (
@@ -231,6 +245,8 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
     fork.current_mm,
     checks.true_rss,
     checks.true_anon_rss,
+    checks.known_refs,
+    checks.wrong_refs,
 )
 
 
@@ -269,7 +285,14 @@ def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) ->
 def _at_rest(design: Design) -> tuple[str, dict[str, Callable[..., Any]]]:
     functions: dict[str, Callable[..., Any]] = {}
     text = ""
+    holders = ""
+    for number, holder in enumerate(design.holders):
+        functions[f"holder_{number}"] = holder
+        holders += _fill(_HOLDER_OF_CPU if checks.takes_registers(holder) else _HOLDER, number=number)
     for which, (_, function) in enumerate(check_functions(design)):
+        if function is checks.page_refs:
+            text += _fill(_PAGE_REFS, which=which, holders=holders)
+            continue
         functions[f"check_{which}"] = function
         given = "m, w" if checks.takes_scratch(function) else "m"
         text += _fill(_CHECK, which=which, given=given)
@@ -322,7 +345,7 @@ ENTRIES = {
     "batch": "int64(int64[::1], int64)",
     "script": "int64(int64[::1], int64)",
     "sweep": "int64(int64[::1], int64)",
-    "check": "int64(int64[::1], int64[::1], int64)",
+    "check": "int64(int64[::1], int64[::1], int64, int64)",
     "scan": "int64(int64[::1], int64)",
 }
 """What a worker calls, with its signature; `sweep` only where there are faults and zaps."""

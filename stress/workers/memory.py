@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,8 @@ from shm_layout.segment import Segment
 from shm_layout.structs import FIRST_WORD, STOP
 from stress.boot import boot_registers, boot_tasks
 from stress.design import READS, Design
-from stress.kernel.mm_types import MM_FREE
+from stress.held import words_of_cpus
+from stress.kernel.mm_types import MM_FREE, NO_MM
 from stress.kernel.pgtable import PG_FREE
 from stress.program import assemble
 from stress.workers import block
@@ -45,6 +49,7 @@ class Memory:
         self.stuck = ""
         """Who waits where, once the workers got stuck."""
         self._exec_seen = False
+        self._overlapped = False
         self.segment = Segment.create(self.blocks.words, self.layout.hash())
 
     @property
@@ -89,6 +94,7 @@ class Memory:
             boot_registers(self.layout, r, worker, sharers=self.workers)
             r[R_GHOST] = self.blocks.at(worker, block.ACCOUNT) if self.judge else 0
         self._exec_seen = False
+        self._overlapped = False
         self.stuck = ""
 
     @property
@@ -99,6 +105,27 @@ class Memory:
     def in_use(self, mm: int) -> bool:
         """Whether an mm has users."""
         return bool(self.memory[self.layout.regions["mm_struct"].index(mm, "mm_users")] != MM_FREE)
+
+    def cpus_hold(self, mm: int) -> bool:
+        """Whether a CPU keeps counts of an mm."""
+        return bool(self.memory[words_of_cpus(self.layout, mm)].any())
+
+    @property
+    def exact(self) -> bool:
+        """Whether the design's counters must be exact at rest: always, or as long as no two operations overlapped."""
+        return self.bound == 0 or (self.bound is None and self.design.bound.raced and not self._overlapped)
+
+    @contextmanager
+    def ended_forgotten(self) -> Iterator[None]:
+        """Let whoever still finds a task that has ended find 0 there, until the end of the block."""
+        tasks = self.layout.regions["task_struct"]
+        array = self.memory[tasks.start : tasks.end].reshape(tasks.count, tasks.stride)
+        kept = array.copy()
+        ended = kept[:, tasks.offsets["mm"]] == NO_MM
+        array[ended] = 0
+        array[ended, tasks.offsets["mm"]] = NO_MM
+        yield
+        array[ended] = kept[ended]
 
     def doing(self, worker: int) -> str:
         """What a worker is doing, as its registers in the segment say."""

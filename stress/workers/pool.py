@@ -60,6 +60,7 @@ class Pool(Runs):
         leaves the pool `stuck`, and the calls not performed show nothing. Raises `ValueError` for a call that the
         machine has no pages or mm for.
         """
+        self._overlapped |= len(scripts) > 1
         for worker, calls in scripts.items():
             if len(calls) > block.SCRIPT_CALLS:
                 raise ValueError(f"{len(calls)} calls for worker {worker}: at most {block.SCRIPT_CALLS} at once")
@@ -107,13 +108,16 @@ class Pool(Runs):
     def read(self, mm: int, by: str | None = None) -> Shown:
         """What the design's own read shows of an mm at rest; of a free one, what its counters would show.
 
+        Tasks that have ended hold nothing.
+
         ``by``: another operation than `exact_read`.
         """
         users = self.layout.regions["mm_struct"].index(mm, "mm_users")
         free = self.memory[users] == MM_FREE
         if free:
             self.memory[users] = MM_ONE_USER
-        shown = self.perform({0: [Call(by or self.exact_read, arg=mm + 1)]})[0][0]
+        with self.ended_forgotten():
+            shown = self.perform({0: [Call(by or self.exact_read, arg=mm + 1)]})[0][0]
         if free:
             self.memory[users] = MM_FREE
         return shown

@@ -70,6 +70,7 @@ class Runs(Crew):
             raise ValueError(f"this pool was made without {', '.join(missing)}")
         everyone: Sequence[int] = range(self.workers)
         self._exec_seen |= mix.get("exec", 0) > 0
+        self._overlapped |= self.workers > 1
         states = np.random.SeedSequence(seed).generate_state(self.workers, np.uint64)
         for worker in everyone:
             row = self._blocks[worker]
@@ -92,6 +93,7 @@ class Runs(Crew):
         if not {"fault", "zap"} <= set(self.operations):
             raise ValueError("a sweep needs the operations fault and zap")
         everyone = range(self.workers) if workers is None else workers
+        self._overlapped |= len(everyone) > 1
         for worker in everyone:
             row = self._blocks[worker]
             row[block.COUNT] = rounds

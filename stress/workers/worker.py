@@ -43,6 +43,6 @@ def work(  # noqa: PLR0917
         elif command == block.CHECK:
             if not scratch.size:
                 scratch = np.empty(frames, np.int64)
-            mine[block.RESULT] = entries["check"](array, scratch, mine[block.TARGET])
+            mine[block.RESULT] = entries["check"](array, scratch, mine[block.TARGET], first)
         mine[block.ANSWERED] = mine[block.SERIAL]
         done.release()

@@ -21,17 +21,22 @@ from stress.explore.drawing import (
     MOST_CPUS,
     MOST_PER_CPU,
     MOST_SETUP,
+    batches_of,
+    earlier_life,
     kinds_of,
     operations,
     pairs,
     pieces,
     states,
+    watched,
     workloads,
 )
 from stress.explore.model import SetupError, build
+from stress.kernel.rss import percpu
 from stress.resolve import import_file
 from stress.workers import report
 from stress.workers.call import Verdict
+from stress.workload import Operation
 
 mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
 BENCHMARK = import_file(Path(__file__).parents[2] / "benchmarks" / "mutants.py")
@@ -287,9 +292,9 @@ def drawn_often(strategy):
 
 def test_all_pairs_of_operations_are_tried_each_once():
     kinds = ("fault", "zap", "swap_out")
-    drawn = drawn_once(pairs(kinds, "64", kinds))
+    drawn = drawn_once(pairs(kinds, "64", kinds, (2,)))
     texts = {str(workload) for workload in drawn}
-    assert len(texts) == len(drawn) == len(drawn_once(pairs(kinds, "pae", kinds)))
+    assert len(texts) == len(drawn) == len(drawn_once(pairs(kinds, "pae", kinds, (2,))))
     each = {"fault 0 w", "fault 0", "zap 0", "swap_out"}
     setups = {"", *("; ".join(map(str, piece)) + " || " for piece in states(kinds, 0))}
     assert texts == {f"{before}{one} | {other}" for before in setups for one in each for other in each}
@@ -563,3 +568,28 @@ def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monk
 
 def test_machines_of_a_failure_are_data():
     assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, mms=1, anon=4, frames=8, swap=2))
+
+
+def test_small_batches_are_drawn_where_steps_look_at_them():
+    counted = designs.get("percpu")
+    assert batches_of(counted) == (2, 1, 3, 32)
+    assert batches_of(designs.get("cached")) == (2,)
+    drawn = drawn_once(pairs(("fault",), "64", ("fault",), batches_of(counted)))
+    assert {workload.machine.batch for workload in drawn} == {1, 2, 3, 32}
+
+
+def test_an_mm_that_is_used_anew_had_an_earlier_life():
+    """Forgotten starts of counters show in an mm alone whose counts were left with several CPUs."""
+    start = designs.get("percpu").edit(
+        name="no_init", **dict.fromkeys(("fork", "exec"), lambda p: p.drop(percpu.percpu_counter_init))
+    )
+    before = [(cpu, operation) for cpu, piece in earlier_life(kinds_of(start), 2, 2) for operation in piece]
+    workload = Workload.of([[Operation("fork")], []], before, anon=2, mms=3, swap=2, batch=2, task_depth=3)
+    assert explore(start, workload).violation("anon_rss_exact")
+    assert explore(designs.get("percpu"), workload).violations == ()
+
+
+def test_a_reader_that_writes_is_among_what_is_drawn():
+    kinds = ("fault", "swap_out", "statm")
+    drawn = map(str, drawn_once(watched(kinds, "64", kinds, (2,))))
+    assert "fault 0 w | swap_out; statm" in drawn

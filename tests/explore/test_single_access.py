@@ -6,6 +6,7 @@ from collections import defaultdict
 import pytest
 
 from shm_layout.registers import R_CPU, REGISTERS
+from shm_layout.structs import SHADOWS
 from stress import designs
 from stress.explore import show
 from stress.explore.model import build
@@ -122,7 +123,7 @@ def extra_accesses(player, step_accesses, cpu):
         name = layout.describe(index)
         task = player.model.workload.machine.task_depth
         own = name.startswith("task ") and int(name.split()[1]) // task == cpu and not name.endswith(("next", "prev"))
-        if not (name.startswith("written ") or own):
+        if not (name.split()[0] in SHADOWS or own):
             (writes if wrote else reads)[index] += 1
     # An atomic operation is a read and a write of one word; a plain pair on one word counts as one here, too.
     return sum(max(reads[i], writes[i]) for i in {*reads, *writes}) - 1

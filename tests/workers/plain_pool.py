@@ -125,7 +125,8 @@ class PlainPool(Pool):
         entry = self._entries[ENTRY[command]]
         if command == block.CHECK:
             b = self._blocks[workers[0]]
-            b[block.RESULT] = entry(self.memory, [0] * self.machine.frames, b[block.TARGET])
+            first = self.blocks.at(workers[0], 0)
+            b[block.RESULT] = entry(self.memory, [0] * self.machine.frames, b[block.TARGET], first)
         else:
             places = {worker: self.blocks.at(worker, 0) for worker in workers}
             self.turns.run({w: lambda first=first: entry(self.memory, first) for w, first in places.items()})

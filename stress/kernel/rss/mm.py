@@ -6,15 +6,39 @@ Exact under page_table_lock, the way of Linux 2.6.9; sloppy without it (V11, see
 from __future__ import annotations
 
 from shm_layout.atomic import read_once, write_once
-from shm_layout.registers import R_ANON_RSS, R_CHILD, R_FREED, R_MM, R_RSS, R_VALUE
-from shm_layout.structs import MM_ANON_RSS, MM_RSS, MM_STRIDE, at
+from shm_layout.registers import R_ANON_RSS, R_CHILD, R_FREED, R_MM, R_RSS, R_SCRATCH, R_VALUE
+from shm_layout.structs import (
+    GHOST,
+    MENDED_ANON_RSS,
+    MENDED_RSS,
+    MENDED_STRIDE,
+    MM_ANON_RSS,
+    MM_RSS,
+    MM_STRIDE,
+    at,
+)
 from shm_layout.words import Words
-from stress.step import NEXT, step
+from stress.step import NEXT, helper, step
+
+
+@helper
+def note_read(m: Words, r: Words, mended: int) -> None:
+    """A counter is read: keep in R_SCRATCH how much of it readers have added (`stress.kernel.rss.sloppy`)."""
+    if m[GHOST] != 0:
+        r[R_SCRATCH] = m[at(m, mended, MENDED_STRIDE, r[R_MM])]
+
+
+@helper
+def note_write(m: Words, r: Words, mended: int) -> None:
+    """A counter is written that was read before: what readers have added since then is lost."""
+    if m[GHOST] != 0:
+        write_once(m, at(m, mended, MENDED_STRIDE, r[R_MM]), r[R_SCRATCH])
 
 
 @step
 def read_mm_rss(m: Words, r: Words) -> int:
     """mm->rss, the read of a change."""
+    note_read(m, r, MENDED_RSS)
     r[R_VALUE] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
     return NEXT
 
@@ -22,6 +46,7 @@ def read_mm_rss(m: Words, r: Words) -> int:
 @step
 def inc_mm_rss(m: Words, r: Words) -> int:
     """mm->rss++, its write."""
+    note_write(m, r, MENDED_RSS)
     write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
     return NEXT
 
@@ -29,6 +54,7 @@ def inc_mm_rss(m: Words, r: Words) -> int:
 @step
 def dec_mm_rss(m: Words, r: Words) -> int:
     """mm->rss--, its write."""
+    note_write(m, r, MENDED_RSS)
     write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
     return NEXT
 
@@ -36,6 +62,7 @@ def dec_mm_rss(m: Words, r: Words) -> int:
 @step
 def sub_mm_rss(m: Words, r: Words) -> int:
     """mm->rss -= freed, its write."""
+    note_write(m, r, MENDED_RSS)
     write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - r[R_FREED])
     return NEXT
 
@@ -43,6 +70,7 @@ def sub_mm_rss(m: Words, r: Words) -> int:
 @step
 def read_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss, the read of a change."""
+    note_read(m, r, MENDED_ANON_RSS)
     r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
     return NEXT
 
@@ -50,6 +78,7 @@ def read_mm_anon_rss(m: Words, r: Words) -> int:
 @step
 def inc_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss++, its write."""
+    note_write(m, r, MENDED_ANON_RSS)
     write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
     return NEXT
 
@@ -57,6 +86,7 @@ def inc_mm_anon_rss(m: Words, r: Words) -> int:
 @step
 def dec_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss--, its write."""
+    note_write(m, r, MENDED_ANON_RSS)
     write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
     return NEXT
 
@@ -92,6 +122,7 @@ def inc_child_anon_rss(m: Words, r: Words) -> int:
 @step
 def sum_mm_rss(m: Words, r: Words) -> int:
     """rss = mm->rss: where a reader starts."""
+    note_read(m, r, MENDED_RSS)
     r[R_RSS] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
     return NEXT
 
@@ -99,6 +130,7 @@ def sum_mm_rss(m: Words, r: Words) -> int:
 @step
 def sum_mm_anon_rss(m: Words, r: Words) -> int:
     """anon_rss = mm->anon_rss: where a reader starts."""
+    note_read(m, r, MENDED_ANON_RSS)
     r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
     return NEXT
 

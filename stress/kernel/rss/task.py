@@ -7,6 +7,8 @@ from shm_layout.registers import R_ANON_RSS, R_CPU, R_CURRENT, R_MM, R_RSS, R_TA
 from shm_layout.structs import (
     CPU_RCU,
     CPU_STRIDE,
+    MENDED_ANON_RSS,
+    MENDED_RSS,
     MM_ANON_RSS,
     MM_RSS,
     MM_STRIDE,
@@ -22,6 +24,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.mm_types import PF_BORROWED_MM
+from stress.kernel.rss.mm import note_write
 from stress.labels import NEXT_TASK, OTHER_MM, SKIP
 from stress.oops import OWNER, oops
 from stress.step import NEXT, helper, step
@@ -127,6 +130,7 @@ def list_del_rcu(m: Words, r: Words) -> int:
 def fold_rss(m: Words, r: Words) -> int:
     """mm->rss += tsk->rss, its write; `read_mm_rss` comes before it. Only the task itself writes tsk->rss."""
     mine = read_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    note_write(m, r, MENDED_RSS)
     write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + mine)
     return NEXT
 
@@ -135,6 +139,7 @@ def fold_rss(m: Words, r: Words) -> int:
 def fold_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss += tsk->anon_rss, its write; `read_mm_anon_rss` comes before it."""
     mine = read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_TASK] - 1))
+    note_write(m, r, MENDED_ANON_RSS)
     write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + mine)
     return NEXT
 
