@@ -49,8 +49,8 @@ from stress.resolve import resolve_design
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""
-COMMAND = [sys.executable, "-m", "stress", "run", "--json"]
-"""What a round runs."""
+COMMAND = [sys.executable, "-P", "-m", "stress", "run", "--json"]
+"""What a round runs: the package that is installed, whatever lies in the current folder (-P)."""
 GRACE = 300.0
 """Seconds that a round may take beside its run: compiling, checks at rest."""
 LOOK = 0.1
