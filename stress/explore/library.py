@@ -39,8 +39,8 @@ def _compiled(name: str, functions: tuple[Callable[..., int], ...], checks: int)
     from stress.compile import compiled_module
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
-    source = ["from numba import cfunc, types", "W = types.CPointer(types.int64)", ""]
-    source += ["@cfunc(types.int64(types.int64, W, W), cache=True)", "def take(number, m, r):"]
+    source = ["from numba import types", "W = types.CPointer(types.int64)", ""]
+    source += ["@cfunc(types.int64(types.int64, W, W))", "def take(number, m, r):"]
     for i, (key, function) in enumerate(zip(names, functions, strict=True)):
         arguments = "m, r" if i < len(functions) - checks or takes_scratch(function) else "m"
         source += [f"    if number == {i}:", f"        return {key}({arguments})"]
