@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from stress.explore import onward, stored
-from stress.explore.image import P_SYMMETRY
 from stress.explore.model import Model
 from stress.explore.result import INTERRUPTED, Bounds, Result
 from stress.explore.searching import Search
@@ -35,7 +33,8 @@ def breadth_first(
     ``preemptions``: only what can be reached with so many of them; see `stress.explore.preemption`.
 
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
-    can be reached, which is looked for in a complete search alone. ``finals``: give the final states.
+    can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
+    leave room for them. The bounds hold for what follows the search, too.
     """
     search = Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
     search.advance(0)  # the time to compile does not count
@@ -63,15 +62,25 @@ def breadth_first(
             bound = ""  # reached with the last state, if at all
             if wanted & PROGRESS and preemptions < 0:
                 search.look_for_endless(in_time)
-    except onward.OutOfTime:
-        bound = "seconds"
+    except onward.OutOfTime as out:
+        bound = out.bound
+    except KeyboardInterrupt:
+        bound = INTERRUPTED
+    outcomes, every_end, notes = 0, None, []
+    try:
+        ends = search.final_states()
+        outcomes, looked = search.count_outcomes(ends, in_time)
+        if looked < len(ends):
+            bound = bound or "seconds"
+            notes.append(f"outcomes are those of {looked:,} of {len(ends):,} final states: the time was up")
+        elif finals:
+            every_end, listing = search.list_ends(ends, outcomes, in_time)
+            if listing:
+                bound = bound or listing
+                notes.append(f"the {outcomes:,} final states were not listed: the bound on {listing} was reached")
     except KeyboardInterrupt:
         bound = INTERRUPTED
     seconds = time.perf_counter() - started
-    ends = search.final_states()
-    every_end: set[tuple[Any, ...]] = set()
-    if finals or preemptions >= 0 or search.p[P_SYMMETRY]:
-        every_end = every_end.union(*(search.contents(int(n)) for n in ends))
     return Result(
         design=model.design,
         workload=model.workload,
@@ -82,8 +91,9 @@ def breadth_first(
         transitions=int(search.s[stored.TRANSITIONS]),
         depth=int(search.s[stored.DEPTH]),
         seconds=seconds,
-        outcomes=len(every_end) or len(ends),
+        outcomes=outcomes,
         violations=search.violations(),
         bytes=search.bytes(),
-        finals=frozenset(every_end) if finals else None,
+        notes=tuple(notes),
+        finals=every_end,
     )
