@@ -46,6 +46,7 @@ from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import ENDING
 from stress.options import MOST_WORKERS, SEEDS
 from stress.resolve import resolve_design
+from stress.writing import write_file
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""
@@ -279,7 +280,7 @@ def play_round(  # noqa: PLR0917
     if not record["ok"] and (status != INTERRUPTED or record["broken"]):
         if not save.exists():
             told = {"command": record["command"], "status": status, "stderr": err[-LAST_WORDS:]}
-            save.write_text(json.dumps(told, indent=1) + "\n")
+            write_file("--log", save, (json.dumps(told, indent=1) + "\n").encode())
         record["failure"] = str(save)
     return record
 

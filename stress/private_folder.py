@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -27,7 +28,7 @@ def make_private(folder: Path) -> Path:
     _make(real)
     found = real.stat()
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(20, "Not a directory", str(real))
+        raise _no_folder(real)
     if found.st_uid != os.geteuid():
         raise NotPrivate(f"{real} belongs to {_name(found.st_uid)}")
     if others_write(found):
@@ -49,9 +50,15 @@ def _make(folder: Path) -> None:
     folder.chmod(0o700)  # a umask may have left less
 
 
+def _no_folder(path: Path) -> NotADirectoryError:
+    return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
 def _check_parent(folder: Path) -> None:
     """Raise `NotPrivate` when somebody else could put another folder in the place of one in this folder."""
     found = folder.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise _no_folder(folder)
     if found.st_uid not in _trusted():
         raise NotPrivate(f"{folder} belongs to {_name(found.st_uid)}")
     if others_write(found) and not found.st_mode & stat.S_ISVTX:  # sticky, as /tmp

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -305,7 +306,29 @@ def test_output_that_has_no_room_is_the_machines_fault(arguments):
             [sys.executable, "-m", "stress", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 3
-    assert done.stderr == f"{cli.PROGRAM}: error: this machine: No space left on device\n"
+    says = "standard output: No space left on device: make room, or write to another folder"
+    assert done.stderr == f"{cli.PROGRAM}: error: {says}\n"
+
+
+@pytest.mark.parametrize("command", [["explore", "v12", "fault 0"], ["run"], ["hunt", "v12"], ["live"], ["review"]])
+def test_too_little_address_space_is_the_machines_error(command):
+    """Libraries that compile would end the process, each in its own way."""
+    done = program(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "pte-stress: error: 300 MiB of address space are too little to compile in: allow 1024 MiB or more (ulimit -v)\n"
+    )
+
+
+def test_a_name_that_the_terminal_cannot_show_is_printed_in_escapes():
+    code = """
+        import click
+        from stress import cli
+        cli.LazyGroup._status = lambda *_: click.echo("caf\\udce9") or 0
+        cli.main()
+    """
+    done = program(code=code)
+    assert (done.returncode, done.stdout) == (0, "caf\\udce9\n")
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["nosuch"], 2), (["layout", "--cpus", "0"], 2), (["layout"], 3)])
