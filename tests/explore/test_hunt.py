@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -507,7 +508,7 @@ def test_an_edited_failure_is_refused(tmp_path, changes):
 def test_a_file_that_is_no_failure_is_refused(tmp_path, text):
     file = tmp_path / "f.json"
     file.write_text(text)
-    assert "no failure of a run" in refused(run("--from", file))
+    assert "name a file that `run --save` wrote" in refused(run("--from", file))
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
@@ -529,7 +530,6 @@ def test_a_failure_of_a_design_that_is_not_there_is_refused(tmp_path):
     ("arguments", "says"),
     [
         ((), "give a design"),
-        (("v12", "--from", "f.json"), "give a design"),
         (("v12_sond",), "v12_sound"),
         (("v12", "--seconds", 0), "above zero"),
         (("v12", "--seconds", -1), "above zero"),
@@ -563,3 +563,17 @@ def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monk
 
 def test_machines_of_a_failure_are_data():
     assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, mms=1, anon=4, frames=8, swap=2))
+
+
+def test_code_that_only_a_failure_names_is_not_run(tmp_path):
+    module, mark = tmp_path / "mine.py", tmp_path / "mark"
+    module.write_text(f"open({str(mark)!r}, 'w').close()\nfrom stress import designs\nMINE = designs.get('v12')\n")
+    file = written(tmp_path / "f.json", failed(design=f"{module}:MINE"))
+    line = refused(run("--from", file))
+    assert "--allow-code" in line
+    assert not mark.exists()
+    for allowed in (["--allow-code"], [f"{module}:MINE"]):
+        assert run("--from", file, *allowed, "--seconds", 100, "--seed", 1, "--json").exit_code == 1
+        assert mark.exists()
+        mark.unlink()
+        sys.modules.pop(next(name for name in sys.modules if name.startswith("pte_stress_user_")))
