@@ -138,7 +138,7 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
         (["--save", "/nowhere/failure.json"], 2, "name a file, in a folder that is there"),
         (["--save", "/dev"], 2, "is a directory"),
         (["--save", ""], 2, "name a file"),
-        (["--save", "/proc/failure.json"], 2, "cannot write there"),  # not even root can make files in /proc
+        (["--save", "/proc/failure.json"], 2, "cannot write in /proc"),  # not even root can make files in /proc
         (["--operations", "9" * 30], 2, "is not in the range"),
     ],
 )
