@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shm_layout.creator import this_process
 from shm_layout.placement import PLACEMENTS
 from stress import __version__, cli
 from stress.errors import MachineError, PteStressError, UsageError
@@ -224,7 +225,8 @@ def test_the_nearest_name_to_a_known_one_is_itself(known, data):
 @pytest.fixture
 def leftover(cleaning_alone):
     """A file of 24 bytes as a dead run leaves it: of our pid, but made before this process began."""
-    path = Path(f"/dev/shm/pte-stress.{os.getpid()}.1.77.run")
+    me = this_process()
+    path = Path(f"/dev/shm/pte-stress.{me.pid}.1.{me.pid_namespace}.{me.time_namespace}.{77:016x}.run")
     path.write_bytes(bytes(24))
     yield path
     path.unlink(missing_ok=True)
@@ -240,7 +242,7 @@ def test_clean_json(leftover):
 
 def test_clean_table(leftover):
     done = in_process("clean", "--format", "tsv")
-    head, *rows, summary = done.stdout.splitlines()
+    head, *rows, summary = done.stdout.partition("\n\n")[0].splitlines()  # behind it: what is left alone
     assert head.split() == ["name", "bytes", "pid", "what"]
     cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
     assert [leftover.name, "24", str(os.getpid()), "no segment"] in cells
@@ -252,6 +254,17 @@ def test_clean_table(leftover):
 def test_clean_with_nothing_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
     assert "nothing to remove" in in_process("clean").stdout
+    assert in_process("clean", "--json").stdout == '{"removed": [], "bytes": 0}\n'
+
+
+def test_what_clean_cannot_judge_is_listed_apart(monkeypatch, tmp_path):
+    monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
+    (tmp_path / "pte-stress.5.1.77.run").write_bytes(bytes(24))
+    left = {"name": "pte-stress.5.1.77.run", "bytes": 24, "pid": 5, "why": "made by an older version"}
+    assert json.loads(in_process("clean", "--json").stdout) == {"removed": [], "bytes": 0, "left": [left]}
+    said = in_process("clean").stdout
+    assert "nothing to remove" in said
+    assert "left alone 1: whether these runs still live cannot be told from here" in said
 
 
 def test_clean_without_shm(monkeypatch, tmp_path):
