@@ -41,7 +41,7 @@ MOST_MB = 400
 def process(*arguments: str) -> float:
     """Seconds that a `pte-stress` process takes. Raises `CalledProcessError` when it does not end with status 0."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "stress", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-P", "-m", "stress", *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 

@@ -46,11 +46,12 @@ from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import ENDING
 from stress.options import MOST_WORKERS, SEEDS
 from stress.resolve import resolve_design
+from stress.writing import write_file
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""
-COMMAND = [sys.executable, "-m", "stress", "run", "--json"]
-"""What a round runs."""
+COMMAND = [sys.executable, "-P", "-m", "stress", "run", "--json"]
+"""What a round runs: the package that is installed, whatever lies in the current folder (-P)."""
 GRACE = 300.0
 """Seconds that a round may take beside its run: compiling, checks at rest."""
 LOOK = 0.1
@@ -279,7 +280,7 @@ def play_round(  # noqa: PLR0917
     if not record["ok"] and (status != INTERRUPTED or record["broken"]):
         if not save.exists():
             told = {"command": record["command"], "status": status, "stderr": err[-LAST_WORDS:]}
-            save.write_text(json.dumps(told, indent=1) + "\n")
+            write_file("--log", save, (json.dumps(told, indent=1) + "\n").encode())
         record["failure"] = str(save)
     return record
 

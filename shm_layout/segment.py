@@ -1,8 +1,10 @@
 """A POSIX shared-memory segment with a checked header, and the semaphores that belong to it.
 
-The header is the first `HEADER_WORDS` words: magic, version, hash of the layout, size in words, pid and start
-time of the creator; the rest is reserved and 0. The creator's close() removes the segment and its semaphores
-from /dev/shm, at the latest when the creator exits; what a killed creator left, `shm_layout.leftovers` finds.
+The header is the first `HEADER_WORDS` words: magic, version, hash of the layout, size in words, the creator's pid,
+start time and namespaces (`shm_layout.creator.Creator`), and a random word that the names of its semaphores end in:
+only who may read the segment can foresee them. The rest is reserved and 0. The creator's close() removes the segment
+and its semaphores from /dev/shm, at the latest when the creator exits; what a killed creator left,
+`shm_layout.leftovers` finds.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import errno
 import mmap
 import os
+import secrets
 import weakref
 from collections.abc import Callable
 from typing import Any, Self
@@ -25,11 +28,13 @@ from shm_layout.structs import HEADER_WORDS
 from stress.errors import MachineError, UsageError
 
 MAGIC = int.from_bytes(b"pte-strs", "little")
-VERSION = 1
+VERSION = 2
 WORD = 8
 """Bytes in a word."""
 
-_MAGIC, _VERSION, _HASH, _WORDS, _PID, _STARTED = range(6)
+_MAGIC, _VERSION, _HASH, _WORDS = range(4)
+_SECRET = 8
+"""Behind the creator's four words."""
 
 
 class Segment:
@@ -72,7 +77,8 @@ class Segment:
             memory.close_fd()
         segment._created.append(memory.unlink)
         creator = creator_of(memory.name[1:])
-        header = [MAGIC, VERSION, layout_hash % 2**63, words, *(creator or ())]
+        assert creator is not None  # of a name that was just made
+        header = [MAGIC, VERSION, layout_hash % 2**63, words, *creator, secrets.randbits(63)]
         segment.array[_VERSION : len(header)] = header[_VERSION:]
         segment.array[_MAGIC] = MAGIC  # last: a segment half made is no segment
         return segment
@@ -103,14 +109,19 @@ class Segment:
         _check_header(name, array, size, layout_hash)
         return cls(name, array)
 
+    def _semaphore_name(self, suffix: str) -> str:
+        return f"{self.name}.{suffix}.{int(self.array[_SECRET]):016x}"
+
     def create_semaphore(self, suffix: str, value: int = 0) -> Any:
         """Create the semaphore `suffix` of this segment with `value` units; returns a posix_ipc.Semaphore.
 
-        Raises MachineError when the machine has no room or permission for it.
+        Raises MachineError when the machine has no room or permission for it, or its name is taken.
         """
-        name = f"{self.name}.{suffix}"
+        name = self._semaphore_name(suffix)
         try:
             semaphore = posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=0o600, initial_value=value)
+        except posix_ipc.ExistentialError:
+            raise MachineError(f"there is a semaphore {name} in {available.SHM} already: try again") from None
         except (OSError, posix_ipc.PermissionsError) as e:
             raise MachineError(f"no semaphore in {available.SHM} ({e}): make room there") from None
         self._created.append(semaphore.unlink)
@@ -123,9 +134,11 @@ class Segment:
         Raises UsageError when it is gone, which means that the run has ended.
         """
         try:
-            semaphore = posix_ipc.Semaphore(f"{self.name}.{suffix}")
+            semaphore = posix_ipc.Semaphore(self._semaphore_name(suffix))
         except posix_ipc.ExistentialError:
             raise UsageError(f"no semaphore {suffix} of segment {self.name}: its run has ended") from None
+        except (OSError, posix_ipc.PermissionsError) as e:
+            raise MachineError(f"cannot open semaphore {suffix} of segment {self.name} ({e}): try again") from None
         self._semaphores.append(semaphore)
         return semaphore
 
@@ -170,7 +183,7 @@ def _new(make: Callable[[str], Any], tag: str) -> Any:
         try:
             return make(name)
         except posix_ipc.ExistentialError:
-            continue  # of a process with our pid and start time in another pid namespace
+            continue
         except posix_ipc.PermissionsError:
             raise MachineError(f"no permission in {available.SHM}: mount it with mode 1777") from None
         except OSError as e:

@@ -6,9 +6,11 @@ import contextlib
 import errno
 import importlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import click
@@ -55,10 +57,34 @@ REFUSALS = {
 """What the system says when it has no more of something, or no place for it, wherever that was: the machine's error."""
 
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What only a write says. Files are written by `stress.writing`: one without a name is what is printed."""
+
+LONGEST = 900
+"""Characters of an error."""
+LEAST_ADDRESS_SPACE = 1 << 30
+"""Bytes. With less, libraries that compile end the process, or say that they were not found."""
+COMPILING = COMMANDS.keys() - {"replay", "layout", "clean"}
+"""Commands that compile, or run what was compiled."""
+
+
 def _refusal(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
-        return "this machine: out of memory"
+        return "this machine: out of memory (limits: `ulimit -v`, cgroup)"
+    if error.errno in FULL:
+        folder = f" in {os.path.dirname(error.filename) or '.'}" if isinstance(error.filename, str) else ""
+        where = error.filename or "standard output"
+        return f"{where}: {error.strerror}: make room{folder}, or write to another folder"
     return f"{error.filename or 'this machine'}: {error.strerror}"
+
+
+def _check_address_space() -> None:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        raise MachineError(
+            f"{limit >> 20} MiB of address space are too little to compile in: allow {LEAST_ADDRESS_SPACE >> 20} MiB or"
+            " more (ulimit -v)"
+        )
 
 
 class LazyGroup(click.Group):
@@ -159,6 +185,8 @@ def _open_standard_streams() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what this terminal cannot show
 
 
 def drop_output(stream: TextIO) -> None:
@@ -196,7 +224,10 @@ def _write_report(error: Exception, args: list[str]) -> str:
 
 
 def _report(message: str, status: int) -> int:
-    _say(f"{PROGRAM}: error: {' '.join(message.split())}")
+    line = " ".join(message.split())
+    if len(line) > LONGEST:  # of what was given: the end says what to do
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    _say(f"{PROGRAM}: error: {line}")
     return status
 
 
@@ -219,3 +250,5 @@ def main(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand in COMPILING:
+        _check_address_space()

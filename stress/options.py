@@ -13,6 +13,7 @@ import click
 
 from stress.errors import UsageError
 from stress.nearest import did_you_mean
+from stress.writing import cannot_write
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -50,7 +51,7 @@ def _placement(context: click.Context, parameter: click.Parameter, value: str) -
 
 
 def check_folder(named: Path, folder: Path) -> None:
-    """Whether files can be made in ``folder``, for ``--save named``. Raises `UsageError`.
+    """Whether files can be made in ``folder``, for ``--save named``. Raises `UsageError` or `MachineError`.
 
     What is saved takes long to find: say before it, not behind it, that it could not be kept.
     """
@@ -58,7 +59,7 @@ def check_folder(named: Path, folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"--save {named}: cannot write there ({error.strerror}); name another folder") from None
+        raise cannot_write("--save", named, error) from None
 
 
 def _save_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -68,9 +69,15 @@ def _save_file(context: click.Context, parameter: click.Parameter, value: Path |
     folder = value.absolute().parent
     if value.is_dir() or not folder.is_dir():
         raise UsageError(f"--save {value}: name a file, in a folder that is there")
-    if not value.exists():
+    if not value.exists() or value.is_file():
         check_folder(value, folder)
     return value
+
+
+allow_code_option = click.option(
+    "--allow-code", is_flag=True, help="Run the Python file of the design that FILE names: you trust it."
+)
+"""Passes ``allow_code: bool``, for commands that read the name of a design from a file."""
 
 
 def save_option(what: str) -> Callable[[_F], _F]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from stat import S_ISFIFO
+from typing import Any
 
 from stress.errors import UsageError
 
@@ -16,12 +20,41 @@ def read_text(path: Path, wanted: str) -> str:
     Raises `UsageError`, one line, for what cannot be read, is too long, or is no text.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = _read(path)
         if len(data) > MOST_BYTES:
             raise UsageError(f"{path} is longer than {MOST_BYTES >> 20} MiB: {wanted}")
-        return data.decode()
+        text = data.decode()
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}): {wanted}") from None
-    except UnicodeDecodeError:
+    except ValueError:  # no UTF-8; a path with a NUL
         raise UsageError(f"{path} is no text: {wanted}") from None
+    if "\0" in text:
+        raise UsageError(f"{path} is no text: {wanted}")
+    return text
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, at least one more if it is longer than `MOST_BYTES`. A pipe without a writer is empty."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    with open(fd, "rb", buffering=0) as file:
+        begin = file.read(1) if S_ISFIFO(os.fstat(fd).st_mode) else None
+        os.set_blocking(fd, True)
+        data = [b"" if begin is None else begin]
+        while begin != b"" and sum(map(len, data)) <= MOST_BYTES and (part := file.read(MOST_BYTES + 1)):
+            data.append(part)
+    return b"".join(data)
+
+
+def read_json(path: Path, wanted: str) -> Any:
+    """What a JSON file holds. Raises `UsageError` as `read_text` does, and for what is no JSON or nested too deeply."""
+    return parse_json(read_text(path, wanted), str(path), wanted)
+
+
+def parse_json(text: str, name: str, wanted: str) -> Any:
+    """What a JSON text of this ``name`` holds. Raises `UsageError`."""
+    try:
+        return json.loads(text)
+    except ValueError:  # numbers of thousands of digits, too
+        raise UsageError(f"{name} is no JSON: {wanted}") from None
+    except RecursionError:
+        raise UsageError(f"{name} is nested too deeply: {wanted}") from None

@@ -20,13 +20,22 @@ from stress.nearest import did_you_mean
 from stress.step_rules import RuleBroken
 
 
-def resolve_design(name: str) -> Design:
+def resolve_design(name: str, *, named_in: tuple[Path, str] | None = None) -> Design:
     """The design that ``name`` stands for.
 
+    ``named_in``: the data file that names it, where nobody else does, and how to name a design on the command line: a
+    Python file is not run then.
+
     Raises `UsageError` for an unknown name (with the nearest one), and for a file that is not there, does not
-    import, or defines no such design, or one that breaks the rules of designs and steps.
+    import, defines no such design, or one that breaks the rules of designs and steps, or must not be run.
     """
     if ":" in name or name.endswith(".py"):
+        if named_in is not None:
+            path, option = named_in
+            raise UsageError(
+                f"{path} names the design {name}: that Python file would be run. If you trust it, name it yourself with"
+                f" `{option} {name}`, or add --allow-code"
+            )
         return _from_file(name)
     try:
         return designs.get(name)
@@ -41,14 +50,16 @@ def import_file(path: Path) -> ModuleType:
 
     The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again.
     """
-    path = Path(os.path.realpath(path))
     try:
+        path = Path(os.path.realpath(path))
         there = stat.S_ISREG(path.stat().st_mode)
         contents = path.read_bytes() if there else b""
     except FileNotFoundError:
         raise UsageError(f"no design file {path}: name an existing one, as my_design.py:MINE") from None
     except OSError as e:
         raise UsageError(f"cannot read {path} ({e.strerror}): name a file that you may read") from None
+    except ValueError as e:  # a NUL in a path that a file names
+        raise UsageError(f"no design file is called {str(path)!r} ({e}): name one, as my_design.py:MINE") from None
     if not there:
         raise UsageError(f"{path} is no file: name one, as my_design.py:MINE")
     module_name = f"pte_stress_user_{hashlib.sha256(contents).hexdigest()[:12]}"

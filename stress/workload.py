@@ -73,8 +73,9 @@ class Operation:
         return " ".join(words)
 
 
-_NUMBER = r"(\d{1,600})"
+MOST_DIGITS = 600
 """int() refuses more than some thousands of digits with a message of its own."""
+_NUMBER = rf"(\d{{1,{MOST_DIGITS}}})"
 
 
 def parse_operation(text: str) -> Operation:
@@ -171,9 +172,12 @@ class Workload:
         if "|" in setup_text:
             raise UsageError("what stands before '||' has no columns: write '1: fault 0 w' for what CPU 1 does there")
         for part in _list(setup_text) if separator else ():
-            match = re.fullmatch(rf"(?:{_NUMBER}\s*:)?\s*(.+)", part, re.DOTALL)
-            assert match
-            setup.append((int(match[1] or 0), parse_operation(match[2])))
+            cpu, _, operation = part.partition(":") if re.match(r"\d+\s*:", part) else ("0", "", part)
+            if len(cpu) > MOST_DIGITS:
+                raise UsageError(f"setup names a CPU by {len(cpu):,} digits: a machine has at most {MOST_CPUS}")
+            if not operation.strip():
+                raise UsageError(f"setup names CPU {cpu.strip()} and nothing for it to do: write '0: fault 0'")
+            setup.append((int(cpu), parse_operation(operation)))
         cpus = tuple(tuple(parse_operation(p) for p in _list(column)) for column in columns_text.split("|"))
         if not any(cpus):
             raise UsageError("the workload is empty: give operations, as in 'fault 0 w | zap 0'")
@@ -205,7 +209,7 @@ class Workload:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote. Raises `UsageError`."""
-        machine, operations = data.get("machine"), data.get("operations")
+        machine, operations = (data.get(k) if isinstance(data, Mapping) else None for k in ("machine", "operations"))
         if not isinstance(machine, dict) or not isinstance(operations, str):
             raise UsageError("a workload in JSON is an object with `machine` and `operations`")
         return cls.parse(operations, **machine)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import resource
 import signal
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shm_layout.creator import this_process
 from shm_layout.placement import PLACEMENTS
 from stress import __version__, cli
 from stress.errors import MachineError, PteStressError, UsageError
@@ -254,7 +256,8 @@ def test_the_nearest_name_to_a_known_one_is_itself(known, data):
 @pytest.fixture
 def leftover(cleaning_alone):
     """A file of 24 bytes as a dead run leaves it: of our pid, but made before this process began."""
-    path = Path(f"/dev/shm/pte-stress.{os.getpid()}.1.77.run")
+    me = this_process()
+    path = Path(f"/dev/shm/pte-stress.{me.pid}.1.{me.pid_namespace}.{me.time_namespace}.{77:016x}.run")
     path.write_bytes(bytes(24))
     yield path
     path.unlink(missing_ok=True)
@@ -270,7 +273,7 @@ def test_clean_json(leftover):
 
 def test_clean_table(leftover):
     done = in_process("clean", "--format", "tsv")
-    head, *rows, summary = done.stdout.splitlines()
+    head, *rows, summary = done.stdout.partition("\n\n")[0].splitlines()  # behind it: what is left alone
     assert head.split() == ["name", "bytes", "pid", "what"]
     cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
     assert [leftover.name, "24", str(os.getpid()), "no segment"] in cells
@@ -282,6 +285,17 @@ def test_clean_table(leftover):
 def test_clean_with_nothing_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
     assert "nothing to remove" in in_process("clean").stdout
+    assert in_process("clean", "--json").stdout == '{"removed": [], "bytes": 0}\n'
+
+
+def test_what_clean_cannot_judge_is_listed_apart(monkeypatch, tmp_path):
+    monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
+    (tmp_path / "pte-stress.5.1.77.run").write_bytes(bytes(24))
+    left = {"name": "pte-stress.5.1.77.run", "bytes": 24, "pid": 5, "why": "made by an older version"}
+    assert json.loads(in_process("clean", "--json").stdout) == {"removed": [], "bytes": 0, "left": [left]}
+    said = in_process("clean").stdout
+    assert "nothing to remove" in said
+    assert "left alone 1: whether these runs still live cannot be told from here" in said
 
 
 def test_clean_without_shm(monkeypatch, tmp_path):
@@ -336,7 +350,29 @@ def test_output_that_has_no_room_is_the_machines_fault(arguments):
             [sys.executable, "-m", "stress", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 3
-    assert done.stderr == f"{cli.PROGRAM}: error: this machine: No space left on device\n"
+    says = "standard output: No space left on device: make room, or write to another folder"
+    assert done.stderr == f"{cli.PROGRAM}: error: {says}\n"
+
+
+@pytest.mark.parametrize("command", [["explore", "v12", "fault 0"], ["run"], ["hunt", "v12"], ["live"], ["review"]])
+def test_too_little_address_space_is_the_machines_error(command):
+    """Libraries that compile would end the process, each in its own way."""
+    done = program(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "pte-stress: error: 300 MiB of address space are too little to compile in: allow 1024 MiB or more (ulimit -v)\n"
+    )
+
+
+def test_a_name_that_the_terminal_cannot_show_is_printed_in_escapes():
+    code = """
+        import click
+        from stress import cli
+        cli.LazyGroup._status = lambda *_: click.echo("caf\\udce9") or 0
+        cli.main()
+    """
+    done = program(code=code)
+    assert (done.returncode, done.stdout) == (0, "caf\\udce9\n")
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["nosuch"], 2), (["layout", "--cpus", "0"], 2), (["layout"], 3)])

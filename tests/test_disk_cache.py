@@ -1,9 +1,21 @@
-"""Machine code on disk: processes that compile at the same time do not spoil it for each other."""
+"""Machine code on disk: what is damaged is compiled anew, what others may have written is not read.
 
+Processes that compile at the same time do not spoil it for each other.
+"""
+
+import errno
 import os
+import random
+import stat
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import pytest
+
+from stress import disk_cache
+from stress.errors import MachineError
 
 FUNCTION = "def plus(x, y):\n    return x + y\n"
 
@@ -62,3 +74,169 @@ def test_signatures_added_at_once_are_both_kept(tmp_path):
     both = [start(tmp_path, ADDS.replace("VALUE", str(value)), str(value)) for value in (1, 2)]
     assert [process.communicate(timeout=120)[0].split() for process in both] == [["41"], ["42"]]
     assert start(tmp_path, READS).communicate(timeout=120)[0].split() == ["41042", "2"]
+
+
+KEEPS = """
+    import sys
+    from numba import types
+    from added import plus, twice
+    from stress.disk_cache import cache_folder, cfunc_kept, njit_kept
+
+    kept = njit_kept(plus)
+    kept.compile("int64(int64, int64)")
+    made = cfunc_kept(types.int64(types.int64))(twice)
+    print(kept(40, 2), made.ctypes(21), sum(kept.stats.cache_hits.values()) + made.cache_hits, cache_folder())
+"""
+TWO = FUNCTION + "def twice(x):\n    return 2 * x\n"
+
+
+def keeps(folder, **environment):
+    """Compile two functions, or find them: what they give, how many were found, the folder, and stderr."""
+    path = os.pathsep.join([str(folder), *sys.path])
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": path, **environment}
+    command = [sys.executable, "-c", textwrap.dedent(KEEPS)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    plus, twice, found, kept_in = done.stdout.split()
+    assert (plus, twice) == ("42", "42")
+    return int(found), Path(kept_in), done.stderr
+
+
+@pytest.fixture
+def added(tmp_path):
+    (tmp_path / "added.py").write_text(TWO)
+    return tmp_path
+
+
+def flipped(data):
+    return data[:-40] + bytes([data[-40] ^ 1]) + data[-39:]
+
+
+DAMAGES = {
+    "cut to 50 bytes": lambda data: data[:50],
+    "empty": lambda data: b"",
+    "random bytes": lambda data: random.Random(1).randbytes(len(data)),
+    "one bit": flipped,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_compiled_anew(added, damage):
+    """The index of one function, the code of the other."""
+    found, folder, _ = keeps(added)
+    assert found == 0
+    assert keeps(added)[0] == 2
+    (index,), (code,) = folder.rglob("added.plus-*.nbi"), folder.rglob("added.twice-*.nbc")
+    for path in (index, code):
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    assert keeps(added)[::2] == (0, "")
+    assert keeps(added)[::2] == (2, "")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_what_is_kept_is_for_the_owner_alone_whatever_the_umask(added, umask):
+    before = os.umask(umask)
+    try:
+        assert keeps(added)[0] == 0
+        assert keeps(added)[0] == 2
+    finally:
+        os.umask(before)
+    for path in (added / "cache", *(added / "cache").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_file_that_others_may_write_to_is_not_read(added):
+    _, folder, _ = keeps(added)
+    for path in folder.rglob("*.nbc"):
+        path.chmod(0o666)
+    assert keeps(added)[0] == 0
+    assert keeps(added)[0] == 2
+
+
+def places(added):
+    """Folders that others may write to, or that belong to others, where machine code was to be kept."""
+    return {
+        "base": added / "cache",
+        "program's folder": added / "cache" / "pte-stress",
+        "sources' folder": next((added / "cache" / "pte-stress").iterdir()),
+    }
+
+
+@pytest.mark.parametrize("where", ["base", "program's folder"])
+def test_a_folder_that_others_may_write_to_is_left_for_another(added, where):
+    keeps(added)
+    places(added)[where].chmod(0o777)
+    found, folder, said = keeps(added, XDG_CACHE_HOME=str(added / "home"))
+    assert found == 0
+    assert folder.is_relative_to(added / "home" / "pte-stress")
+    assert said.count("\n") == 1
+    assert f"others may write to {places(added)[where]}" in said
+    assert f"kept in {added / 'home' / 'pte-stress'} instead" in said
+
+
+def test_a_folder_as_tmp_holds_folders_of_ones_own(added):
+    (added / "cache").mkdir()
+    (added / "cache").chmod(0o1777)
+    assert keeps(added)[::2] == (0, "")
+    assert keeps(added)[::2] == (2, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("where", ["base", "program's folder"])
+def test_a_folder_of_another_user_is_left_for_another(added, where):
+    keeps(added)
+    os.chown(places(added)[where], 12345, 12345)
+    found, folder, said = keeps(added, XDG_CACHE_HOME=str(added / "home"))
+    assert found == 0
+    assert folder.is_relative_to(added / "home")
+    assert f"{places(added)[where]} belongs to uid 12345" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_files_of_another_user_are_not_read(added):
+    _, folder, _ = keeps(added)
+    for path in folder.rglob("*.nb?"):
+        os.chown(path, 12345, 12345)
+    assert keeps(added)[0] == 0
+
+
+def test_no_folder_of_ones_own_is_the_machines_error(added):
+    keeps(added)
+    for name in ("cache", "home"):
+        (added / name).mkdir(exist_ok=True)
+        (added / name).chmod(0o777)
+    code = "import stress.cache_home as c, pwd; pwd.getpwuid = {}.__getitem__; c.code_base()"
+    places_named = {"NUMBA_CACHE_DIR": str(added / "cache"), "XDG_CACHE_HOME": str(added / "home")}
+    environment = {**os.environ, **places_named}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"stress.errors.MachineError: others may write to {added / 'cache'}")
+    assert last.endswith("set NUMBA_CACHE_DIR to a folder that only you may write to")
+
+
+def test_the_folder_of_these_sources_is_refused_by_name_when_others_may_write_there(added):
+    keeps(added)
+    places(added)["sources' folder"].chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-m", "stress", "explore", "v12", "fault 0"],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(added / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "pte-stress: error: others may write to" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_room_for_compiled_code_names_the_folder(added, monkeypatch):
+    keeps(added)
+    folder = places(added)["sources' folder"]
+
+    def full(path, data, mode):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk_cache, "replace_file", full)
+    with pytest.raises(MachineError, match=r"No space left on device\): make room there, or set NUMBA_CACHE_DIR") as no:
+        disk_cache.keep_source(folder / "new.py", b"")
+    assert str(folder) in str(no.value)

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -266,6 +267,21 @@ def test_what_click_refuses_is_a_line(arguments):
     done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("soak: error: ")
+
+
+def test_a_module_of_the_current_folder_is_not_run(soak, monkeypatch, tmp_path):
+    (tmp_path / "stress.py").write_text("print('this is not pte-stress')\n")
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = soak.execute(["--help"], 60, soak.Stop())
+    assert (status, out.splitlines()[0]) == (0, "Usage: pte-stress run [OPTIONS]")
+
+
+def test_every_python_that_the_program_starts_ignores_the_current_folder():
+    root = SCRIPT.parents[1]
+    files = [path for name in ("stress", "shm_layout", "scripts", "benchmarks") for path in (root / name).rglob("*.py")]
+    started = [text for path in files for text in re.findall(r"\[sys\.executable,.*", path.read_text())]
+    assert len(started) >= 4
+    assert [text for text in started if not text.startswith('[sys.executable, "-P", ')] == []
 
 
 @pytest.mark.timeout(600)

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from stress.explore import onward, rules, stored
-from stress.explore.image import P_SYMMETRY
 from stress.explore.model import Model, learn
 from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
@@ -36,7 +34,8 @@ def breadth_first(
     ``preemptions``: only what can be reached with so many of them; see `stress.explore.preemption`.
 
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
-    can be reached, which is looked for in a complete search alone. ``finals``: give the final states.
+    can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
+    leave room for them. The bounds hold for what follows the search, too.
     """
 
     def begin() -> Search:
@@ -73,17 +72,27 @@ def breadth_first(
             bound = ""  # reached with the last state, if at all
             if preemptions < 0:
                 search.look_for_endless(in_time)
-    except onward.OutOfTime:
-        bound = "seconds"
+    except onward.OutOfTime as out:
+        bound = out.bound
+    except KeyboardInterrupt:
+        bound = INTERRUPTED
+    outcomes, every_end, notes = 0, None, []
+    try:
+        ends = search.final_states()
+        outcomes, looked = search.count_outcomes(ends, in_time)
+        if looked < len(ends):
+            bound = bound or "seconds"
+            notes.append(f"outcomes are those of {looked:,} of {len(ends):,} final states: the time was up")
+        elif finals:
+            every_end, listing = search.list_ends(ends, outcomes, in_time)
+            if listing:
+                bound = bound or listing
+                notes.append(f"the {outcomes:,} final states were not listed: the bound on {listing} was reached")
     except KeyboardInterrupt:
         bound = INTERRUPTED
     seconds = time.perf_counter() - started
     violations = search.violations()
     check_raised(model, violations)
-    ends = search.final_states()
-    every_end: set[tuple[Any, ...]] = set()
-    if finals or preemptions >= 0 or search.p[P_SYMMETRY]:
-        every_end = every_end.union(*(search.contents(int(n)) for n in ends))
     return Result(
         design=model.design,
         workload=model.workload,
@@ -94,9 +103,10 @@ def breadth_first(
         transitions=int(search.s[stored.TRANSITIONS]),
         depth=int(search.s[stored.DEPTH]),
         seconds=seconds,
-        outcomes=len(every_end) or len(ends),
+        outcomes=outcomes,
         violations=violations,
         bytes=search.bytes(),
-        finals=frozenset(every_end) if finals else None,
+        notes=tuple(notes),
+        finals=every_end,
         reads=reads_seen(model, search.p),
     )

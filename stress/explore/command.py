@@ -12,7 +12,7 @@ import click
 
 from stress.errors import UsageError
 from stress.options import format_option, json_option, save_option, seconds_above_0, seed_option
-from stress.reading import read_text
+from stress.reading import parse_json, read_text
 
 if TYPE_CHECKING:
     from stress.workload import Workload
@@ -30,10 +30,8 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
         text = read_text(file, "name a file with a workload")
     assert text is not None
     if text.lstrip().startswith("{"):
-        try:
-            loaded = Workload.from_json(json.loads(text))
-        except ValueError:
-            raise UsageError(f"{file or 'the workload'} begins as JSON but is none") from None
+        name = str(file or "the workload")
+        loaded = Workload.from_json(parse_json(text, name, "what begins with '{' is JSON, as --json gives it"))
         return loaded.on(**{k: v for k, v in machine.items() if v is not None})
     return Workload.parse(" ".join(text.split()), **machine)
 

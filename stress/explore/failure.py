@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from shm_layout.machine import ARCHES
 from stress.checks import CHECKS
 from stress.errors import UsageError
-from stress.reading import read_text
+from stress.reading import read_json
 
 FORMAT = "pte-stress run failure 1"
 """First entry of the file: what it is, and the version of its format."""
@@ -31,10 +30,7 @@ class Failure:
 
 def read_failure(path: Path) -> Failure:
     """Read the file. Raises `UsageError`, one line, when it cannot be read or is something else."""
-    try:
-        data: Any = json.loads(read_text(path, "name a file that `run --save` wrote"))
-    except ValueError:
-        data = None
+    data: Any = read_json(path, "name a file that `run --save` wrote")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UsageError(f"{path} is no failure of a run: name a file that `run --save` wrote")
     try:
@@ -43,7 +39,8 @@ def read_failure(path: Path) -> Failure:
         design, arch = str(data["design"]), str(data["arch"])
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} was edited or cut short: let `run --save` write it again") from None
+    named = all(isinstance(name, str) for name in (*checks, *kinds))
     # No check at all would be a hunt for nothing.
-    if arch not in ARCHES or not kinds or not checks or not set(checks) <= CHECKS.keys():
+    if arch not in ARCHES or not kinds or not checks or not named or not set(checks) <= CHECKS.keys():
         raise UsageError(f"{path} was edited: let `run --save` write it again")
     return Failure(design, arch, checks, tuple(sorted(kinds)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stress.errors import UsageError
-from stress.options import check_folder, format_option, json_option, seed_option
+from stress.options import allow_code_option, check_folder, format_option, json_option, seed_option
 
 if TYPE_CHECKING:
     from stress.explore.hunting import Find, Hunt
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     help="Look at this check, and at those that end a path; may be repeated.",
 )
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Start from a failure that `run --save` wrote.")
+@allow_code_option
 @click.option("--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a replay file for each find.")
 @json_option
 @format_option
@@ -41,6 +42,9 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     tasks that matters: all of these are tried in the end, none of them twice. The others are larger: up to three CPUs
     with two operations each, on pages of files, too.
 
+    --from starts from what was under way in a failed run. Where its file names a design in a Python file, that is run
+    only with --allow-code, or when DESIGN names it.
+
     The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
     workload and shortest schedule. What was found is tried first the next time. Exit status 1 when there is a find.
     """
@@ -49,7 +53,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     from stress.explore.hunting import Hunt
     from stress.resolve import resolve_design
 
-    if (design is None) == (source is None):
+    if design is None and source is None:
         raise UsageError("give a design, or --from with the file of a failed run")
     if not options["seconds"] > 0:  # nor "nan"
         raise UsageError(f"--seconds {options['seconds']:g}: give a time above zero")
@@ -61,11 +65,14 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     checks = list(options["checks"]) or None
     if source is not None:
         failure = read_failure(source)
-        design, arch = failure.design, options["arch"] or failure.arch
-        resolved = resolve_design(design)
+        arch = options["arch"] or failure.arch
+        named_in = None if design or options["allow_code"] else (source, f"hunt --from {source}")
+        design = design or failure.design
+        resolved = resolve_design(design, named_in=named_in)
         if missing := sorted(set(failure.kinds) - resolved.programs.keys()):
             raise UsageError(
-                f"{source} was edited: design {design} has no {missing[0]}; let `run --save` write it again"
+                f"{source} was edited, or is of another design: design {design} has no {missing[0]};"
+                " let `run --save` write it again"
             )
         strategy = workloads(failure.kinds, arch, kinds_of(resolved), batches_of(resolved))
         checks = checks or list(failure.checks)

@@ -69,12 +69,12 @@ def _compiled(
     from stress.compile import compiled_module, refused_in_words
 
     names = [f"f{i}_{getattr(f, '__name__', 'step')}" for i, f in enumerate(functions)]
-    source = ["from numba import cfunc, types", "from shm_layout.registers import REGISTERS"]
+    source = ["from numba import types", "from shm_layout.registers import REGISTERS"]
     source += ["from shm_layout.structs import NR_PAGES"]
     source += ["from shm_layout.watched import watched_memory, watched_registers"]
     source += ["from stress.explore import lowered", "from stress.explore.calls import window", ""]
     source += ["W = types.CPointer(types.int64)"]
-    source += ["@cfunc(types.int64(types.int64, W, W, W), cache=True)", "def take(number, words, registers, record):"]
+    source += ["@cfunc(types.int64(types.int64, W, W, W))", "def take(number, words, registers, record):"]
     if watched:
         source += ["    m = watched_memory(words, record, 0)"]
         source += ["    r = watched_registers(registers, record, REGISTERS)"]

@@ -32,6 +32,8 @@ from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
 from stress.workload import Operation, Workload
 
+MOST_WORDS = 1 << 22
+"""Words of a machine to explore: each state is made from all of them."""
 SETUP_STEPS = 100_000
 """Steps of one operation of the setup, at most."""
 
@@ -109,6 +111,8 @@ def _booted(machine: Machine, declared: tuple[int, ...]) -> tuple[Layout, tuple[
     ``declared``: the number of fields of each structure, since a user's file may declare more of them.
     """
     layout = Layout(machine, PACKED)
+    if layout.words > MOST_WORDS:
+        raise UsageError(f"a machine to explore is small: this one has {layout.words:,} words, at most {MOST_WORDS:,}")
     memory = [0] * layout.words
     boot(layout, memory)
     files = []

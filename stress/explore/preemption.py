@@ -32,4 +32,6 @@ def preemption(
     if not result.complete:
         return replace(result, strategy="preemption")
     note = f"every schedule with at most {most} preemptions was explored"
-    return replace(result, strategy="preemption", complete=False, bound="preemptions", notes=(note,))
+    return replace(
+        result, strategy="preemption", complete=False, bound="preemptions", notes=(note, *result.notes)
+    )

@@ -50,10 +50,11 @@ class Result:
 
     ``complete``: every state that can be reached was visited. ``bound``: the bound that was reached, "" for none.
     ``transitions``: steps taken. ``depth``: length of the longest of the shortest ways. ``outcomes``: number of
-    distinct final states. ``violations``: one for each check that breaks, with the shortest way to it if the strategy
-    is breadth-first. ``bytes``: memory taken for the states and all that belongs to them. ``finals``: the final
-    states, (memory behind the constants, registers that are kept), where they were asked for. ``reads``: whether any
-    of the reads of a name showed a value, for the names of which one came to an end (`stress.explore.reads`).
+    distinct final states, counted as far as the bounds allow. ``violations``: one for each check that breaks, with the
+    shortest way to it if the strategy is breadth-first. ``bytes``: memory taken for the states and all that belongs to
+    them. ``finals``: the final states, (memory behind the constants, registers that are kept), where they were asked
+    for; None, too, where the bounds leave no room for them. ``reads``: whether any of the reads of a name showed a
+    value, for the names of which one came to an end (`stress.explore.reads`).
     """
 
     design: Design

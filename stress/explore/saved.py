@@ -20,17 +20,18 @@ from stress.explore.model import Model, build
 from stress.explore.result import Violation
 from stress.explore.verdict import NAMES
 from stress.program import assemble
-from stress.reading import read_text
+from stress.reading import read_json
 from stress.resolve import resolve_design
 from stress.step import info, label_info, outcomes
 from stress.workload import Workload
+from stress.writing import write_file
 
 KIND = "counterexample 1"
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a file holds: the design's name and the design, the model, the violation."""
+    """What a file holds: the design and the name that it was found by, the model, the violation."""
 
     reference: str
     design: Design
@@ -59,7 +60,7 @@ def _checksum(data: dict[str, Any]) -> str:
 def save(path: Path, reference: str, design: Design, workload: Workload, violation: Violation) -> None:
     """Write a counterexample. ``reference``: what `resolve_design` finds the design by.
 
-    Raises `UsageError` when the file cannot be written.
+    Raises `UsageError` or `MachineError` when the file cannot be written, and leaves nothing behind then.
     """
     data: dict[str, Any] = {
         "pte_stress": KIND,
@@ -71,30 +72,55 @@ def save(path: Path, reference: str, design: Design, workload: Workload, violati
         "at_rest": violation.at_rest,
     }
     data["sha256"] = _checksum(data)
-    try:
-        path.write_text(json.dumps(data, indent=1) + "\n")
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}): name another file") from None
+    write_file("--save", path, (json.dumps(data, indent=1) + "\n").encode())
 
 
-def load(path: Path) -> Saved:
-    """Read a counterexample. Raises `UsageError` for a file that is none, was edited, or is of another design."""
-    try:
-        data = json.loads(read_text(path, "name a file that --save wrote"))
-    except ValueError:
-        raise UsageError(f"{path} is no JSON: name a file that --save wrote") from None
+_TYPES = {
+    "pte_stress": str,
+    "design": str,
+    "programs": str,
+    "workload": dict,
+    "schedule": list,
+    "check": str,
+    "at_rest": bool,
+    "sha256": str,
+}
+
+
+def _shape(data: dict[str, Any]) -> str:
+    """What is not in the form that `save` gives it, "" when all is."""
+    if odd := sorted(data.keys() ^ _TYPES.keys()):
+        return f"{odd[0]!r} is {'missing' if odd[0] in _TYPES else 'no part of it'}"
+    if odd := [name for name, kind in _TYPES.items() if type(data[name]) is not kind]:
+        return f"{odd[0]!r} is of another kind"
+    if any(type(cpu) is not int for cpu in data["schedule"]):
+        return "'schedule' is no list of CPUs"
+    return ""
+
+
+def load(path: Path, design: str | None = None, *, allow_code: bool = False) -> Saved:
+    """Read a counterexample. Raises `UsageError` for a file that is none, was edited, or is of another design.
+
+    ``design``: the design's name, in the place of the one in the file. ``allow_code``: whether a Python file that only
+    ``path`` names may be run.
+    """
+    data = read_json(path, "name a file that --save wrote")
     if isinstance(data, dict) and data.get("format") == FORMAT:
         raise UsageError(f"{path} is of a run: `hunt --from {path} --save FOLDER` looks for what can be replayed")
     if not isinstance(data, dict) or data.get("pte_stress") != KIND:
         raise UsageError(f"{path} is no {KIND!r} file: name one that --save of this version wrote")
-    if data.get("sha256") != _checksum(data):
-        raise UsageError(f"{path} was changed since it was saved: save the counterexample anew")
-    design = resolve_design(data["design"])
+    changed = f"{path} was changed since it was saved"
+    if why := _shape(data):
+        raise UsageError(f"{changed} ({why}): save the counterexample anew")
+    if data["sha256"] != _checksum(data):
+        raise UsageError(f"{changed}: save the counterexample anew")
+    reference = design or data["design"]
+    resolved = resolve_design(reference, named_in=None if design or allow_code else (path, "--design"))
     workload = Workload.from_json(data["workload"])
     violation = Violation(data["check"], tuple(data["schedule"]), data["at_rest"])
     if violation.check not in NAMES or not set(violation.schedule) <= set(range(len(workload.cpus))):
         raise UsageError(f"{path} names a check or a CPU that is not there: save the counterexample anew")
-    model = build(design, workload)
-    if data["programs"] != programs_hash(design, workload):
-        raise UsageError(f"{path} belongs to another version of design {data['design']}: explore it anew")
-    return Saved(data["design"], design, model, violation)
+    model = build(resolved, workload)
+    if data["programs"] != programs_hash(resolved, workload):
+        raise UsageError(f"{path} belongs to another version of design {reference}: explore it anew")
+    return Saved(reference, resolved, model, violation)

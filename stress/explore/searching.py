@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,10 @@ MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
 LEAST_ROOM = 1 << 16
 """Room for so many states, or none at all."""
+MOST_WORDS = 1 << 21
+"""Words that final states take while they are counted."""
+BYTES_OF_WORD = 16
+"""Of a state that is listed as a tuple: some of its numbers are objects of their own."""
 FEW, MANY = 16, 32
 """Bits of a number in a state."""
 _Words = NDArray[np.int64]
@@ -228,7 +232,7 @@ class Search:
     def look_for_endless(self, in_time: Callable[[], bool]) -> None:
         """After the last state: note the nearest from which no end can be reached, if it is nearer than what is noted.
 
-        Raises `onward.OutOfTime`.
+        Raises `onward.OutOfTime`, `onward.OutOfRoom`.
         """
         noted = 3 * NAMES.index("progress")
         nearer = self.found_states
@@ -263,10 +267,67 @@ class Search:
             found.append(np.flatnonzero(final) + begin)
         return np.concatenate(found)
 
-    def contents(self, state: int) -> set[tuple[tuple[int, ...], ...]]:
+    def _of(self, states: NDArray[np.int64]) -> NDArray[Any]:
+        """The numbers of these states, a row for each, as `_numbers` gives those of neighbours."""
+        words = self.states[: self.found_states * self.width].reshape(-1, self.width)[states]
+        return words.view(f"u{self.bits // 8}")[:, : self.columns]
+
+    def count_outcomes(self, ends: NDArray[np.int64], in_time: Callable[[], bool]) -> tuple[int, int]:
+        """How many distinct final states the states ``ends`` stand for, and how many of ``ends`` were looked at.
+
+        Where CPUs are interchangeable a state stands for all its images, which are counted, not made. Ends early, but
+        not before the first part, when the time is up.
+        """
+        if not self.p[P_SYMMETRY] and self.s[stored.PREEMPTIONS] < 0:
+            return len(ends), len(ends)
+        total, looked = 0, 0
+        size = max(1, MOST_WORDS // (self.columns + self.cpus * (STRIDE + len(self.column_of))))
+        seen: list[_Words] = []
+        while looked < len(ends) and (looked == 0 or in_time()):
+            part = self._of(ends[looked : looked + size])
+            looked += len(part)
+            if self.p[P_SYMMETRY]:
+                total += self._count_images(part)
+            else:
+                seen.append(self._hashes(part))
+        return total + (len(np.unique(np.concatenate(seen), axis=0)) if seen else 0), looked
+
+    def _hashes(self, part: NDArray[Any]) -> _Words:
+        """Two hashes of each state without who moved last: of its blocks, and of the registers that are kept."""
+        used, place = np.unique(part[:, len(self.active) :], return_inverse=True)
+        keys = np.random.default_rng(2).integers(1, 2**63, (2, self.columns + KEPT), np.int64) | 1
+        registers = self.rows.reshape(-1, STRIDE)[used][:, :KEPT] @ keys[:, self.columns :].T
+        numbers = np.repeat(part.astype(np.int64)[:, :, None], 2, axis=2)
+        numbers[:, len(self.active) :] = registers[place.reshape(len(part), self.cpus)]
+        return np.asarray((numbers * keys[:, : self.columns].T).sum(axis=1))
+
+    def _count_images(self, part: NDArray[Any]) -> int:
+        """How many images these states have, added up."""
+        grouped = symmetry.groups(self.model.p)
+        own = np.array(symmetry.own_words(self.model.p), np.int64).reshape(self.cpus, -1)
+        memory = np.array(self.model.memory, np.int64)[own]
+        columns, offsets = self.column_of[(own - FIRST_WORD) // BLOCK], (own - FIRST_WORD) % BLOCK
+        changing = self.blocks.reshape(-1, BLOCK)[part[:, columns.clip(0)], offsets]
+        words = np.where(columns >= 0, changing, memory)
+        used, place = np.unique(part[:, len(self.active) :], return_inverse=True)
+        _, registers = np.unique(
+            self.rows.reshape(-1, STRIDE)[used][:, symmetry.EXCHANGED], axis=0, return_inverse=True
+        )
+        content = np.dstack((registers.reshape(-1)[place.reshape(len(part), self.cpus)], words))
+        _, same = np.unique(content.reshape(-1, content.shape[2]), axis=0, return_inverse=True)
+        same = same.reshape(len(part), self.cpus)
+        equal = np.ones_like(same)
+        for group in grouped:
+            for place_of, cpu in enumerate(group):
+                equal[:, cpu] = (same[:, group[: place_of + 1]] == same[:, [cpu]]).sum(axis=1)
+        kinds, counts = np.unique(equal, axis=0, return_counts=True)
+        pairs = zip(kinds.tolist(), counts.tolist(), strict=True)
+        return sum(count * symmetry.image_count(kind, grouped) for kind, count in pairs)
+
+    def contents(self, state: int) -> Iterator[tuple[tuple[int, ...], ...]]:
         """A state as words: the memory behind the constants, then the registers of each CPU that are kept.
 
-        Where CPUs are interchangeable it stands for several.
+        Where CPUs are interchangeable it stands for several, which come one by one.
         """
         row = self._numbers(state, state + 1)[0].tolist()
         memory = np.array(self.model.memory, np.int64)
@@ -274,8 +335,23 @@ class Search:
             first = FIRST_WORD + block * BLOCK
             memory[first : first + BLOCK] = self.blocks[number * BLOCK : (number + 1) * BLOCK]
         registers = [w for n in row[len(self.active) :] for w in self.rows[n * STRIDE : (n + 1) * STRIDE].tolist()]
-        found = [(memory.tolist(), registers)]
-        if self.p[P_SYMMETRY]:
-            found = symmetry.images(self.model.p, *found[0])
+        symmetric = bool(self.p[P_SYMMETRY])
+        alone = (memory.tolist(), registers)
         kept = [slice(cpu * STRIDE, cpu * STRIDE + KEPT) for cpu in range(self.cpus)]
-        return {(tuple(m[FIRST_WORD:]), *(tuple(g[part]) for part in kept)) for m, g in found}
+        for m, g in symmetry.images(self.model.p, *alone) if symmetric else (alone,):
+            yield (tuple(m[FIRST_WORD:]), *(tuple(g[part]) for part in kept))
+
+    def list_ends(
+        self, ends: NDArray[np.int64], outcomes: int, in_time: Callable[[], bool]
+    ) -> tuple[frozenset[Any] | None, str]:
+        """The contents of all final states, or None and the bound that they go beyond."""
+        words = len(self.model.memory) + self.cpus * KEPT
+        if self.bytes() + outcomes * words * BYTES_OF_WORD > self.memory:
+            return None, "memory"
+        found: set[Any] = set()
+        for state in ends.tolist():
+            for content in self.contents(state):
+                if not in_time():
+                    return None, "seconds"
+                found.add(content)
+        return frozenset(found), ""

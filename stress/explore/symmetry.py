@@ -12,8 +12,9 @@ or all CPUs, in whatever order. One that is edited may leave some out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from itertools import permutations, product
+from math import prod
 
 from shm_layout.layout import Layout
 from shm_layout.registers import R_CPU, R_CURRENT
@@ -158,32 +159,80 @@ def put_in_order(p: Words, m: Words, g: Words, who: Words) -> None:
                 who[other] = word
 
 
-def arrangements(p: list[int]) -> list[tuple[int, ...]]:
-    """All ways to put the CPUs of each class in another order: for each place the CPU that comes there."""
+def groups(p: list[int]) -> list[list[int]]:
+    """The CPUs of each class."""
     classed = p[p[P_SYMMETRY] : p[P_SYMMETRY] + p[P_CPUS]]
-    groups = [[cpu for cpu, c in enumerate(classed) if c == first] for first in sorted(set(classed))]
-    found = []
-    for orders in product(*(permutations(group) for group in groups)):
-        place = list(range(len(classed)))
-        for group, order in zip(groups, orders, strict=True):
-            for cpu, comes in zip(group, order, strict=True):
-                place[cpu] = comes
-        found.append(tuple(place))
-    return found
+    return [[cpu for cpu, c in enumerate(classed) if c == first] for first in sorted(set(classed))]
 
 
-def images(p: list[int], m: list[int], g: list[int]) -> list[tuple[list[int], list[int]]]:
-    """The state in every arrangement of its CPUs: (memory, registers)."""
+def own_words(p: list[int]) -> list[list[int]]:
+    """For each CPU the indices of the words of the memory that belong to it."""
     at = p[P_SYMMETRY] + p[P_CPUS]
     count = p[at]
-    found = []
-    for arrangement in arrangements(p):
+    return [list(p[at + 1 + cpu * count : at + 1 + (cpu + 1) * count]) for cpu in range(p[P_CPUS])]
+
+
+EXCHANGED = [i for i in range(STRIDE) if i not in (R_CPU, R_CURRENT)]
+"""Registers that change places with the CPU."""
+
+
+def orders(kinds: list[int]) -> Iterator[list[int]]:
+    """All distinct orders of these numbers, each once. Needs room for one of them, however many there are.
+
+    >>> list(orders([1, 0, 0]))
+    [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
+    """
+    order = sorted(kinds)
+    while True:
+        yield list(order)
+        # the next in alphabetical order
+        rise = len(order) - 2
+        while rise >= 0 and order[rise] >= order[rise + 1]:
+            rise -= 1
+        if rise < 0:
+            return
+        larger = next(i for i in range(len(order) - 1, rise, -1) if order[i] > order[rise])
+        order[rise], order[larger] = order[larger], order[rise]
+        order[rise + 1 :] = order[:rise:-1]
+
+
+def _orders_of_all(kinds: list[list[int]]) -> Iterator[tuple[list[int], ...]]:
+    """Every choice of an order for each class."""
+    if not kinds:
+        yield ()
+        return
+    for order in orders(kinds[0]):
+        for others in _orders_of_all(kinds[1:]):
+            yield (order, *others)
+
+
+def image_count(equal: list[int], grouped: list[list[int]]) -> int:
+    """How many distinct images a state has: for each class n! by the orders that change nothing.
+
+    ``equal``: for each CPU how many CPUs of its class with the same content there are up to it, itself included.
+
+    >>> image_count([1, 1, 2], [[0, 1, 2]])
+    3
+    """
+    places = prod(place for group in grouped for place in range(1, len(group) + 1))
+    return places // prod(equal)
+
+
+def images(p: list[int], m: list[int], g: list[int]) -> Iterator[tuple[list[int], list[int]]]:
+    """The distinct images of a state, one for each arrangement of its CPUs: (memory, registers)."""
+    indices, grouped = own_words(p), groups(p)
+    content = [
+        (tuple(g[cpu * STRIDE + i] for i in EXCHANGED), tuple(m[index] for index in indices[cpu]))
+        for cpu in range(p[P_CPUS])
+    ]
+    # CPUs with the same content are of one kind, named by the first of them.
+    kinds = [[next(o for o in group if content[o] == content[cpu]) for cpu in group] for group in grouped]
+    for chosen in _orders_of_all(kinds):
         memory, registers = list(m), list(g)
-        for to, comes in enumerate(arrangement):
-            for i in range(STRIDE):
-                if i not in (R_CPU, R_CURRENT):
-                    registers[to * STRIDE + i] = g[comes * STRIDE + i]
-            for i in range(count):
-                memory[p[at + 1 + to * count + i]] = m[p[at + 1 + comes * count + i]]
-        found.append((memory, registers))
-    return found
+        for group, order in zip(grouped, chosen, strict=True):
+            for to, comes in zip(group, order, strict=True):
+                for i, word in zip(EXCHANGED, content[comes][0], strict=True):
+                    registers[to * STRIDE + i] = word
+                for index, word in zip(indices[to], content[comes][1], strict=True):
+                    memory[index] = word
+        yield memory, registers

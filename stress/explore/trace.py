@@ -35,6 +35,8 @@ from stress.step import StepFunction, info
 
 ENDLESS_STATES = 10_000
 """States that a replay looks at, at most, to see again that no end can be reached."""
+ENDLESS_WORDS = 1 << 25
+"""Words that these states take, at most."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ class Player:
         seen = {(tuple(self.m), tuple(self.g))}
         queue = list(seen)
         ends = False
-        while queue and not ends and len(seen) <= ENDLESS_STATES:
+        most = min(ENDLESS_STATES, ENDLESS_WORDS // (len(self.m) + len(self.g)))
+        while queue and not ends and len(seen) <= most:
             m, g = queue.pop()
             after = []
             for cpu in range(len(self.model.workload.cpus)):

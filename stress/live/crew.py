@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from stress.cache_home import code_base
 from stress.errors import MachineError
 from stress.live import request
 from stress.live.machine import allowed_cpus
@@ -129,7 +130,12 @@ class Crew:
                 process_group=0,
                 pass_fds=[fd for fd in (*inherited, file, tmpfs) if fd >= 0],
                 # OpenBLAS would add threads of its own to the processes that are measured.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path},
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "PYTHONPATH": path,
+                    "NUMBA_CACHE_DIR": str(code_base()),
+                },
             )
         except OSError as why:
             raise MachineError(f"cannot start workers with {sys.executable}: {why.strerror}") from why

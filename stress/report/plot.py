@@ -6,12 +6,14 @@ import importlib.util
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 from stress.errors import UsageError
 from stress.report.published import SOURCE_2004, published_2004
+from stress.writing import write_file
 
 SUFFIXES = (".png", ".svg")
 _MARKERS = "osv^Dx+*<>"
@@ -77,7 +79,9 @@ def draw(path: Path, panels: Sequence[Panel], note: str) -> None:
         axes.grid(visible=True, color="0.85")
         axes.legend(fontsize="small")
     figure.supxlabel(fill(note, 80 * len(panels)), fontsize="small")
-    figure.savefig(path)
+    picture = BytesIO()
+    figure.savefig(picture, format=path.suffix.removeprefix("."))
+    write_file("--plot", path, picture.getvalue())
 
 
 def draw_table(path: Path, ours: Mapping[str, Mapping[int, float]], title: str, machine: str) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
+from stress.cache_home import code_base
 from stress.design import EXACT, Design
 from stress.errors import MachineError, PteStressError, UsageError
 from stress.interrupts import held_back
@@ -76,7 +77,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD},
+                env={**os.environ, **ONE_THREAD, "NUMBA_CACHE_DIR": str(code_base())},
             )
         self._connection = Connection(mine.detach())
 

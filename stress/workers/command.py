@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stress.errors import UsageError
 from stress.options import (
     MOST_WORKERS,
     arch_option,
@@ -18,6 +17,7 @@ from stress.options import (
     seconds_above_0,
     seed_option,
 )
+from stress.writing import write_file
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool
@@ -156,11 +156,7 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
         ok = all(v.ok for v in verdicts)
         if not ok and options["save"]:
             found = report.failure(pool, options["design"], seed, mix, verdicts, _command(options))
-            text = json.dumps(found, indent=1)
-            try:
-                options["save"].write_text(text + "\n")
-            except OSError as e:
-                raise UsageError(f"--save: cannot write {options['save']} ({e.strerror}): name another file") from None
+            write_file("--save", options["save"], (json.dumps(found, indent=1) + "\n").encode())
     if asked.is_set():
         raise KeyboardInterrupt
     return 0 if ok else 1

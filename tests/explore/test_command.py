@@ -115,7 +115,7 @@ def test_workload_from_a_file(tmp_path):
         (["v12", RACE, "--save", "/nowhere/found.json"], "name a file, in a folder that is there"),
         (["v12", RACE, "--save", "/proc"], "is a directory"),
         # Nobody can make files in /proc, not even root.
-        (["v12", RACE, "--save", "/proc/found.json"], "cannot write there"),
+        (["v12", RACE, "--save", "/proc/found.json"], "cannot write in /proc"),
         (["v12", "truncate 0"], "anonymous"),
         (["v12", '{"machine": {"cpus": 1}}'], "operations"),
         (["v12", "{"], "JSON"),

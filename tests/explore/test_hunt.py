@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -512,7 +513,7 @@ def test_an_edited_failure_is_refused(tmp_path, changes):
 def test_a_file_that_is_no_failure_is_refused(tmp_path, text):
     file = tmp_path / "f.json"
     file.write_text(text)
-    assert "no failure of a run" in refused(run("--from", file))
+    assert "name a file that `run --save` wrote" in refused(run("--from", file))
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
@@ -534,7 +535,6 @@ def test_a_failure_of_a_design_that_is_not_there_is_refused(tmp_path):
     ("arguments", "says"),
     [
         ((), "give a design"),
-        (("v12", "--from", "f.json"), "give a design"),
         (("v12_sond",), "v12_sound"),
         (("v12", "--seconds", 0), "above zero"),
         (("v12", "--seconds", -1), "above zero"),
@@ -593,3 +593,16 @@ def test_a_reader_that_writes_is_among_what_is_drawn():
     kinds = ("fault", "swap_out", "statm")
     drawn = map(str, drawn_once(watched(kinds, "64", kinds, (2,))))
     assert "fault 0 w | swap_out; statm" in drawn
+def test_code_that_only_a_failure_names_is_not_run(tmp_path):
+    module, mark = tmp_path / "mine.py", tmp_path / "mark"
+    module.write_text(f"open({str(mark)!r}, 'w').close()\nfrom stress import designs\nMINE = designs.get('v12')\n")
+    file = written(tmp_path / "f.json", failed(design=f"{module}:MINE"))
+    line = refused(run("--from", file))
+    assert "--allow-code" in line
+    assert not mark.exists()
+    for allowed in (["--allow-code"], [f"{module}:MINE"]):
+        assert run("--from", file, *allowed, "--seconds", 100, "--seed", 1, "--json").exit_code == 1
+        assert mark.exists()
+        mark.unlink()
+        for name in [name for name, found in sys.modules.items() if getattr(found, "__file__", "") == str(module)]:
+            del sys.modules[name]  # so that it would be run again

@@ -11,7 +11,7 @@ from stress import designs
 from stress.cli import main
 from stress.design import Design
 from stress.errors import UsageError
-from stress.explore import Bounds, explore, onward
+from stress.explore import Bounds, explore, onward, searching, stored
 from stress.explore.model import build
 from stress.explore.reference import reference
 from stress.explore.result import Violation
@@ -157,8 +157,6 @@ def test_no_nearer_state_is_without_an_end():
 @pytest.mark.parametrize("name", ["v12_sound", "page_table_lock"])
 def test_every_state_by_itself_agrees_with_the_walks(name):
     """What the marks leave out is no shortcut: looked at one by one, all states reach an end."""
-    from stress.explore import searching, stored
-
     model = build(designs.get(name), Workload.parse("fault 0 w; zap 0 | fault 0 w", arch="pae"))
     search = searching.Search(model, Bounds(), -1, stop_first=False)
     while search.advance() != stored.DONE:
@@ -200,6 +198,25 @@ def test_saved_and_replayed(tmp_path):
     )
     run = CliRunner().invoke(main, ["explore", f"{module}:MINE", "up | down", "--save", str(saved)])
     assert (run.exit_code, "progress" in run.output) == (1, True)
-    again = CliRunner().invoke(main, ["replay", str(saved)])
+    again = CliRunner().invoke(main, ["replay", str(saved), "--allow-code"])
     assert again.exit_code == 1
     assert "can never finish: none of all" in again.output
+
+
+def test_a_bound_on_memory_holds_for_what_is_looked_at_after_the_search():
+    model = build(DESIGN, Workload.parse("trap | set_x2"))
+    search = searching.Search(model, Bounds(), -1, stop_first=False)
+    while search.advance() != stored.DONE:
+        pass
+    search.memory = search.bytes() + 1
+    with pytest.raises(onward.OutOfRoom):
+        search.look_for_endless(lambda: True)
+    assert onward.OutOfRoom.bound == "memory"
+
+
+def test_a_replay_looks_at_fewer_states_where_each_is_large(monkeypatch):
+    model = build(DESIGN, Workload.parse("set_x2; clear_x; up | down"))
+    monkeypatch.setattr("stress.explore.trace.ENDLESS_WORDS", 3 * len(model.memory))
+    player = Player(model)
+    assert player.endless()
+    assert "of the first" in player.followed

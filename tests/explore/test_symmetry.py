@@ -1,16 +1,23 @@
 """Interchangeable CPUs: fewer states, the same ends and the same broken checks as without."""
 
 import inspect
+import time
 from dataclasses import replace
+from itertools import permutations
+from math import prod
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stress import designs
 from stress.design import Bound
-from stress.explore import explore, symmetry
+from stress.explore import Bounds, explore, stored, symmetry
+from stress.explore.breadth_first import breadth_first
 from stress.explore.image import P_SYMMETRY
 from stress.explore.model import build
 from stress.explore.reference import reference
+from stress.explore.searching import Search
 from stress.explore.trace import trace
 from stress.kernel import memory, spinlock
 from stress.kernel.rss import amount, mm, percpu, task
@@ -130,3 +137,79 @@ def test_a_pass_at_rest_that_leaves_tasks_out_forbids_it():
     assert build(design, workload).p[P_SYMMETRY] == 0
     violation = explore(design, workload).violation("rss_exact")
     trace(build(design, workload), violation)  # raises unless it leads to the same end
+
+
+@given(st.lists(st.integers(0, 3), max_size=6))
+def test_orders_are_all_distinct_orders(kinds):
+    found = [tuple(order) for order in symmetry.orders(kinds)]
+    assert found == sorted(set(permutations(kinds)))
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), min_size=1, max_size=2))
+def test_images_are_counted_as_there_are_orders(kinds):
+    """``kinds``: for each class the contents of its CPUs."""
+    equal = [kind[: place + 1].count(content) for kind in kinds for place, content in enumerate(kind)]
+    first = [sum(map(len, kinds[:number])) for number in range(len(kinds))]
+    grouped = [list(range(begin, begin + len(kind))) for begin, kind in zip(first, kinds, strict=True)]
+    listed = prod(len(set(permutations(kind))) for kind in kinds)
+    assert symmetry.image_count(equal, grouped) == listed
+    assert len(list(symmetry._orders_of_all(kinds))) == listed
+
+
+@pytest.mark.parametrize("text", IDENTICAL)
+def test_outcomes_are_as_many_as_are_listed(text):
+    workload = Workload.parse(text, arch="pae", mmu=True)
+    for name in ("v12", "percpu"):
+        result = explore(designs.get(name), workload, finals=True)
+        assert result.outcomes == len(result.finals)
+        assert explore(designs.get(name), workload).outcomes == result.outcomes
+
+
+@pytest.mark.parametrize("preemptions", [0, 1, 2])
+def test_outcomes_within_few_preemptions_are_those_of_their_schedules(preemptions):
+    """Who moved last is no outcome: counted by hashes, and listed."""
+    model = build(designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w | fault 0"))
+    counted = breadth_first(model, Bounds(), -1, preemptions=preemptions)
+    listed = breadth_first(model, Bounds(), -1, preemptions=preemptions, finals=True)
+    assert counted.outcomes == listed.outcomes == len(listed.finals)
+
+
+def test_the_images_of_nine_cpus_are_counted_and_not_made():
+    """There are 9! arrangements of each; the search itself takes a second."""
+    workload = Workload.parse(" | ".join(["fault 0"] * 9))
+    began = time.monotonic()
+    result = explore(designs.get("v12_sound"), workload, bounds=Bounds(memory=200 << 20, seconds=5))
+    assert time.monotonic() - began < 60  # compiling is none of its seconds
+    assert result.seconds < 15
+    assert (result.complete, result.outcomes) == (True, 1)  # all have the zero page
+
+
+def test_final_states_beyond_the_bounds_are_not_listed():
+    workload = Workload.parse(" | ".join(["fault 0 w; zap 0"] * 3))
+    whole = explore(designs.get("v12_sound"), workload)
+    bounds = Bounds(memory=whole.bytes + 1)
+    result = explore(designs.get("v12_sound"), workload, bounds=bounds, finals=True)
+    assert (result.complete, result.bound, result.finals) == (False, "memory", None)
+    assert result.outcomes == whole.outcomes
+    assert "were not listed" in result.notes[0]
+
+
+@pytest.mark.parametrize("finals", [False, True])
+def test_time_that_is_up_after_the_search_is_said(monkeypatch, finals):
+    """The clock goes on by itself: all that looks at it after the search is late."""
+    workload = Workload.parse(IDENTICAL[0])
+    explore(designs.get("v12"), workload)
+    monkeypatch.setattr("stress.explore.searching.MOST_WORDS", 1)  # one final state at a time
+    advance, late = Search.advance, []
+
+    def last(self, *budget):
+        status = advance(self, *budget)
+        late.extend([1000.0] * (status == stored.DONE))
+        return status
+
+    now = time.perf_counter
+    monkeypatch.setattr(Search, "advance", last)
+    monkeypatch.setattr("stress.explore.breadth_first.time.perf_counter", lambda: now() + sum(late))
+    result = explore(designs.get("v12"), workload, bounds=Bounds(seconds=100), finals=finals, checks=["mapcount"])
+    assert (result.complete, result.bound, result.finals) == (False, "seconds", None)
+    assert "outcomes are those of 1 of" in result.notes[0]

@@ -1,7 +1,9 @@
 """Leftovers: what dead creators left is found and removed, and nothing else."""
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shm_layout import creator
-from shm_layout.leftovers import clean, stale
+from shm_layout.leftovers import clean, find, stale
 from shm_layout.segment import MAGIC, VERSION, Segment
 
 pytestmark = pytest.mark.usefixtures("cleaning_alone")
@@ -22,17 +24,28 @@ SHM = Path("/dev/shm")
 CREATOR = """
     from shm_layout.segment import Segment
     segment = Segment.create(1000, 1)
-    segment.create_semaphore("start")
-    print(segment.name[1:], flush=True)
+    semaphore = segment.create_semaphore("start")
+    print(segment.name[1:], "sem." + semaphore.name[1:], flush=True)
     input()
 """
 
 
 @contextlib.contextmanager
-def running_creator():
-    command = [sys.executable, "-c", textwrap.dedent(CREATOR)]
+def running_creator(*before):
+    """A process with a segment and a semaphore, and their names. ``before``: a command that starts it."""
+    command = [*before, sys.executable, "-c", textwrap.dedent(CREATOR)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        yield child, child.stdout.readline().strip()
+        yield child, child.stdout.readline().split()
+
+
+def named(pid, started, end=f"{0:016x}.run"):
+    """A name that process `pid` would give here, if it started at `started`."""
+    me = creator.this_process()
+    return f"pte-stress.{pid}.{started}.{me.pid_namespace}.{me.time_namespace}.{end}"
+
+
+NOBODY = 2**22 + os.getpid()
+"""Above pid_max: a pid that nobody has."""
 
 
 @pytest.fixture
@@ -56,16 +69,16 @@ def names(leftovers):
 
 
 def test_a_killed_creator_leaves_what_clean_removes():
-    with Segment.create(100, 1) as ours, running_creator() as (child, name):
-        theirs = {name, f"sem.{name}.start"}
+    with Segment.create(100, 1) as ours, running_creator() as (child, (name, semaphore)):
+        theirs = {name, semaphore}
         assert not theirs & names(stale())
         child.send_signal(signal.SIGKILL)
         child.wait()
         found = {leftover.name: leftover for leftover in stale()}
         assert theirs <= set(found)
         assert (found[name].bytes, found[name].pid, found[name].what) == (8000, child.pid, "segment")
-        assert found[f"sem.{name}.start"].what == "semaphore"
-        assert found[f"sem.{name}.start"].bytes == (SHM / f"sem.{name}.start").stat().st_size > 0
+        assert found[semaphore].what == "semaphore"
+        assert found[semaphore].bytes == (SHM / semaphore).stat().st_size > 0
         assert theirs <= names(clean())
         assert not theirs & set(os.listdir(SHM))
         assert ours.name[1:] in os.listdir(SHM)
@@ -74,8 +87,8 @@ def test_a_killed_creator_leaves_what_clean_removes():
 
 def test_our_pid_with_another_start_time_is_a_dead_creator(file):
     started = creator.start_time(os.getpid())
-    dead = file(f"pte-stress.{os.getpid()}.{started - 1}.1.run")
-    alive = file(f"pte-stress.{os.getpid()}.{started}.999999.run")
+    dead = file(named(os.getpid(), started - 1))
+    alive = file(named(os.getpid(), started))
     removed = clean()
     assert not dead.exists()
     assert alive.exists()
@@ -84,7 +97,7 @@ def test_our_pid_with_another_start_time_is_a_dead_creator(file):
 
 def test_of_others_processes_nothing_is_asked(file, monkeypatch):
     """With hidepid=1 the question is an error."""
-    theirs = file(f"pte-stress.{2**22 + os.getpid()}.5.1.run")
+    theirs = file(named(NOBODY, 5))
 
     def hidden(pid, started):
         raise PermissionError(pid)
@@ -98,27 +111,26 @@ FOREIGN = [
     "pte-stress",
     "pte-stress.x",
     "pte-stress.1.2",
-    "pte-stress.{}.5",
-    "xpte-stress.{}.5.1.run",
-    "pte-stress.{}.5.1.a b",
-    "pte-stress.{}.5.x.run",
-    "pte-stress.-{}.5.1.run",
-    "sem.other.{}.5.1",
+    "x" + named(NOBODY, 5),
+    named(NOBODY, 5) + ".a b",
+    named(NOBODY, 5, "x.run"),
+    named(-NOBODY, 5),
+    "sem.other." + named(NOBODY, 5),
 ]
-OURS = ["pte-stress.{}.5.1", "pte-stress.{}.5.1.run", "sem.pte-stress.{}.5.1.run.start"]
+OURS = [named(NOBODY, 5, f"{7:016x}"), named(NOBODY, 5), f"sem.{named(NOBODY, 5)}.start.{1:016x}"]
 
 
-@pytest.mark.parametrize("pattern", FOREIGN)
-def test_files_of_others_are_left_alone(pattern, file):
-    path = file(pattern.format(2**22 + os.getpid()))  # above pid_max: a pid that nobody has
+@pytest.mark.parametrize("number", range(len(FOREIGN)))
+def test_files_of_others_are_left_alone(number, file):
+    path = file(FOREIGN[number])
     assert path.name not in names(stale())
     clean()
     assert path.exists()
 
 
-@pytest.mark.parametrize("pattern", OURS)
-def test_names_of_a_pid_that_nobody_has_are_stale(pattern, file):
-    path = file(pattern.format(2**22 + os.getpid()))
+@pytest.mark.parametrize("number", range(len(OURS)))
+def test_names_of_a_pid_that_nobody_has_are_stale(number, file):
+    path = file(OURS[number])
     assert path.name in names(clean())
     assert not path.exists()
 
@@ -139,7 +151,7 @@ def header(magic=MAGIC, version=VERSION, size=100):
     ],
 )
 def test_clean_says_what_it_removed(content, what, file):
-    path = file(f"pte-stress.{2**22 + os.getpid()}.7.1.run")
+    path = file(named(NOBODY, 7))
     path.write_bytes(content)
     assert [leftover.what for leftover in stale() if leftover.name == path.name] == [what]
     done = subprocess.run([sys.executable, "-m", "stress", "clean"], capture_output=True, text=True, check=True)
@@ -148,7 +160,7 @@ def test_clean_says_what_it_removed(content, what, file):
 
 
 def test_a_folder_of_such_a_name_is_nobodys():
-    path = SHM / f"pte-stress.{2**22 + os.getpid()}.8.1.run"
+    path = SHM / named(NOBODY, 8)
     path.mkdir()
     assert path.name not in names(clean())
     path.rmdir()
@@ -156,10 +168,64 @@ def test_a_folder_of_such_a_name_is_nobodys():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_another_users_files_are_left_alone(file):
-    path = file(f"pte-stress.{2**22 + os.getpid()}.6.1.run")
+    path = file(named(NOBODY, 6))
     os.chown(path, 12345, 12345)
     clean()
     assert path.exists()
+
+
+NAMESPACES = {
+    "another PID namespace": ["unshare", "--pid", "--fork"],
+    "another PID namespace, with its own /proc": ["unshare", "--pid", "--fork", "--mount-proc"],
+    "another time namespace": ["unshare", "--time", "--boottime", "100000", "--fork"],
+}
+
+
+def namespace(which):
+    """The command that makes a namespace; skips the test where this user may not."""
+    command = NAMESPACES[which]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
+        pytest.skip(f"this machine gives this user no {which.removeprefix('another ')}")
+    return command
+
+
+@pytest.mark.parametrize("which", NAMESPACES)
+@pytest.mark.parametrize("inside", ["creator", "clean"])
+def test_living_segments_of_another_namespace_are_kept_and_listed(which, inside):
+    """One of the two is in a namespace of its own; /dev/shm is the same."""
+    command = namespace(which)
+    with running_creator(*(command if inside == "creator" else [])) as (child, names):
+        try:
+            clean_command = [*(command if inside == "clean" else []), sys.executable, "-m", "stress", "clean"]
+            done = subprocess.run([*clean_command, "--json"], capture_output=True, text=True, check=True)
+            said = subprocess.run(clean_command, capture_output=True, text=True, check=True).stdout
+            assert set(names) <= set(os.listdir(SHM))
+        finally:
+            child.communicate("\n")
+    found = json.loads(done.stdout)
+    assert not set(names) & {each["name"] for each in found["removed"]}
+    why = {each["why"] for each in found["left"] if each["name"] in names}
+    assert why == {"made in another PID namespace" if "PID" in which else "made in another time namespace"}
+    assert all(name in said for name in names)
+    assert "left alone" in said
+
+
+def test_what_an_older_version_left_is_kept_and_listed(file):
+    """Its name says of no namespace that pid and start time are from."""
+    segment, semaphore = file(f"pte-stress.{NOBODY}.5.1.run"), file(f"sem.pte-stress.{NOBODY}.5.1.run.done")
+    clean()
+    assert segment.exists()
+    assert semaphore.exists()
+    why = {each.name: each.why for each in find().unjudged}
+    assert (why[segment.name], why[semaphore.name]) == ("made by an older version",) * 2
+
+
+def test_a_proc_of_another_namespace_says_nothing(monkeypatch, file):
+    path = file(named(NOBODY, 5))
+    monkeypatch.setattr("shm_layout.creator.os.readlink", lambda path: "1")
+    clean()
+    assert path.exists()
+    assert "/proc" in {each.name: each.why for each in find().unjudged}[path.name]
 
 
 def test_start_time():

@@ -37,12 +37,14 @@ def mine():
 
 def test_header():
     with Segment.create(1000, HASH, "test") as segment:
-        started = creator.start_time(os.getpid())
-        assert segment.array[:6].tolist() == [MAGIC, VERSION, HASH, 1000, os.getpid(), started]
-        assert not segment.array[6:].any()
+        me = creator.this_process()
+        assert (me.pid, me.started) == (os.getpid(), creator.start_time(os.getpid()))
+        assert me.pid_namespace == os.stat("/proc/self/ns/pid").st_ino
+        assert segment.array[:8].tolist() == [MAGIC, VERSION, HASH, 1000, *me]
+        assert not segment.array[9:].any()
         assert segment.array.shape == (1000,)
         assert segment.array.dtype == np.int64
-        assert segment.name.startswith(f"/pte-stress.{os.getpid()}.{started}.")
+        assert segment.name.startswith(f"/pte-stress.{me.pid}.{me.started}.{me.pid_namespace}.{me.time_namespace}.")
         assert segment.name.endswith(".test")
         assert os.stat(f"/dev/shm{segment.name}").st_blocks * 512 >= 8000
         assert os.stat(f"/dev/shm{segment.name}").st_mode & 0o777 == 0o600
@@ -238,7 +240,7 @@ def test_semaphores(mine):
     with Segment.create(100, 1) as segment, Segment.attach(segment.name) as other:
         made = segment.create_semaphore("start", 1)
         opened = other.open_semaphore("start")
-        assert sorted(mine()) == sorted([segment.name[1:], f"sem.{segment.name[1:]}.start"])
+        assert sorted(mine()) == sorted([segment.name[1:], f"sem{made.name.replace('/', '.')}"])
         opened.acquire(0)
         with pytest.raises(posix_ipc.BusyError):
             made.acquire(0)
@@ -246,6 +248,26 @@ def test_semaphores(mine):
         opened.acquire(0)
         with pytest.raises(UsageError, match="no semaphore stop"):
             other.open_semaphore("stop")
+    assert not mine()
+
+
+def test_names_cannot_be_foreseen():
+    """Neither that of a segment from another, nor that of a semaphore from the name of its segment."""
+    with Segment.create(100, 1) as one, Segment.create(100, 1) as other:
+        names = [segment.name.split(".") for segment in (one, other)]
+        differ = [(a, b) for a, b in zip(*names, strict=True) if a != b]
+        assert [(len(a), len(b)) for a, b in differ] == [(16, 16)]
+        assert abs(int(differ[0][0], 16) - int(differ[0][1], 16)) > 1 << 20
+        ends = [segment.create_semaphore("start").name.removeprefix(segment.name) for segment in (one, other)]
+        assert ends[0] != ends[1]
+        assert all(end.startswith(".start.") and len(end) == len(".start.") + 16 for end in ends)
+
+
+def test_a_semaphore_whose_name_is_taken_is_the_machines_error(mine):
+    with Segment.create(100, 1) as segment:
+        segment.create_semaphore("start")
+        with pytest.raises(MachineError, match="already"):
+            segment.create_semaphore("start")
     assert not mine()
 
 

@@ -138,7 +138,7 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
         (["--save", "/nowhere/failure.json"], 2, "name a file, in a folder that is there"),
         (["--save", "/dev"], 2, "is a directory"),
         (["--save", ""], 2, "name a file"),
-        (["--save", "/proc/failure.json"], 2, "cannot write there"),  # not even root can make files in /proc
+        (["--save", "/proc/failure.json"], 2, "cannot write in /proc"),  # not even root can make files in /proc
         (["--operations", "9" * 30], 2, "is not in the range"),
     ],
 )
@@ -246,7 +246,7 @@ os.execv(sys.executable, {command!r})
 
 @pytest.mark.usefixtures("cleaning_alone")
 def test_files_of_another_version_do_not_disturb_a_run():
-    """They lie under the very names that the run would take: exec keeps pid and start time."""
+    """They lie under names that the run could take: exec keeps pid and start time."""
     other_version = struct.pack("=qqqqqq", MAGIC, VERSION + 1, 0, 512, 1, 1).ljust(4096, b"\0")
     other_layout = struct.pack("=qqqqqq", MAGIC, VERSION, 5, 512, 1, 1).ljust(4096, b"\0")
     contents = [b"", b"\xff" * 4096, other_version, other_layout]
@@ -256,16 +256,17 @@ def test_files_of_another_version_do_not_disturb_a_run():
         out, _ = process.communicate(timeout=170)
     assert process.returncode == 0, out
     assert "BROKEN" not in out
-    left = sorted(made_by(process.pid))
-    assert len(left) == len(contents)
-    assert [(Path("/dev/shm") / name).read_bytes() for name in left] == contents
+    left = {(Path("/dev/shm") / name).read_bytes(): name for name in made_by(process.pid)}
+    assert left.keys() == set(contents)
     refused = ["too short", "magic word", f"version {VERSION + 1}, not {VERSION}", "another layout"]
-    for name, why in zip(left, refused, strict=True):
+    for content, why in zip(contents, refused, strict=True):
         with pytest.raises(UsageError, match=why):
-            Segment.attach("/" + name, 6)
-    cleaned = subprocess.run([sys.executable, "-m", "stress", "clean"], capture_output=True, text=True, check=True)
-    said = [line.split(str(process.pid))[-1].strip() for line in cleaned.stdout.splitlines() if left[0][:-6] in line]
-    assert said == ["no segment", "no segment", f"segment of version {VERSION + 1}", "segment"]
+            Segment.attach("/" + left[content], 6)
+    command = [sys.executable, "-m", "stress", "clean", "--json"]
+    cleaned = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = {leftover["name"]: leftover["what"] for leftover in json.loads(cleaned.stdout)["removed"]}
+    what = ["no segment", "no segment", f"segment of version {VERSION + 1}", "segment"]
+    assert [said[left[content]] for content in contents] == what
     assert made_by(process.pid) == []
 
 
