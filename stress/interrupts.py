@@ -145,6 +145,19 @@ def interrupts() -> Iterator[Asked]:
 
 
 @contextlib.contextmanager
+def until_interrupted() -> Iterator[Asked]:
+    """Leave the block at a KeyboardInterrupt; yields what says afterwards whether there was one.
+
+    For whoever gives what there is then. The command that prints it ends as one that was interrupted, all the same.
+    """
+    ended = Asked()
+    try:
+        yield ended
+    except KeyboardInterrupt:
+        ended._came = True
+
+
+@contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Around the start of a process that will `leave_to_launcher`: none of these signals reaches it before."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

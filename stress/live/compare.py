@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stress.design import Design
 from stress.drawn import no_hypothesis_folder
 from stress.errors import MachineError
-from stress.interrupts import Asked, interrupts
+from stress.interrupts import Asked, interrupts, until_interrupted
 from stress.live.family import settle
 from stress.live.machine import kernel_release
 from stress.live.model import ModelRun
@@ -35,6 +35,8 @@ class Comparison:
     """The smallest script with a difference, up to the operation that shows it."""
     repeated: bool = True
     """Whether the difference was there again when its script was."""
+    interrupted: bool = False
+    """Whether it was ended before all scripts were compared."""
 
     @property
     def ok(self) -> bool:
@@ -74,11 +76,14 @@ def compare(
     """
     model = ModelRun(design, PAGES, PROCESSES)
     done = Comparison(kernel_release(), design.name, seed, scripts)
-    try:
-        with kernel_run(PAGES, PROCESSES, folder) as kernel, no_hypothesis_folder(), interrupts() as asked:
-            _draw(done, Comparing(kernel, model), progress, asked)
-    except KeyboardInterrupt:
-        pass
+    with (
+        until_interrupted() as ended,
+        kernel_run(PAGES, PROCESSES, folder) as kernel,
+        no_hypothesis_folder(),
+        interrupts() as asked,
+    ):
+        _draw(done, Comparing(kernel, model), progress, asked)
+    done.interrupted = ended.is_set() or asked.is_set()
     return done
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -563,3 +565,47 @@ def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monk
 
 def test_machines_of_a_failure_are_data():
     assert failed()["machine"] == asdict(Machine(arch="64", cpus=2, mms=1, anon=4, frames=8, swap=2))
+
+
+def in_the_last_look():
+    """Whether Hypothesis looks at what it found once more, to raise it."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "execute_once" and frame.f_locals.get("is_final"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, hunting.TimeUp])
+@pytest.mark.parametrize("which", [1, 2])
+def test_an_end_during_the_last_look_leaves_the_finds(monkeypatch, end, which):
+    looks = []
+
+    def look(self, workload):
+        if in_the_last_look():
+            looks.append(workload)
+            if len(looks) >= which:
+                raise end
+        original(self, workload)
+
+    original = hunting.Hunt.look
+    monkeypatch.setattr(hunting.Hunt, "look", look)
+    hunted = hunt_for(designs.get("v12"), 10_000, kinds=("fault", "swap_out", "zap"))
+    assert len(looks) >= which
+    assert len(hunted.finds) >= 2
+    assert hunted.interrupted == (end is KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_hunt_prints_its_finds(monkeypatch, number):
+    def look(self, workload):
+        if self.finds and not self._asked.is_set():
+            signal.raise_signal(number)
+        original(self, workload)
+
+    original = hunting.Hunt.look
+    monkeypatch.setattr(hunting.Hunt, "look", look)
+    result = run("v12", "--seconds", "100", "--seed", "1", "--json")
+    assert (result.exit_code, result.stderr) == (130, "\npte-stress: interrupted\n")
+    assert json.loads(result.stdout)["violations"]
