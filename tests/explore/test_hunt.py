@@ -591,6 +591,7 @@ def test_an_end_during_the_last_look_leaves_the_finds(monkeypatch, end, which):
 
     original = hunting.Hunt.look
     monkeypatch.setattr(hunting.Hunt, "look", look)
+    monkeypatch.setattr(hunting, "EXAMPLES", 100)
     hunted = hunt_for(designs.get("v12"), 10_000, kinds=("fault", "swap_out", "zap"))
     assert len(looks) >= which
     assert len(hunted.finds) >= 2
