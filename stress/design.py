@@ -137,6 +137,12 @@ class Design:
         return tuple(found)
 
     @cached_property
+    def own_steps(self) -> tuple[StepFunction, ...]:
+        """The steps that are not of this package: nobody knows whether each of them ends."""
+        package = __name__.partition(".")[0]
+        return tuple(function for function in self.steps if function.__module__.partition(".")[0] != package)
+
+    @cached_property
     def numbers(self) -> Mapping[str, int]:
         """Operations by name, each with its number, in the order of the numbers: register R_OP while it is under way.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stress.errors import UsageError
+from stress.errors import MachineError, UsageError
 from stress.options import (
     MOST_WORKERS,
     arch_option,
@@ -20,8 +20,9 @@ from stress.options import (
 )
 
 if TYPE_CHECKING:
+    from stress.interrupts import Asked
+    from stress.workers.call import Result
     from stress.workers.pool import Pool
-
 
 REPORTING = ("save", "as_json", "table_format")
 """Options that say how a run is told, not what it does."""
@@ -130,6 +131,19 @@ def _command(options: dict[str, Any]) -> list[str]:
     return words
 
 
+def _finish(pool: Pool, asked: Asked) -> Result:
+    """Bring the workers to rest. Who gets no CPU is not waited for when the user wants the end."""
+    from stress.workers.crew import NO_CPU_ASKED
+
+    if not asked.is_set():
+        return pool.finish()
+    pool.patience = NO_CPU_ASKED
+    try:
+        return pool.finish()
+    except MachineError:
+        raise KeyboardInterrupt from None
+
+
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     """Run, print, and return the exit status."""
     from stress.interrupts import interrupts
@@ -139,13 +153,13 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     seed, as_json = options["seed"], options["as_json"]
     if not as_json:
         click.echo(report.head(pool, seed))
+    pool.start(mix, seed=seed, operations=options["operations"] or 0)
     with interrupts() as asked:
-        pool.start(mix, seed=seed, operations=options["operations"] or 0)
         with live_progress() as show:
             while not asked.is_set() and pool.progress().seconds < options["seconds"] and pool.running():
                 pool.wait(min(0.25, options["seconds"] - pool.progress().seconds))
                 show(pool.progress())
-        result = pool.finish()
+        result = _finish(pool, asked)
         verdicts = pool.verdicts()
         read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
         if as_json:
