@@ -80,6 +80,11 @@ class Edit:
     why: str
 
 
+def _is_users(function: Callable[..., int]) -> bool:
+    """Whether a step or check is not of this package."""
+    return function.__module__.partition(".")[0] != __name__.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class Design:
     """A design of the fault path and of its counters.
@@ -139,8 +144,12 @@ class Design:
     @cached_property
     def own_steps(self) -> tuple[StepFunction, ...]:
         """The steps that are not of this package: nobody knows whether each of them ends."""
-        package = __name__.partition(".")[0]
-        return tuple(function for function in self.steps if function.__module__.partition(".")[0] != package)
+        return tuple(filter(_is_users, self.steps))
+
+    @cached_property
+    def own_checks(self) -> tuple[Callable[..., int], ...]:
+        """The checks that are not of this package."""
+        return tuple(filter(_is_users, self.checks))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from shm_layout.registers import R_ANON_RSS, R_ARG, R_OP, R_RESIDENT, R_SHARED
 from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, at
 from shm_layout.words import Words
 from stress.checks import HOLDS, data_kept, locks_free, mapcount, mmu_cache, page_refs, true_anon_rss, true_rss
-from stress.explore.calls import call_step, window
+from stress.explore.calls import window
 from stress.explore.image import (
     CODE_JUMP,
     CODE_STEP,
@@ -20,13 +20,12 @@ from stress.explore.image import (
     P_CPUS,
     P_EXACT_PC,
     P_FIRST_CHECK,
-    P_OWN_STEPS,
     P_ROW,
     P_SPLIT,
     P_WORDS,
     STRIDE,
 )
-from stress.explore.transition import take
+from stress.explore.transition import take, take_own
 from stress.explore.verdict import (
     ANON_RSS_EXACT,
     DATA_KEPT,
@@ -134,7 +133,7 @@ def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
     if locks_free(m) != HOLDS:
         return broken | PROGRESS
     for number in range(p[P_CHECKS]):
-        if call_step(p[P_OWN_STEPS], p[P_FIRST_CHECK] - p[P_SPLIT] + number, m, frames) != HOLDS:
+        if take_own(p, p[P_FIRST_CHECK] - p[P_SPLIT] + number, m, frames, 0) != HOLDS:
             broken |= USER
     for mm in range(m[NR_MMS]):
         broken |= judge_counters(p, m, g, mm, w)

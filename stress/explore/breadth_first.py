@@ -11,10 +11,12 @@ from typing import Any
 
 from stress.explore import onward, stored
 from stress.explore.image import P_SYMMETRY
+from stress.explore.machine_code import watched_of
 from stress.explore.model import Model
-from stress.explore.result import INTERRUPTED, Bounds, Result
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.searching import Search
 from stress.explore.verdict import PROGRESS
+from stress.never_ends import NeverEnds
 
 Progress = Callable[[int, int, int], None]
 """Called now and then with states found, states visited, and depth."""
@@ -46,8 +48,10 @@ def breadth_first(
     def in_time() -> bool:
         return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
 
-    try:
+    def visit(go_on: Callable[[], None]) -> None:
+        nonlocal status, bound
         while status not in (stored.DONE, stored.STOPPED):
+            go_on()
             status = search.advance()
             if progress:
                 progress(int(search.s[stored.FOUND]), int(search.s[stored.CUR]), int(search.s[stored.DEPTH]))
@@ -63,6 +67,15 @@ def breadth_first(
             bound = ""  # reached with the last state, if at all
             if wanted & PROGRESS and preemptions < 0:
                 search.look_for_endless(in_time)
+
+    violations: tuple[Violation, ...] | None = None
+    try:
+        watched_of(model, search.p, visit)
+    except NeverEnds as endless:
+        if status == stored.DONE:  # in what was taken before
+            raise
+        bound = NEVER_ENDS
+        violations = with_endless(search.violations(), search.schedule(int(search.s[stored.CUR])), endless.under_way)
     except onward.OutOfTime:
         bound = "seconds"
     except KeyboardInterrupt:
@@ -83,7 +96,7 @@ def breadth_first(
         depth=int(search.s[stored.DEPTH]),
         seconds=seconds,
         outcomes=len(every_end) or len(ends),
-        violations=search.violations(),
+        violations=search.violations() if violations is None else violations,
         bytes=search.bytes(),
         finals=frozenset(every_end) if finals else None,
     )

@@ -39,6 +39,8 @@ P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
 P_SYMMETRY = 14
 """Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
+P_UNDER_WAY = 15
+"""Which function that the design brings along is under way: 0 in the lower half for none; see `transition.take_own`."""
 P_CPU = 16
 
 CODE_STEP, CODE_PRIVATE, CODE_JUMP = range(3)

@@ -66,6 +66,12 @@ def functions(design: Design) -> tuple[Sequence[StepFunction], Sequence[Callable
     return list(library()), [f if f in design.steps or takes_scratch(f) else _alone(f) for f in own]
 
 
+def own_name(design: Design, number: int) -> str:
+    """What to call a function that the design brings along: "step odd", "check leaks"."""
+    function = own_functions(design)[number]
+    return f"{'step' if function in design.steps else 'check'} {getattr(function, '__name__', 'of its own')}"
+
+
 def _alone(check: Callable[..., int]) -> StepFunction:
     """A check of ``m`` alone, called as a step is."""
     return lambda m, r: check(m)

@@ -23,6 +23,7 @@ from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.library import functions, library, own_functions
 from stress.nearest import did_you_mean
+from stress.never_ends import NeverEnds, bounded
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
 from stress.workload import Operation, Workload
@@ -131,7 +132,11 @@ def _first_state(design: Design, workload: Workload) -> tuple[Layout, list[int],
     for cpu, operation in workload.setup:
         _set_arguments(design, workload, files[cpu], operation)
         program = assemble(design.programs[operation.name], workload.machine.arch)
-        _perform(program, memory, files[cpu], str(operation))
+        try:
+            with bounded(design.own_steps):
+                _perform(program, memory, files[cpu], str(operation))
+        except NeverEnds as endless:
+            raise SetupError(f"operation '{operation}' of the setup does not end: step {endless.name}") from None
     return layout, memory, [word for r in files for word in (*r, *[0] * (STRIDE - REGISTERS))]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from stress.checks import CHECKS
 from stress.explore.model import Model
-from stress.explore.result import INTERRUPTED, Result
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Result
 from stress.explore.trace import Trace, table
 
 _BOUNDS = {
@@ -14,6 +14,7 @@ _BOUNDS = {
     "memory": "the bound on memory was reached: raise it with --max-memory",
     "seconds": "the bound on time was reached: raise it with --max-seconds",
     INTERRUPTED: "interrupted",
+    NEVER_ENDS: "a step or check does not end",
     "runs": "schedules were drawn at random",
     "preemptions": "schedules with more preemptions were left out",
 }

@@ -12,10 +12,11 @@ from stress.errors import UsageError
 from stress.explore import walks
 from stress.explore.breadth_first import Progress
 from stress.explore.image import STRIDE
-from stress.explore.machine_code import arrays, compiled
+from stress.explore.machine_code import arrays, compiled, watched_of
 from stress.explore.model import Model
-from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.verdict import NAMES
+from stress.never_ends import NeverEnds
 
 MOST_STEPS = 10_000
 """Steps of one schedule, at most."""
@@ -39,10 +40,14 @@ class Sampler:
         self.found = np.full(2 * len(NAMES), -1, np.int64)
         self.ways = np.zeros(len(NAMES) * MOST_STEPS, np.int64)
         scratch = np.concatenate([np.zeros(STRIDE, np.int64), self.m, frames])
-        kept, schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
+        kept, self.schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
         priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
         self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)
-        self.arguments += (self.found, self.ways, schedule, priority, change)
+        self.arguments += (self.found, self.ways, self.schedule, priority, change)
+
+    def under_way(self) -> tuple[int, ...]:
+        """The schedule that is being drawn, so far."""
+        return tuple(self.schedule[: self.s[walks.LENGTH]].tolist())
 
     def violations(self) -> tuple[Violation, ...]:
         """The checks that were broken, each with the shortest schedule seen."""
@@ -62,9 +67,12 @@ def sample(
     runs: int | None,
     note: Callable[[Any], str],
     depth: int | None = None,
+    measured: int = 0,
     progress: Progress | None = None,
 ) -> Result:
     """Draw schedules of a strategy, PCT where a ``depth`` is given. ``note`` says what was done, of the walks' state.
+
+    ``measured``: random schedules that are drawn beforehand, to measure how long they are.
 
     Raises `UsageError` for a number of runs below one.
     """
@@ -73,11 +81,16 @@ def sample(
     wanted_runs = runs or RUNS
     name, extra = ("random_walk", ()) if depth is None else ("pct_walk", (depth,))
     compiled()[name](*sampler.arguments, 0, *extra)  # the time to compile does not count
+    compiled()["random_walk"](*sampler.arguments, 0)
     started = time.perf_counter()
     bound = "runs"
-    done = 0
-    try:
+
+    def draw(go_on: Callable[[], None]) -> None:
+        nonlocal bound
+        compiled()["random_walk"](*sampler.arguments, measured)
+        sampler.s[walks.RUNS_DONE] = done = 0
         while done < wanted_runs:
+            go_on()
             now = min(SLICE, wanted_runs - done)
             compiled()[name](*sampler.arguments, now, *extra)
             done += now
@@ -86,6 +99,13 @@ def sample(
             if bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
                 bound = "seconds"
                 break
+
+    violations: tuple[Violation, ...] | None = None
+    try:
+        watched_of(sampler.model, sampler.p, draw)
+    except NeverEnds as endless:
+        bound = NEVER_ENDS
+        violations = with_endless(sampler.violations(), sampler.under_way(), endless.under_way)
     except KeyboardInterrupt:
         bound = INTERRUPTED
     return Result(
@@ -99,6 +119,6 @@ def sample(
         depth=int(sampler.s[walks.LONGEST]),
         seconds=time.perf_counter() - started,
         outcomes=0,
-        violations=sampler.violations(),
+        violations=sampler.violations() if violations is None else violations,
         notes=(note(sampler.s),),
     )

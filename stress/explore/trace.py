@@ -27,6 +27,7 @@ from stress.explore.model import Model
 from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.kernel.proc import NOT_SHOWN
+from stress.never_ends import NeverEnds, bounded
 from stress.step import StepFunction, info
 
 ENDLESS_STATES = 10_000
@@ -58,6 +59,7 @@ class Player:
         self.g = list(model.registers)
         self.taken: list[tuple[StepFunction, list[str]]] = []
         self.registers: list[int] = []
+        self._begins = False
         self.followed = ""
         """What `endless` followed, in words, when it found no end."""
 
@@ -72,6 +74,7 @@ class Player:
         """Let a CPU take its transition; None when it has none or must wait, and then nothing has changed."""
         before_m, before_g, self.taken = list(self.m), list(self.g), []
         done = self.g[cpu * STRIDE + R_DONE]
+        self._begins = self.g[cpu * STRIDE + R_OP] == 0
         bits = transition(self.p, self.m, self.g, cpu)
         if bits in (FINISHED, WAITS):
             self.m, self.g = before_m, before_g
@@ -82,9 +85,14 @@ class Player:
         broken = tuple(verdict.names(bits))
         if set(broken) & {"read_regular", "read_pair"}:
             details = [*details, self._read()]
-        begins = before_g[cpu * STRIDE + R_OP] == 0
         name = getattr(step, "__name__", "(nothing)")
-        return Row(cpu, str(operation), begins, name, tuple(details), broken)
+        return Row(cpu, str(operation), self._begins, name, tuple(details), broken)
+
+    def broken_off(self, cpu: int, step: str) -> Row:
+        """The transition of a CPU in the middle of which a step does not end."""
+        done = self.g[cpu * STRIDE + R_DONE]
+        operation = self.model.workload.cpus[cpu][done]
+        return Row(cpu, str(operation), self._begins, step, ("does not end",), ("progress",))
 
     def _read(self) -> str:
         r = self.registers
@@ -226,21 +234,33 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     player = Player(model)
     rows: list[Row] = []
     pictures = []
+    own = (*model.design.own_steps, *model.design.own_checks)
+    endless = ""
     for number, cpu in enumerate(violation.schedule):
-        row = player.move(cpu)
+        try:
+            with bounded(own):
+                row = player.move(cpu)
+        except NeverEnds as error:
+            if violation.check != "progress" or number + 1 < len(violation.schedule):
+                raise
+            row, endless = player.broken_off(cpu, error.name), f"step {error.name} does not end"
         if row is None:
             raise UsageError(f"CPU {cpu} cannot move at step {number + 1}: the counterexample is of another version")
         rows.append(row)
         if states:
             pictures.append(show.state(model.layout, player.m))
     if violation.at_rest:
-        broken = player.broken_at_rest()
+        try:
+            with bounded(own):
+                broken = player.broken_at_rest()
+        except NeverEnds as error:
+            broken, endless = ["progress"], f"at rest: {error.name} does not end"
         if violation.check == "progress" and "progress" not in broken and (player.stuck() or player.endless()):
             broken = [*broken, "progress"]
-        wrong = player.explain(violation.check) if violation.check in broken else ""
+        wrong = endless or (player.explain(violation.check) if violation.check in broken else "")
     else:
         broken = list(rows[-1].broken) if rows else []
-        wrong = checks.CHECKS[violation.check].holds + ": broken by the last step"
+        wrong = endless or checks.CHECKS[violation.check].holds + ": broken by the last step"
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
     return Trace(violation, tuple(rows), wrong, tuple(pictures))

@@ -14,6 +14,7 @@ from stress.live.machine import kernel_release
 from stress.live.model import ModelRun
 from stress.live.script import Op, kernel_run
 from stress.live.side_by_side import PAGES, PROCESSES, Comparing, Difference, Step
+from stress.never_ends import NeverEnds
 
 
 @dataclass
@@ -50,9 +51,9 @@ class Comparison:
 
 
 class _Stop(BaseException):
-    """The machine has failed: nothing that Hypothesis should make smaller, so it must not catch it."""
+    """The machine has failed, or a step does not end: nothing to make smaller, so Hypothesis must not catch it."""
 
-    def __init__(self, why: MachineError) -> None:
+    def __init__(self, why: MachineError | NeverEnds) -> None:
         self.why = why
 
 
@@ -110,7 +111,7 @@ def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None
             raise KeyboardInterrupt
         try:
             steps = comparing.run(script)
-        except MachineError as why:
+        except (MachineError, NeverEnds) as why:
             raise _Stop(why) from None
         if steps[-1].differences:
             done.failing = steps
