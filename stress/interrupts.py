@@ -21,6 +21,9 @@ from typing import Any
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks a program to end."""
 
+INTERRUPTING = (*ENDING, signal.SIGALRM)
+"""What may raise KeyboardInterrupt."""
+
 SAME = 0.5
 """Seconds. Signals that come so close together are one wish: timeout(1) and a terminal that is closed send to a process
 and then to all of its group."""
@@ -159,9 +162,13 @@ def until_interrupted() -> Iterator[Asked]:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Around the start of a process that will `leave_to_launcher`: none of these signals reaches it before."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    """Hold back what interrupts: around the start of a process that will `leave_to_launcher`, or of a thread.
+
+    Both begin with these signals blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)  # it raises what came just before
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -171,4 +178,4 @@ def leave_to_launcher() -> None:
     """In a worker: what asks the whole process group to end is for the launcher, who ends the workers."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTING)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 
 from stress.errors import PteStressError
-from stress.interrupts import ENDING
+from stress.interrupts import held_back
 
 LIMIT = 2.0
 """Seconds of a CPU after which one call of a step or check is said never to end. Those that end take microseconds."""
@@ -100,7 +100,6 @@ def watched(
             raise KeyboardInterrupt
 
     def run() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             work(go_on)
         except BaseException as error:
@@ -109,10 +108,13 @@ def watched(
             ended.set()
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    watch = _Watch(thread, under_way)
+    watch: _Watch | None = None
     while not ended.is_set():
         try:
+            if watch is None:
+                with held_back():  # from the thread for good
+                    thread.start()
+                    watch = _Watch(thread, under_way)
             ended.wait(LOOK)
             word = watch.endless()
         except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from stress import interrupts as module
-from stress.interrupts import interrupt, interrupts, listen
+from stress.interrupts import held_back, interrupt, interrupts, listen
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -177,3 +177,18 @@ def test_a_signal_that_is_ignored_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listen()
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_what_was_held_back_interrupts_afterwards():
+    def start():
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            done.append(True)
+
+    done = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
