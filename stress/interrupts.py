@@ -8,6 +8,7 @@ is raised again.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -93,7 +94,10 @@ def listen() -> None:
 
 
 def end_when_asked_again() -> None:
-    """Let a further signal end the process at once: it was interrupted, and has only to say so."""
+    """Let a further signal end the process at once: it was interrupted, and has only to say so.
+
+    While Python itself ends, it would put the default handlers back, and the status would be another.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         if _is_new():
@@ -104,6 +108,7 @@ def end_when_asked_again() -> None:
     for number in ENDING:
         if signal.getsignal(number) == interrupt:
             signal.signal(number, end)
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 class Asked:
