@@ -13,7 +13,7 @@ that did not end by itself its command and last words.
 Disk is bounded: a log that has grown beyond ``--most-mb`` becomes soak.jsonl.1, in the place of an older one, and a
 new log begins with the totals; beyond ``--most-failures`` failures are counted and no longer kept. Ctrl-C, SIGTERM
 and SIGHUP end it after the round under way has been broken off, with the summary. Exit status: 0 no failure in all
-rounds of the log, 1 some, 2 wrong usage, 3 the machine cannot do it.
+rounds of the log, 1 some, 2 wrong usage, 3 the machine cannot do it, 130 ended by a signal.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ LOOK = 0.1
 END = 10.0
 """Seconds that a run has to end after it was told to."""
 INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a run that was told to end; it has printed what it measured."""
+"""Exit status of a run that was told to end, and has printed what it measured; and of the soak."""
 LAST_WORDS = 2000
 """Characters kept of what a round wrote to stderr."""
 STARTS = (b'{"round": ', b'{"totals": ')
@@ -362,7 +362,7 @@ def main(context: click.Context, /, **options: Any) -> None:
     click.echo(f"\n{log.summary()}")
     if log.failures > most_failures:
         click.echo(f"{log.failures:,} failures; the first {most_failures:,} are kept")
-    context.exit(1 if log.failures else 0)
+    context.exit(INTERRUPTED if stop.asked else 1 if log.failures else 0)
 
 
 def run_main() -> int:

@@ -17,6 +17,7 @@ import click
 
 from stress import __version__
 from stress.errors import MachineError, PteStressError
+from stress.interrupts import INTERRUPTED, end_when_asked_again, listen
 from stress.nearest import did_you_mean
 
 PROGRAM = "pte-stress"
@@ -132,10 +133,8 @@ class LazyGroup(click.Group):
         itself, 130 when interrupted, 141 when nobody reads the output.
         """
         _open_standard_streams()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                signal.signal(number, signal.default_int_handler)  # as Ctrl-C: prints what there is, leaves nothing
         given = list(sys.argv[1:] if args is None else args)
+        listen()  # SIGTERM and SIGHUP do what Ctrl-C does: what there is is printed, nothing is left behind
         try:
             status = self._status(given, extra)
             sys.stdout.flush()
@@ -149,7 +148,8 @@ class LazyGroup(click.Group):
             else:
                 status = _report(_refusal(e), MachineError.exit_status)
         except KeyboardInterrupt:
-            status = 128 + signal.SIGINT
+            end_when_asked_again()
+            status = INTERRUPTED
             # When the last string that it evaluated was interrupted (a named tuple's, while modules are imported),
             # Python ends a program by SIGINT, whatever its exit status. This is the last one now.
             exec("")

@@ -125,6 +125,11 @@ class Edit:
     why: str
 
 
+def _is_users(function: Callable[..., int]) -> bool:
+    """Whether a step or check is not of this package."""
+    return function.__module__.partition(".")[0] != __name__.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class Design:
     """A design of the fault path and of its counters.
@@ -182,6 +187,16 @@ class Design:
                 elif callable(entry):
                     found[entry] = None
         return tuple(found)
+
+    @cached_property
+    def own_steps(self) -> tuple[StepFunction, ...]:
+        """The steps that are not of this package: nobody knows whether each of them ends."""
+        return tuple(filter(_is_users, self.steps))
+
+    @cached_property
+    def own_checks(self) -> tuple[Callable[..., int], ...]:
+        """The checks that are not of this package."""
+        return tuple(filter(_is_users, self.checks))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

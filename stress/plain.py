@@ -18,6 +18,7 @@ from shm_layout.registers import (
 )
 from stress.boot import boot, boot_registers
 from stress.design import Design
+from stress.never_ends import bounded
 from stress.program import END, STAY, Assembled, assemble
 
 
@@ -44,7 +45,7 @@ class PlainMachine:
         """Perform one operation from its first step to its last; returns registers R_RESIDENT and R_SHARED.
 
         Raises `RuntimeError` when it would wait, since nobody else is there to let it go on, or a step returns what its
-        program has no place for.
+        program has no place for; `NeverEnds` for a step that does not end.
         """
         if name not in self._programs:
             arch = self.layout.machine.arch
@@ -53,13 +54,14 @@ class PlainMachine:
         r = self.registers[cpu]
         r[R_OP], r[R_ADDRESS], r[R_END], r[R_WRITE], r[R_ARG] = 1, address, end, int(write), arg
         pc = 0
-        while pc != END:
-            outcome = program.steps[pc](self.m, r)
-            after = program.jump[pc][outcome]
-            if after < END:
-                what = "waits" if after == STAY else "cannot go on"
-                raise RuntimeError(f"{name} {what} at {program.steps[pc].__name__}")
-            pc = after
+        with bounded(self.design.own_steps):
+            while pc != END:
+                outcome = program.steps[pc](self.m, r)
+                after = program.jump[pc][outcome]
+                if after < END:
+                    what = "waits" if after == STAY else "cannot go on"
+                    raise RuntimeError(f"{name} {what} at {program.steps[pc].__name__}")
+                pc = after
         shown = r[R_RESIDENT], r[R_SHARED]
         r[KEPT:] = [0] * (REGISTERS - KEPT)
         return shown

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import click
@@ -213,6 +214,42 @@ def test_interrupted():
         _, stderr = child.communicate(timeout=30)
     assert child.returncode == 130
     assert stderr.strip() == "pte-stress: interrupted"
+
+
+LOST = """
+import ctypes, signal
+        ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.{}))()
+        time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_interrupted_in_a_callback(number):
+    """Where Python prints an exception and forgets it."""
+    done = program(code=LONG.format(LOST.strip().format(number)))
+    assert (done.returncode, done.stderr) == (130, "\npte-stress: interrupted\n")
+
+
+CLEANING = """
+try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.3)
+            print("cleaned", flush=True)
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_disturb_what_the_first_has_begun(second):
+    command = [sys.executable, "-c", textwrap.dedent(LONG.format(CLEANING.strip()))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as child:
+        assert child.stdout.readline() == "started\n"
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        child.send_signal(second)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (130, "cleaned\n", "\npte-stress: interrupted\n")
 
 
 @pytest.mark.parametrize("printing", ["while True: print('x' * 100)", "input(); print('at exit')"])

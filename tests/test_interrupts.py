@@ -1,22 +1,28 @@
-"""The first signal asks for the end, the second one is Ctrl-C."""
+"""The first signal asks for the end, the second one is Ctrl-C; neither is lost."""
 
 import contextlib
+import ctypes
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
-from stress.interrupts import interrupts
+from stress import interrupts as module
+from stress.interrupts import held_back, interrupt, interrupts, listen
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
-def as_in_a_command():
+def as_in_a_command(monkeypatch):
     """All signals interrupt, as `stress.cli` has it."""
-    before = [signal.signal(number, signal.default_int_handler) for number in ALL]
+    before = {number: signal.getsignal(number) for number in (*ALL, signal.SIGALRM)}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    listen()
     yield
-    for number, handler in zip(ALL, before, strict=True):
+    for number, handler in before.items():
         signal.signal(number, handler)
 
 
@@ -32,7 +38,7 @@ def test_the_first_is_noted_and_the_second_interrupts(first, second, monkeypatch
         assert asked.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(second)
-    assert [signal.getsignal(number) for number in ALL] == [signal.default_int_handler] * len(ALL)
+    assert [signal.getsignal(number) for number in ALL] == [interrupt] * len(ALL)
 
 
 @pytest.mark.usefixtures("as_in_a_command")
@@ -66,7 +72,7 @@ def test_a_signal_in_the_middle_of_another_is_noted(monkeypatch):
 def test_afterwards_all_interrupt_again():
     with interrupts():
         pass
-    assert [signal.getsignal(number) for number in ALL] == [signal.default_int_handler] * len(ALL)
+    assert [signal.getsignal(number) for number in ALL] == [interrupt] * len(ALL)
 
 
 @pytest.mark.usefixtures("as_in_a_command")
@@ -90,3 +96,99 @@ def test_another_thread_has_no_signals():
     thread.start()
     thread.join()
     assert noted == [False]
+
+
+def wait_for_interrupt():
+    """Return once a KeyboardInterrupt is raised here; fail when there is none."""
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(10)
+
+
+class Destroyed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize(
+    "call",
+    [ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGTERM)), lambda: Destroyed() and None],
+    ids=["ctypes", "destructor"],
+)
+def test_an_interrupt_that_a_callback_loses_is_raised_again(call, capfd):
+    call()
+    wait_for_interrupt()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_other_errors_that_a_callback_loses_are_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", module._raise_again(told.append))
+    ctypes.CFUNCTYPE(None)(lambda: 1 // 0)()
+    assert [lost.exc_type for lost in told] == [ZeroDivisionError]
+
+
+LLVM = """
+def callback(function):
+    function()
+    done.append(True)
+"""
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("around", [contextlib.nullcontext, interrupts])
+def test_llvm_is_not_interrupted_in_the_middle(monkeypatch, around):
+    """A callback that an exception ended would leave a function without its machine code."""
+    monkeypatch.setattr(module, "SAME", -1)
+    space = {"__name__": "llvmlite.binding.any", "done": []}
+    exec(LLVM, space)
+    with around() as asked:
+        if asked is not None:
+            signal.raise_signal(signal.SIGINT)  # the first is noted
+        space["callback"](lambda: signal.raise_signal(signal.SIGINT))
+        assert space["done"] == [True]
+        wait_for_interrupt()
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+@pytest.mark.parametrize("second", ALL)
+def test_signals_that_come_together_interrupt_once(monkeypatch, second):
+    monkeypatch.setattr(module, "SAME", 1000)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(second)
+    monkeypatch.setattr(module, "SAME", -1)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(second)
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_a_signal_just_after_one_that_was_noted_is_the_same_wish(monkeypatch):
+    monkeypatch.setattr(module, "SAME", 1000)
+    with interrupts() as asked:
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGTERM)
+    assert asked.is_set()
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_a_signal_that_is_ignored_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    listen()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_what_was_held_back_interrupts_afterwards():
+    def start():
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            done.append(True)
+
+    done = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

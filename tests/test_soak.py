@@ -115,7 +115,7 @@ def test_a_round_that_is_stopped_keeps_what_it_measured(soak, monkeypatch, tmp_p
     assert "stopped" in result.output
     assert [(line["ok"], line["operations"]) for line in lines(tmp_path)] == [(True, 77), (False, 77)]
     assert Path(lines(tmp_path)[1]["failure"]).exists()
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     again = start(soak, monkeypatch, tmp_path, Runs((130, False)))
     assert [line["ok"] for line in lines(tmp_path)] == [True, False, True]
     assert "has 2 rounds: going on" in again.output
@@ -237,7 +237,7 @@ def test_stopped_between_two_rounds(soak, monkeypatch, tmp_path):
     monkeypatch.setattr(soak.Stop, "listen", at_once)
     monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
     result = CliRunner().invoke(soak.main, ["--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"])
-    assert (result.exit_code, "stopped" in result.output, "FAILED" in result.output) == (0, True, False)
+    assert (result.exit_code, "stopped" in result.output, "FAILED" in result.output) == (130, True, False)
 
 
 def test_two_soaks_on_one_log(soak, tmp_path):
@@ -305,4 +305,4 @@ def test_a_signal_ends_it_with_the_summary(tmp_path, number):
             process.kill()
     assert "stopped" in said
     assert "failures" in said
-    assert process.returncode == 0
+    assert process.returncode == 130

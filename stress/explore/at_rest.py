@@ -20,7 +20,7 @@ from stress.checks import (
     true_rss,
     wrong_refs,
 )
-from stress.explore.calls import RAISED, call_step, window
+from stress.explore.calls import RAISED, window
 from stress.explore.image import (
     CODE_JUMP,
     CODE_STEP,
@@ -34,7 +34,6 @@ from stress.explore.image import (
     P_FIRST_CHECK,
     P_HOLDERS,
     P_OF_CPUS,
-    P_OWN_STEPS,
     P_RACED,
     P_RECORD,
     P_ROW,
@@ -46,7 +45,7 @@ from stress.explore.image import (
     STRIDE,
 )
 from stress.explore.rules import CHECK_WRITES
-from stress.explore.transition import take_watched
+from stress.explore.transition import take_own, take_watched
 from stress.explore.truth import see_read
 from stress.explore.verdict import (
     ANON_RSS_EXACT,
@@ -176,7 +175,7 @@ def judged(p: Words, number: int, m: Words, scratch: Words) -> int:
         record[STEP] = number
         record[COUNT] = 0
         record[CHANGED] = 0
-    result = call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, scratch, record)
+    result = take_own(p, number - p[P_SPLIT], m, scratch, 0)
     if record[CHANGED] != 0 and record[FAULT] == 0:
         record[FAULT] = CHECK_WRITES
     return result

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 
 from stress.explore import onward, rules, stored
+from stress.explore.machine_code import watched_of
 from stress.explore.model import Model, learn
 from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
-from stress.explore.result import INTERRUPTED, Bounds, Result
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.searching import Search
+from stress.never_ends import NeverEnds
 
 Progress = Callable[[int, int, int], None]
 """Called now and then with states found, states visited, and depth."""
@@ -50,8 +52,10 @@ def breadth_first(
     def in_time() -> bool:
         return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
 
-    try:
+    def visit(go_on: Callable[[], None]) -> None:
+        nonlocal status, bound, search
         while status not in (stored.DONE, stored.STOPPED):
+            go_on()
             status = search.advance()
             if status == stored.RULE_BROKEN:
                 raise rules.broken_rule(model, search.p)
@@ -72,6 +76,15 @@ def breadth_first(
             bound = ""  # reached with the last state, if at all
             if preemptions < 0:
                 search.look_for_endless(in_time)
+
+    violations: tuple[Violation, ...] | None = None
+    try:
+        watched_of(model, lambda: search.p, visit)
+    except NeverEnds as endless:
+        if status == stored.DONE:  # in what was taken before
+            raise
+        bound = NEVER_ENDS
+        violations = with_endless(search.violations(), search.schedule(int(search.s[stored.CUR])), endless.under_way)
     except onward.OutOfTime as out:
         bound = out.bound
     except KeyboardInterrupt:
@@ -91,7 +104,7 @@ def breadth_first(
     except KeyboardInterrupt:
         bound = INTERRUPTED
     seconds = time.perf_counter() - started
-    violations = search.violations()
+    violations = search.violations() if violations is None else violations
     check_raised(model, violations)
     return Result(
         design=model.design,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import click
 
 from stress.errors import UsageError
 from stress.options import format_option, json_option, save_option, seconds_above_0, seed_option
+from stress.progress import status_shown
 from stress.reading import parse_json, read_text
 
 if TYPE_CHECKING:
@@ -100,18 +99,21 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
     bounds = Bounds(
         options["max_states"], None if megabytes is None else megabytes << 20, options["max_seconds"]
     )
-    result, model = search(
-        resolved,
-        given,
-        strategy=options["strategy"],
-        bounds=bounds,
-        checks=options["checks"] or None,
-        seed=options["seed"],
-        runs=options["runs"],
-        depth=options["depth"],
-        preemptions=options["preemptions"],
-        progress=_progress(options["as_json"]),
-    )
+    with status_shown("exploring") as show:
+        result, model = search(
+            resolved,
+            given,
+            strategy=options["strategy"],
+            bounds=bounds,
+            checks=options["checks"] or None,
+            seed=options["seed"],
+            runs=options["runs"],
+            depth=options["depth"],
+            preemptions=options["preemptions"],
+            progress=lambda found, visited, depth: show(
+                lambda: f"{found:,} states, {visited:,} visited, depth {depth}"
+            ),
+        )
     traces = [trace(model, violation) for violation in result.violations]
     shortest = min(traces, key=lambda t: t.violation.length, default=None)
     if options["as_json"]:
@@ -127,23 +129,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
         click.echo(summary(result, options["table_format"]))
     if options["save"] and shortest:
         save(options["save"], design, resolved, given, shortest.violation)
+    result.as_answer()
     context.exit(1 if result.violations else 0)
 
 
 _MACHINE = ("arch", "anon", "private_file", "shared_file", "mms", "frames", "swap", "batch", "mmu")
-
-
-def _progress(quiet: bool) -> Callable[[int, int, int], None] | None:
-    """Show how far the search is, on stderr when that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-
-    status = Console(stderr=True).status("exploring")
-    status.start()
-
-    def show(found: int, visited: int, depth: int) -> None:
-        status.update(f"{found:,} states, {visited:,} visited, depth {depth}")
-
-    click.get_current_context().call_on_close(status.stop)
-    return show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from stress.errors import UsageError
 from stress.options import allow_code_option, check_folder, format_option, json_option, seed_option
+from stress.progress import status_shown
 
 if TYPE_CHECKING:
     from stress.explore.hunting import Find, Hunt
@@ -81,16 +81,19 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
         resolved = resolve_design(design)
         arch = options["arch"] or "64"
         strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved))
-    found = Hunt(
-        resolved,
-        strategy,
-        seconds=options["seconds"],
-        seed_=options["seed"],
-        first=options["first"] or source is not None,
-        checks=checks,
-        progress=_progress(options["as_json"]),
-    )
-    found.run()
+    with status_shown("hunting") as show:
+        found = Hunt(
+            resolved,
+            strategy,
+            seconds=options["seconds"],
+            seed_=options["seed"],
+            first=options["first"] or source is not None,
+            checks=checks,
+            progress=lambda hunt: show(
+                lambda: f"{hunt.workloads:,} workloads, {len(hunt.distinct())} distinct violations"
+            ),
+        )
+        found.run()
     finds = found.distinct()
     if options["as_json"]:
         click.echo(json.dumps(_as_object(found, finds)))
@@ -99,7 +102,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     if folder is not None:
         _save(folder, design, finds, found)
     if found.interrupted:
-        context.exit(130)
+        raise KeyboardInterrupt
     context.exit(1 if finds else 0)
 
 
@@ -171,17 +174,3 @@ def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
         **({"notes": notes} if (notes := found.looked_at_nothing()) else {}),
     }
 
-
-def _progress(quiet: bool) -> Any:
-    if quiet or not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-
-    status = Console(stderr=True).status("hunting")
-    status.start()
-    click.get_current_context().call_on_close(status.stop)
-
-    def show(found: Hunt) -> None:
-        status.update(f"{found.workloads:,} workloads, {len(found.distinct())} distinct violations")
-
-    return show

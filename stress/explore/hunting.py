@@ -56,6 +56,12 @@ def _class_of(signature: Signature) -> type[Broken]:
     return type("Broken_" + "_".join((signature[0], *signature[1])), (Broken,), {})
 
 
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception that a group was made of."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 @dataclass(frozen=True)
 class Find:
     """A violation with the smallest workload that shows it, as far as it was made smaller."""
@@ -179,12 +185,17 @@ class Hunt:
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=not self.first,
         )(seed(self._seed)(given(self.strategy)(look)))
+        ended: BaseException | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
             try:
                 test()
             except* Broken:
                 pass
+            except* (TimeUp, KeyboardInterrupt) as group:
+                ended = _first(group)  # beside finds, when Hypothesis looked at them for the last time
+        if ended is not None:
+            raise ended
 
     def look(self, workload: Workload) -> None:
         """Explore one workload; raises an exception of the violation's own class for what is not known yet."""

@@ -40,6 +40,8 @@ P_FIRST_CHECK = 13
 """Number of the first of them, as a step."""
 P_SYMMETRY = 14
 """Index in ``p`` of what `stress.explore.symmetry` needs, 0 where no CPUs are interchangeable."""
+P_UNDER_WAY = 27
+"""Which function that the design brings along is under way: 0 in the lower half for none; see `transition.take_own`."""
 P_RECORD = 15
 """Index in ``p`` of the record that steps note their accesses in (`shm_layout.record`)."""
 P_WATCHED = 16
@@ -67,6 +69,8 @@ P_SEEN = 22
 
 `SEEN_EXACT` and `SEEN_BOUNDED` stand for the passes at rest; no read has their numbers.
 """
+P_SHADOWS = 28
+"""Index in ``p`` of the words that no design reads (`shm_layout.structs.SHADOWS`): how many ranges, and their ends."""
 P_CPU = 32
 SEEN_EXACT, SEEN_BOUNDED = 0, 1
 

@@ -142,6 +142,12 @@ def _holding(holder: Callable[..., Any]) -> StepFunction:
     return add
 
 
+def own_name(design: Design, number: int) -> str:
+    """What to call a function that the design brings along: "step odd", "check leaks"."""
+    function = own_functions(design)[number]
+    return f"{'step' if function in design.steps else 'check'} {getattr(function, '__name__', 'of its own')}"
+
+
 def _alone(check: Callable[..., int]) -> StepFunction:
     """A check of ``m`` alone, called as a step is."""
     return lambda m, r: check(m)

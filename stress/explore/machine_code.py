@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stress.explore import at_rest, engine, intern, onward, stored, symmetry, transition, truth, verdict, walks
-from stress.explore.image import P_OWN_STEPS, P_STEPS
-from stress.explore.library import addresses
+from stress.explore.image import P_OWN_STEPS, P_STEPS, P_UNDER_WAY
+from stress.explore.library import addresses, own_name
 from stress.explore.model import Model
+from stress.never_ends import watched
 
 _NUMBERS = {"mask", "size", "count", "number", "runs", "depth"}
 _Words = NDArray[np.int64]
@@ -46,6 +47,18 @@ def compiled() -> dict[str, Any]:
         source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({', '.join(passed)})"]
     source.insert(0, "from stress.explore.calls import pointer")
     return compiled_module("explore", "\n".join(source) + "\n", functions)
+
+
+def watched_of(model: Model, image: Callable[[], _Words], work: Callable[[Callable[[], None]], None]) -> None:
+    """Do work on compiled functions of the engine, given an ``image``; see `stress.never_ends.watched`.
+
+    Where the design brings no step and no check of the user's along, all of them end, and there is nothing to watch.
+    """
+    design = model.design
+    if not design.own_steps and not design.own_checks:
+        work(lambda: None)
+        return
+    watched(work, lambda: int(image()[P_UNDER_WAY]), lambda word: own_name(design, (word >> 8 & 0xFFFFFF) - 1))
 
 
 def arrays(model: Model) -> tuple[_Words, _Words, _Words]:

@@ -15,7 +15,7 @@ from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
 from shm_layout.record import new_record
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
-from shm_layout.structs import NR_ALL_PTES, STRUCTS, task_struct
+from shm_layout.structs import NR_ALL_PTES, SHADOWS, STRUCTS, task_struct
 from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
@@ -28,6 +28,7 @@ from stress.explore.library import functions, is_users, is_watched, library, own
 from stress.explore.truth import BITS
 from stress.held import words_of_cpus
 from stress.nearest import did_you_mean
+from stress.never_ends import NeverEnds, bounded
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.step import StepFunction, info, outcomes
 from stress.workload import Operation, Workload
@@ -130,7 +131,11 @@ def _first_state(design: Design, workload: Workload) -> tuple[Layout, list[int],
     for cpu, operation in workload.setup:
         _set_arguments(design, workload, files[cpu], operation)
         program = assemble(design.programs[operation.name], workload.machine.arch)
-        _perform(program, memory, files[cpu], str(operation))
+        try:
+            with bounded(design.own_steps):
+                _perform(program, memory, files[cpu], str(operation))
+        except NeverEnds as endless:
+            raise SetupError(f"operation '{operation}' of the setup does not end: step {endless.name}") from None
     return layout, memory, [word for r in files for word in (*r, *[0] * (STRIDE - REGISTERS))]
 
 
@@ -210,6 +215,9 @@ def build(design: Design, workload: Workload) -> Model:
     p[image.P_RECORD] = len(p)
     p += new_record(layout.words)
     p[image.P_WATCHED] = int(is_watched(design))
+    shadows = [layout.regions[name] for name in SHADOWS]
+    p[image.P_SHADOWS] = len(p)
+    p += [len(shadows), *(end for region in shadows for end in (region.start, region.end))]
     p[image.P_ACCESSES] = len(p)
     p += [0] * (image.MADE_WORDS * machine.cpus)
     p[image.P_CHANGES] = len(p)

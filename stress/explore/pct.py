@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from stress.errors import UsageError
 from stress.explore.breadth_first import Progress
-from stress.explore.machine_code import compiled
 from stress.explore.model import Model
 from stress.explore.result import Bounds, Result
 from stress.explore.sampling import Sampler, sample
@@ -44,8 +43,6 @@ def pct(
     if depth < 1:
         raise UsageError(f"a depth of {depth}: a bug has at least 1 ordering constraint")
     sampler = Sampler(model, wanted, seed, depth)
-    compiled()["random_walk"](*sampler.arguments, MEASURED)
-    sampler.s[RUNS_DONE] = 0
     cpus = sum(1 for operations in model.workload.cpus if operations)
 
     def note(s: list[int]) -> str:
@@ -56,4 +53,4 @@ def pct(
             f"that depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
         )
 
-    return sample(sampler, "pct", bounds, runs=runs, note=note, depth=depth, progress=progress)
+    return sample(sampler, "pct", bounds, runs=runs, note=note, depth=depth, measured=MEASURED, progress=progress)

@@ -8,7 +8,7 @@ from stress.checks import CHECKS
 from stress.design_rules import without_effect
 from stress.explore.model import Model
 from stress.explore.reads import unshown
-from stress.explore.result import INTERRUPTED, Result
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Result
 from stress.explore.trace import Trace, table
 
 _BOUNDS = {
@@ -16,6 +16,7 @@ _BOUNDS = {
     "memory": "the bound on memory was reached: raise it with --max-memory",
     "seconds": "the bound on time was reached: raise it with --max-seconds",
     INTERRUPTED: "interrupted",
+    NEVER_ENDS: "a step or check does not end",
     "runs": "schedules were drawn at random",
     "preemptions": "schedules with more preemptions were left out",
 }

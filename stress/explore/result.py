@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,9 @@ from stress.workload import Workload
 
 INTERRUPTED = "interrupted"
 """The bound of an exploration that a KeyboardInterrupt ended."""
+
+NEVER_ENDS = "never ends"
+"""The bound of an exploration that a step or check ended which does not end."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Violation:
     def length(self) -> int:
         """Number of transitions."""
         return len(self.schedule)
+
+
+def with_endless(violations: Iterable[Violation], schedule: tuple[int, ...], under_way: int) -> tuple[Violation, ...]:
+    """The violations, with that of a step or check that does not end.
+
+    ``schedule`` leads to the state in which it was called; ``under_way``: see `stress.explore.transition.take_own`.
+    """
+    who = under_way & 0xFF
+    found = Violation("progress", (*schedule, who - 1) if who else schedule, not who)
+    return (*(v for v in violations if v.check != "progress"), found)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ from stress.explore.image import (
     P_ACCESSES,
     P_CPUS,
     P_RECORD,
+    P_SHADOWS,
     P_SPLIT,
     P_STEPS,
     WHOLE,
@@ -76,17 +77,30 @@ def forget_accesses(p: Words, cpu: int) -> None:
 
 
 @helper
+def is_shadow(p: Words, index: int) -> bool:
+    """Whether a word is kept beside the design, which does not read it."""
+    ranges = window(p, p[P_SHADOWS])
+    for i in range(ranges[0]):
+        if ranges[1 + 2 * i] <= index < ranges[2 + 2 * i]:
+            return True
+    return False
+
+
+@helper
 def keep_accesses(p: Words, cpu: int, kind: int) -> None:
-    """Keep what the step that a CPU just took accessed. ``kind``: `CODE_KIND` of the step."""
+    """Keep what the step that a CPU just took accessed, shadows apart. ``kind``: `CODE_KIND` of the step."""
     record = window(p, p[P_RECORD])
-    seen = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
-    count = min(record[COUNT], MOST)
-    seen[MADE_COUNT] = count
-    seen[MADE_KIND] = kind
-    seen[MADE_STEP] = record[STEP]
-    for i in range(count):
-        seen[MADE_FIRST + 2 * i] = record[ENTRIES + ENTRY * i]
-        seen[MADE_FIRST + 2 * i + 1] = record[ENTRIES + ENTRY * i + 1]
+    made = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
+    made[MADE_KIND] = kind
+    made[MADE_STEP] = record[STEP]
+    count = 0
+    for i in range(min(record[COUNT], MOST)):
+        index = record[ENTRIES + ENTRY * i]
+        if not is_shadow(p, index):
+            made[MADE_FIRST + 2 * count] = index
+            made[MADE_FIRST + 2 * count + 1] = record[ENTRIES + ENTRY * i + 1]
+            count += 1
+    made[MADE_COUNT] = count
 
 
 @helper
@@ -118,16 +132,16 @@ def is_torn(p: Words, cpu: int) -> bool:
 
     Reads of a word before a compare and exchange of it are one access with it: it fails when the word has changed.
     """
-    seen = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
-    count = seen[MADE_COUNT]
-    if count < 2 or (seen[MADE_KIND] & WHOLE) != 0:
+    made = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
+    count = made[MADE_COUNT]
+    if count < 2 or (made[MADE_KIND] & WHOLE) != 0:
         return False
     met = -1
     exchanged = False
     for back in range(count):
         i = count - 1 - back
-        index = seen[MADE_FIRST + 2 * i]
-        kind = seen[MADE_FIRST + 2 * i + 1]
+        index = made[MADE_FIRST + 2 * i]
+        kind = made[MADE_FIRST + 2 * i + 1]
         if not is_met(p, cpu, index, kind):
             continue
         if met >= 0 and not (index == met and exchanged and (kind & _KIND) == READ):
@@ -209,8 +223,8 @@ def _what(model: Model, p: Words, record: list[int]) -> str:
 
 
 def _torn(model: Model, p: Words, cpu: int) -> str:
-    seen = p[P_ACCESSES] + cpu * MADE_WORDS
-    made = [int(p[seen + MADE_FIRST + 2 * i]) for i in range(p[seen + MADE_COUNT])]
+    made_at = p[P_ACCESSES] + cpu * MADE_WORDS
+    made = [int(p[made_at + MADE_FIRST + 2 * i]) for i in range(p[made_at + MADE_COUNT])]
     words = list(dict.fromkeys(model.layout.describe(index) for index in made))
     others = set()
     for other in range(p[P_CPUS]):

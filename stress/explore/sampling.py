@@ -13,13 +13,14 @@ from stress.errors import UsageError
 from stress.explore import walks
 from stress.explore.breadth_first import Progress
 from stress.explore.image import P_LEARNED, P_RECORD, STRIDE
-from stress.explore.machine_code import arrays, compiled
+from stress.explore.machine_code import arrays, compiled, watched_of
 from stress.explore.model import Model, learn, scratch_words
 from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
-from stress.explore.result import INTERRUPTED, Bounds, Result, Violation
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.rules import broken_rule
 from stress.explore.verdict import NAMES
+from stress.never_ends import NeverEnds
 
 MOST_STEPS = 10_000
 """Steps of one schedule, at most."""
@@ -42,10 +43,14 @@ class Sampler:
         self.found = np.full(2 * len(NAMES), -1, np.int64)
         self.ways = np.zeros(len(NAMES) * MOST_STEPS, np.int64)
         scratch = np.array(scratch_words(model), np.int64)
-        kept, schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
+        kept, self.schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
         priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
         self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)
-        self.arguments += (self.found, self.ways, schedule, priority, change)
+        self.arguments += (self.found, self.ways, self.schedule, priority, change)
+
+    def under_way(self) -> tuple[int, ...]:
+        """The schedule that is being drawn, so far."""
+        return tuple(self.schedule[: self.s[walks.LENGTH]].tolist())
 
     def begin_again(self) -> bool:
         """Whether it was learned what an operation changes, so that what was seen before does not count.
@@ -80,9 +85,12 @@ def sample(
     runs: int | None,
     note: Callable[[Any], str],
     depth: int | None = None,
+    measured: int = 0,
     progress: Progress | None = None,
 ) -> Result:
     """Draw schedules of a strategy, PCT where a ``depth`` is given. ``note`` says what was done, of the walks' state.
+
+    ``measured``: random schedules that are drawn beforehand, to measure how long they are.
 
     Raises `UsageError` for a number of runs below one.
     """
@@ -91,11 +99,18 @@ def sample(
     wanted_runs = runs or RUNS
     name, extra = ("random_walk", ()) if depth is None else ("pct_walk", (depth,))
     compiled()[name](*sampler.arguments, 0, *extra)  # the time to compile does not count
+    compiled()["random_walk"](*sampler.arguments, 0)
     started = time.perf_counter()
     bound = "runs"
-    done = 0
-    try:
+
+    def draw(go_on: Callable[[], None]) -> None:
+        nonlocal bound
+        compiled()["random_walk"](*sampler.arguments, measured)
+        while sampler.begin_again():
+            compiled()["random_walk"](*sampler.arguments, measured)
+        sampler.s[walks.RUNS_DONE] = done = 0
         while done < wanted_runs:
+            go_on()
             now = min(SLICE, wanted_runs - done)
             compiled()[name](*sampler.arguments, now, *extra)
             done = 0 if sampler.begin_again() else done + now
@@ -104,9 +119,16 @@ def sample(
             if bounds.seconds is not None and time.perf_counter() - started > bounds.seconds:
                 bound = "seconds"
                 break
+
+    violations: tuple[Violation, ...] | None = None
+    try:
+        watched_of(sampler.model, lambda: sampler.p, draw)
+    except NeverEnds as endless:
+        bound = NEVER_ENDS
+        violations = with_endless(sampler.violations(), sampler.under_way(), endless.under_way)
     except KeyboardInterrupt:
         bound = INTERRUPTED
-    violations = sampler.violations()
+    violations = sampler.violations() if violations is None else violations
     check_raised(sampler.model, violations)
     return Result(
         design=sampler.model.design,

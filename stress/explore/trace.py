@@ -31,6 +31,7 @@ from stress.explore.raised import DesignError, told
 from stress.explore.result import Violation
 from stress.explore.transition import FINISHED, WAITS, transition
 from stress.kernel.proc import NOT_SHOWN
+from stress.never_ends import NeverEnds, bounded
 from stress.step import StepFunction, info
 
 ENDLESS_STATES = 10_000
@@ -126,6 +127,10 @@ class Player:
             details = [*details, self._read(cpu)]
         name = getattr(step or self.under_way, "__name__", "(nothing)")
         return Row(cpu, self.operation(cpu), self.began, name, tuple(details), broken)
+
+    def broken_off(self, cpu: int, step: str) -> Row:
+        """The transition of a CPU in the middle of which a step does not end."""
+        return Row(cpu, self.operation(cpu), self.began, step, ("does not end",), ("progress",))
 
     def _read(self, cpu: int) -> str:
         r = self.registers
@@ -275,13 +280,19 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     player = Player(model)
     rows: list[Row] = []
     pictures = []
-    raised = ""
+    own = (*model.design.own_steps, *model.design.own_checks)
+    endless = raised = ""
     for number, cpu in enumerate(violation.schedule):
+        last = number + 1 == len(violation.schedule)
         try:
-            row = player.move(cpu)
+            with bounded(own):
+                row = player.move(cpu)
+        except NeverEnds as error:
+            if violation.check != "progress" or not last:
+                raise
+            row, endless = player.broken_off(cpu, error.name), f"step {error.name} does not end"
         except Exception as error:
             raised = _raised(error, player, cpu, number + 1)
-            last = number + 1 == len(violation.schedule)
             if not isinstance(error, AssertionError) or violation.check != "user" or not last:
                 raise DesignError(raised) from None
             row = player.row(cpu, ("user",))
@@ -294,7 +305,10 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
         return Trace(violation, tuple(rows), raised, tuple(pictures))
     if violation.at_rest:
         try:
-            broken = player.broken_at_rest()
+            with bounded(own):
+                broken = player.broken_at_rest()
+        except NeverEnds as error:
+            broken, endless = ["progress"], f"at rest: {error.name} does not end"
         except AssertionError as error:
             if violation.check != "user":
                 raise DesignError(f"at rest: {told(error)}") from None
@@ -303,10 +317,10 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
             raise DesignError(f"at rest: {told(error)}: a check returns HOLDS or a number") from None
         if violation.check == "progress" and "progress" not in broken and (player.stuck() or player.endless()):
             broken = [*broken, "progress"]
-        wrong = player.explain(violation.check) if violation.check in broken else ""
+        wrong = endless or (player.explain(violation.check) if violation.check in broken else "")
     else:
         broken = list(rows[-1].broken) if rows else []
-        wrong = checks.CHECKS[violation.check].holds + ": broken by the last step"
+        wrong = endless or checks.CHECKS[violation.check].holds + ": broken by the last step"
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
     return Trace(violation, tuple(rows), wrong, tuple(pictures))
@@ -317,7 +331,8 @@ def _learn_from(model: Model, violation: Violation) -> None:
     if not model.p[P_READS]:
         return
     player = Player(model)
-    with contextlib.suppress(Exception):  # it is raised again where it is told
+    own = (*model.design.own_steps, *model.design.own_checks)
+    with contextlib.suppress(Exception), bounded(own):  # it is raised again where it is told
         for cpu in violation.schedule:
             player.move(cpu)
     learn(model, player.p)

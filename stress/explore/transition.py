@@ -7,7 +7,7 @@ workload (`stress.explore.image`), ``m`` the memory, ``g`` the registers of all 
 from __future__ import annotations
 
 from shm_layout.record import CHANGED, COUNT, FAULT, REGISTERS_CHANGED, STEP
-from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OP, R_PC, R_WRITE
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
 from shm_layout.words import Words
 from stress.explore.calls import RAISED, call_step, window
 from stress.explore.image import (
@@ -31,6 +31,7 @@ from stress.explore.image import (
     P_ROW,
     P_SPLIT,
     P_STEPS,
+    P_UNDER_WAY,
     P_WATCHED,
     PRIVATE,
     R_DONE,
@@ -58,12 +59,25 @@ RAISED_ROW = -6
 
 
 @helper
+def take_own(p: Words, number: int, m: Words, r: Words, who: int) -> int:
+    """Call a step or check that the design brings along, and note that it is under way: it may never end.
+
+    ``who``: the CPU that moves, + 1, or 0 at rest. A call is noted as its place among all calls (the upper half of the
+    word), ``number`` + 1 and ``who`` (8 bits), for `stress.never_ends.watched`.
+    """
+    call = ((p[P_UNDER_WAY] >> 32) + 1) << 32
+    p[P_UNDER_WAY] = call | (number + 1) << 8 | who
+    outcome = call_step(p[P_OWN_STEPS], number, m, r, window(p, p[P_RECORD]))
+    p[P_UNDER_WAY] = call
+    return outcome
+
+
+@helper
 def take(p: Words, number: int, m: Words, r: Words) -> int:
     """Take a step by its number; returns its outcome."""
-    record = window(p, p[P_RECORD])
     if number < p[P_SPLIT]:
-        return call_step(p[P_STEPS], number, m, r, record)
-    return call_step(p[P_OWN_STEPS], number - p[P_SPLIT], m, r, record)
+        return call_step(p[P_STEPS], number, m, r, window(p, p[P_RECORD]))
+    return take_own(p, number - p[P_SPLIT], m, r, r[R_CPU] + 1 if r[R_OP] != 0 else 0)
 
 
 @helper

@@ -16,7 +16,8 @@ from stress.explore.verdict import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wan
 from stress.step import helper
 
 # words of the walks' own state ``s``
-SEED, STEPS, LONGEST, RUNS_DONE, WANTED, MOST = range(6)
+SEED, STEPS, LONGEST, RUNS_DONE, WANTED, MOST, LENGTH = range(7)
+"""`LENGTH`: steps so far of the schedule under way."""
 S_WORDS = 8
 ENDED = -3
 """In the place of a CPU: nobody can move."""
@@ -77,6 +78,7 @@ def walk(
     tried = window(kept, STRIDE)
     length = 0
     while length < s[MOST]:
+        s[LENGTH] = length
         if at_rest(p, g):
             broken = wanted_at_rest(judge_rest(p, m, g, w), s[WANTED])
             note_walk(s, found, ways, schedule, broken, length, True)

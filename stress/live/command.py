@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from stress.errors import UsageError
+from stress.interrupts import until_interrupted
 from stress.options import format_option, json_option, seconds_above_0, seed_option
 
 WATCH, TABLE, COMPARE = "with --pid", "with --table", "with --compare"
@@ -168,6 +169,8 @@ def _plain(context: click.Context, options: dict[str, Any]) -> None:
     from stress.live.report import live_json, live_table
 
     click.echo(json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["table_format"]))
+    if outcome.interrupted:
+        raise KeyboardInterrupt
     context.exit(0 if outcome.ok else 1)
 
 
@@ -183,7 +186,7 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     budget = grant_memory(options["memory"], 700, least_memory(max(workers)), memory_available())
     total = len(kinds) * len(modes) * len(workers) * options["repeat"]
     with _progress(total, "page faults") as progress:
-        rows = fault_table(
+        rows, interrupted = fault_table(
             kinds=list(dict.fromkeys(kinds)),
             modes=list(dict.fromkeys(modes)),
             workers=workers,
@@ -201,6 +204,8 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     else:
         click.echo(f"Linux {kernel_release()}, {cpus} CPUs")
         click.echo(fault_text(rows, options["table_format"]))
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _compare(context: click.Context, options: dict[str, Any]) -> None:
@@ -217,6 +222,8 @@ def _compare(context: click.Context, options: dict[str, Any]) -> None:
     if not done.scripts and not done.failing:
         raise KeyboardInterrupt
     click.echo(json.dumps(compare_json(done)) if options["as_json"] else compare_text(done, options["table_format"]))
+    if done.interrupted:
+        raise KeyboardInterrupt
     context.exit(0 if done.ok else 1)
 
 
@@ -234,7 +241,7 @@ def _watch(context: click.Context, options: dict[str, Any]) -> None:
 
     if not as_json:
         click.echo(sample_head())
-    try:
+    with until_interrupted() as ended:
         for taken in watch.run(options["interval"], options["count"], note):
             if as_json:
                 lines: Sequence[str] = [json.dumps(sample_json(sample, page_size())) for sample in taken]
@@ -242,10 +249,10 @@ def _watch(context: click.Context, options: dict[str, Any]) -> None:
                 lines = [sample_line(sample) for sample in taken] + ([sum_line(taken)] if len(taken) > 1 else [])
             click.echo("\n".join(lines))
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        pass
-    if not watch.samples:
+    if not watch.samples and not ended.is_set():
         raise UsageError("no sample was taken: every process ended before it could be read")
-    if not as_json:
+    if watch.samples and not as_json:
         click.echo()
         click.echo(watch_summary(watch.samples, options["table_format"]))
+    if ended.is_set():
+        raise KeyboardInterrupt

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from stress.design import Design
 from stress.drawn import no_hypothesis_folder
 from stress.errors import MachineError
-from stress.interrupts import Asked, interrupts
+from stress.interrupts import Asked, interrupts, until_interrupted
 from stress.live.family import settle
 from stress.live.machine import kernel_release
 from stress.live.model import ModelRun
 from stress.live.script import Op, kernel_run
 from stress.live.side_by_side import PAGES, PROCESSES, Comparing, Difference, Step
+from stress.never_ends import NeverEnds
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Comparison:
     """The smallest script with a difference, up to the operation that shows it."""
     repeated: bool = True
     """Whether the difference was there again when its script was."""
+    interrupted: bool = False
+    """Whether it was ended before all scripts were compared."""
 
     @property
     def ok(self) -> bool:
@@ -48,9 +51,9 @@ class Comparison:
 
 
 class _Stop(BaseException):
-    """The machine has failed: nothing that Hypothesis should make smaller, so it must not catch it."""
+    """The machine has failed, or a step does not end: nothing to make smaller, so Hypothesis must not catch it."""
 
-    def __init__(self, why: MachineError) -> None:
+    def __init__(self, why: MachineError | NeverEnds) -> None:
         self.why = why
 
 
@@ -74,11 +77,14 @@ def compare(
     """
     model = ModelRun(design, PAGES, PROCESSES)
     done = Comparison(kernel_release(), design.name, seed, scripts)
-    try:
-        with kernel_run(PAGES, PROCESSES, folder) as kernel, no_hypothesis_folder(), interrupts() as asked:
-            _draw(done, Comparing(kernel, model), progress, asked)
-    except KeyboardInterrupt:
-        pass
+    with (
+        until_interrupted() as ended,
+        kernel_run(PAGES, PROCESSES, folder) as kernel,
+        no_hypothesis_folder(),
+        interrupts() as asked,
+    ):
+        _draw(done, Comparing(kernel, model), progress, asked)
+    done.interrupted = ended.is_set() or asked.is_set()
     return done
 
 
@@ -105,7 +111,7 @@ def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None
             raise KeyboardInterrupt
         try:
             steps = comparing.run(script)
-        except MachineError as why:
+        except (MachineError, NeverEnds) as why:
             raise _Stop(why) from None
         if steps[-1].differences:
             done.failing = steps

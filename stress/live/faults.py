@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from stress.interrupts import until_interrupted
 from stress.live import request
 from stress.live.crew import Crew
 from stress.live.files import unnamed_files
@@ -85,8 +85,8 @@ def fault_table(
     budget: int,
     folder: str | None,
     progress: Callable[[int], None] = lambda done: None,
-) -> list[Row]:
-    """Measure every combination; a KeyboardInterrupt ends it early, with the rows that are complete.
+) -> tuple[list[Row], bool]:
+    """Measure every combination; a KeyboardInterrupt ends it early. The rows that are complete, and whether it did.
 
     budget: bytes that may be used; folder: where to put the real file. progress is called with the number of
     repetitions done, in all. Raises MachineError when the machine cannot do it.
@@ -96,7 +96,7 @@ def fault_table(
     rows: list[Row] = []
     done = 0
     with (
-        contextlib.suppress(KeyboardInterrupt),
+        until_interrupted() as ended,
         unnamed_files(total * page_size(), folder, real="file" in kinds, tmpfs="tmpfs" in kinds) as files,
     ):
         for mode in modes:
@@ -113,4 +113,4 @@ def fault_table(
                             done += 1
                             progress(done)
                         rows.append(row)
-    return rows
+    return rows, ended.is_set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from stress.errors import MachineError
+from stress.interrupts import until_interrupted
 from stress.live import pagemap, request, truth
 from stress.live.accounting import bound, by_version, decide
 from stress.live.crew import Crew, wait_at_rest
@@ -201,7 +201,7 @@ def measure(
     outcome = None
     draw = random.Random(seed)
     with (
-        contextlib.suppress(KeyboardInterrupt),
+        until_interrupted() as ended,
         unnamed_files(size, folder) as (file, tmpfs),
         Crew(processes, threads, slots=SLOTS, slot_bytes=size, file=file, tmpfs=tmpfs) as crew,
     ):
@@ -218,4 +218,6 @@ def measure(
                 read_at_rest(outcome, reader)
             outcome.rounds += 1
             progress(outcome.rounds)
+    if outcome is not None:
+        outcome.interrupted = ended.is_set()
     return outcome if outcome and outcome.rounds else None

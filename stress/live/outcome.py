@@ -80,6 +80,8 @@ class Outcome:
     walks_differ: list[str] = field(default_factory=list)
     rest_us: dict[str, list[float]] = field(default_factory=_costs)
     busy_us: dict[str, list[float]] = field(default_factory=_costs)
+    interrupted: bool = False
+    """Whether it was ended before its rounds, or its time, were over."""
 
     @property
     def ok(self) -> bool:

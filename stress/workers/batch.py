@@ -104,6 +104,19 @@ def keep_waiting(m: Words, r: Words, spins: int, pc: int) -> bool:
 
 
 @helper
+def own_begins(r: Words, place: int) -> None:
+    """A step of the design's own begins, which may never end. ``place``: among `Design.own_steps`, + 1."""
+    write_once(r, block.OWN_BEGUN - block.REGISTERS_AT, r[block.OWN_BEGUN - block.REGISTERS_AT] + 1)
+    store(r, block.OWN - block.REGISTERS_AT, place)
+
+
+@helper
+def own_ended(r: Words) -> None:
+    """It has ended."""
+    store(r, block.OWN - block.REGISTERS_AT, 0)
+
+
+@helper
 def pausing(m: Words, b: Words) -> bool:
     """The launcher wants all workers at rest."""
     return read_once(m, b[block.SHARED] + block.PAUSE) != 0 or read_once(m, STOP) != 0

@@ -105,6 +105,8 @@ UNDER_WAY = _part(
     "under_way", "worker that saw it", "at the first broken check: operation, address, end, write, arg, mm", 6
 )
 REGISTERS_AT = _part("registers", "worker", "registers of its CPU, see shm_layout.registers", REGISTERS, True)
+OWN = _part("own", "worker", "step under way that is the design's own: its place among `own_steps`, + 1; else 0")
+OWN_BEGUN = _part("own_begun", "worker", "such steps begun so far")
 SCRIPT = _part("script", "launcher, worker", "calls to perform, and what they gave", SCRIPT_CALLS * CALL_WORDS, True)
 ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.account", 0, True)
 

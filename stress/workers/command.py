@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stress.errors import MachineError
 from stress.options import (
     MOST_WORKERS,
     arch_option,
@@ -20,8 +22,9 @@ from stress.options import (
 from stress.writing import write_file
 
 if TYPE_CHECKING:
+    from stress.interrupts import Asked
+    from stress.workers.call import Result, Verdict
     from stress.workers.pool import Pool
-
 
 REPORTING = ("save", "as_json", "table_format")
 """Options that say how a run is told, not what it does."""
@@ -131,8 +134,48 @@ def _command(options: dict[str, Any]) -> list[str]:
     return words
 
 
+def _finish(pool: Pool, asked: Asked) -> Result:
+    """Bring the workers to rest. Who gets no CPU is not waited for when the user wants the end."""
+    from stress.workers.crew import NO_CPU_ASKED
+
+    if not asked.is_set():
+        return pool.finish()
+    pool.patience = NO_CPU_ASKED
+    try:
+        return pool.finish()
+    except MachineError:
+        raise KeyboardInterrupt from None
+
+
 def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
-    """Run, print, and return the exit status."""
+    """Run, print, and return the exit status. A failed assertion in a step or a check breaks check `user`."""
+    from stress.workers import report
+    from stress.workers.call import Verdict
+    from stress.workers.errors import StepFailed
+
+    try:
+        return _perform(pool, mix, options)
+    except StepFailed as failed:
+        verdicts = [Verdict("user", False, str(failed))]
+        if options["as_json"]:
+            click.echo(json.dumps(report.failed_json(pool, options["seed"], verdicts)))
+        else:
+            click.echo(report.verdicts_table(verdicts, options["table_format"]))
+        _save(pool, mix, options, verdicts)
+        return 1
+
+
+def _save(pool: Pool, mix: dict[str, float], options: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
+    """Write what --save asks for when a check is broken."""
+    from stress.workers import report
+
+    if options["save"] and not all(v.ok for v in verdicts):
+        found = report.failure(pool, options["design"], options["seed"], mix, verdicts, _command(options))
+        write_file("--save", options["save"], (json.dumps(found, indent=1) + "\n").encode())
+
+
+def _perform(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
+    """Let the workers run, print what came out, and return the exit status."""
     from stress.interrupts import interrupts
     from stress.workers import report
     from stress.workers.progress import live_progress
@@ -140,23 +183,20 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     seed, as_json = options["seed"], options["as_json"]
     if not as_json:
         click.echo(report.head(pool, seed))
+    pool.start(mix, seed=seed, operations=options["operations"] or 0)
     with interrupts() as asked:
-        pool.start(mix, seed=seed, operations=options["operations"] or 0)
         with live_progress() as show:
             while not asked.is_set() and pool.progress().seconds < options["seconds"] and pool.running():
                 pool.wait(min(0.25, options["seconds"] - pool.progress().seconds))
                 show(pool.progress())
-        result = pool.finish()
+        result = _finish(pool, asked)
         verdicts = pool.verdicts()
         read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
         if as_json:
             click.echo(json.dumps(report.as_json(pool, seed, result, verdicts, read, true)))
         else:
             click.echo(report.text(pool, result, verdicts, options["table_format"]))
-        ok = all(v.ok for v in verdicts)
-        if not ok and options["save"]:
-            found = report.failure(pool, options["design"], seed, mix, verdicts, _command(options))
-            write_file("--save", options["save"], (json.dumps(found, indent=1) + "\n").encode())
+        _save(pool, mix, options, verdicts)
     if asked.is_set():
         raise KeyboardInterrupt
-    return 0 if ok else 1
+    return 0 if all(v.ok for v in verdicts) else 1

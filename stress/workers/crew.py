@@ -13,6 +13,7 @@ import psutil
 
 from shm_layout.machine import Machine
 from shm_layout.placement import Placement
+from shm_layout.registers import R_PC
 from shm_layout.structs import STOP
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
@@ -26,8 +27,27 @@ from stress.workers.server import Forget, Fork, Open
 
 T = TypeVar("T")
 
+
+def cpu_clock(pid: int) -> float:
+    """Read the CPU clock of a process: seconds. Its number is made as in clock_getcpuclockid(3). Raises `OSError`."""
+    return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
+
+
 STUCK = 5.0
-"""Seconds without a single operation finished after which the workers are said to be stuck."""
+"""Seconds without a single operation finished after which the workers are said to be stuck: all of them had so much of
+a CPU meanwhile, or wait for each other."""
+WAITING = 0.05
+"""Seconds of a CPU in which a worker that waits has tried thousands of times; it sleeps between two tries."""
+STEP = 2.0
+"""Seconds of a CPU after which a step or check of the design's own is said never to end."""
+CHECKED = 1e-6
+"""Seconds of a CPU more for each word of the memory that a check may look at."""
+NO_CPU = 60.0
+"""Seconds without a CPU after which a worker is given up: it may be stopped, or the machine busy for a while."""
+NO_CPU_ASKED = 3.0
+"""The same once the user wants the end."""
+CPUCLOCK_SCHED = 2
+"""Lowest bits of the number of a process's CPU clock (include/linux/posix-timers.h)."""
 LOOK = 0.05
 """Seconds between two looks for workers that died."""
 
@@ -63,6 +83,8 @@ class Crew(Memory):
         """Workers of the last command."""
         self._open = False
         """Whether the server has the segment mapped."""
+        self.patience = NO_CPU
+        """Seconds without a CPU after which a worker is no longer waited for."""
         try:
             super().__init__(design, machine, workers, placement, judge)
             with self._server.exchange():
@@ -171,47 +193,124 @@ class Crew(Memory):
                     raise UsageError(f"design {self.design.name}: a step or check raised {raised} {where}")
                 raise WorkerDied(worker, pid, died[pid].status, self.doing(worker))
 
-    def _finish_command(self, workers: Sequence[int]) -> bool:
-        """Wait for the answers; False when the workers are stuck, and then stopped wherever they are."""
-        watch = Watch(self)
+    def _finish_command(self, workers: Sequence[int], watch: Watch | None = None) -> bool:
+        """Wait for the answers; False when the workers are stuck, and then stopped wherever they are.
+
+        ``watch``: one that watches them already. Raises `MachineError` for a worker that gets no CPU.
+        """
+        watch = watch or Watch(self)
         while not self._answered(workers):
             self._wait(LOOK)
             if watch.stuck():
-                self.stuck = self._who_waits(workers)
+                self.stuck = watch.who()
                 self.memory[STOP] = 1
                 limit = time.monotonic() + STUCK
-                while not self._answered(workers) and time.monotonic() < limit:
+                while not self._answered(sorted({*workers} - watch.endless)) and time.monotonic() < limit:
                     self._wait(LOOK)
                 return False
+            watch.look_for_a_cpu()
         return True
 
     def _ask(self, command: int, target: int, worker: int = 0) -> tuple[int, int]:
-        """Have one worker carry out a check or a scan, however long it takes."""
+        """Have one worker carry out a check or a scan; it gets the pool stuck when it does not end."""
         self._blocks[worker, block.TARGET] = target
         self._command(command, [worker])
-        while not self._answered([worker]):
-            self._wait(LOOK)
+        self._finish_command([worker], Watch(self, STEP + CHECKED * self.layout.words))
         first, second = self._blocks[worker, block.RESULT : block.RESULT + 2]
         return int(first), int(second)
 
-    def _who_waits(self, workers: Sequence[int]) -> str:
-        left = [w for w in workers if self._blocks[w, block.ANSWERED] != self._serial]
-        return "; ".join(f"worker {worker} {self.doing(worker)}" for worker in left)
+    def unanswered(self) -> list[int]:
+        """Workers of the last command that have not carried it out yet."""
+        return [w for w in self._told if self._blocks[w, block.ANSWERED] != self._serial]
 
 
 class Watch:
-    """Tells when no worker has finished an operation for a while."""
+    """Tells when the workers of a command are stuck, by their CPU clocks: who gets no CPU is not stuck.
 
-    def __init__(self, crew: Crew) -> None:
-        """Begin to watch."""
+    To be asked again and again while the command is under way.
+    """
+
+    def __init__(self, crew: Crew, limit: float | None = None) -> None:
+        """Begin to watch. ``limit``: seconds of a CPU that a worker may take to finish an operation, or the command."""
         self._crew = crew
+        self._limit = limit
         self._finished = -1
         self._since = time.monotonic()
+        self._used: dict[int, float] = {}
+        """CPU clock of each worker when it was first seen that no operation was finished."""
+        self._own: dict[int, tuple[int, float]] = {}
+        """Which step of its own each worker is in, and its CPU clock when that was first seen."""
+        self._got: dict[int, tuple[float, float]] = {}
+        """CPU clock of each worker, and when it last grew."""
+        self._looked = 0.0
+        self.endless: set[int] = set()
+        """Workers in a step that does not end."""
+
+    def _clock(self, worker: int) -> float:
+        try:
+            return cpu_clock(self._crew.pids[worker])
+        except OSError:  # it has died, as the server is about to say
+            return 0.0
 
     def stuck(self) -> bool:
-        """Whether nothing was finished for `STUCK` seconds; to be asked again and again."""
-        finished = int(self._crew.column(block.FINISHED).sum())
+        """Whether a step does not end, or nothing was finished although all workers had time to."""
+        crew = self._crew
+        if self._endless():
+            return True
+        finished = int(crew.column(block.FINISHED).sum())
         if finished != self._finished:
-            self._finished = finished
-            self._since = time.monotonic()
-        return time.monotonic() - self._since > STUCK
+            self._finished, self._since = finished, time.monotonic()
+            self._used.clear()
+            return False
+        left = crew.unanswered()
+        for worker in left:
+            self._used.setdefault(worker, self._clock(worker))
+        if not left or time.monotonic() - self._since <= (STUCK if self._limit is None else 0):
+            return False
+        return all(self._clock(worker) - self._used[worker] > self._least(worker) for worker in left)
+
+    def _least(self, worker: int) -> float:
+        """Seconds of a CPU in which a worker would have got on."""
+        if self._crew.registers(worker)[R_PC] != 0:
+            return WAITING
+        return STUCK if self._limit is None else self._limit
+
+    def _endless(self) -> bool:
+        """Whether a worker is in a step of the design's own for too long."""
+        crew = self._crew
+        under_way = crew.column(block.OWN, 2)
+        if not under_way[:, 0].any():
+            self._own.clear()
+            return False
+        for worker in crew.unanswered():
+            own, begun = (int(word) for word in under_way[worker])
+            if own == 0 or self._own.get(worker, (begun, 0.0))[0] != begun:
+                self._own.pop(worker, None)
+            elif self._clock(worker) - self._own.setdefault(worker, (begun, self._clock(worker)))[1] > STEP:
+                self.endless.add(worker)
+        return bool(self.endless)
+
+    def who(self) -> str:
+        """Say who does not go on, and where each of them is."""
+        crew = self._crew
+        if self.endless:
+            return "; ".join(f"worker {worker} {crew.doing(worker)}, which does not end" for worker in self.endless)
+        return "; ".join(f"worker {worker} {crew.doing(worker)}" for worker in crew.unanswered())
+
+    def look_for_a_cpu(self) -> None:
+        """Raise `MachineError` when a worker has had no CPU for a long time: nobody knows what it would do."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        for worker in self._crew.unanswered():
+            clock = self._clock(worker)
+            before, since = self._got.get(worker, (-1.0, now))
+            if clock != before:
+                self._got[worker] = clock, now
+            elif now - since > self._crew.patience:
+                pid = self._crew.pids[worker]
+                raise MachineError(
+                    f"worker {worker} (pid {pid}) got no CPU for {now - since:.0f} s {self._crew.doing(worker)}: is it "
+                    "stopped, or the machine too busy? Nothing is known of the rest; start the run again"
+                )

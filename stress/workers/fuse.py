@@ -109,6 +109,15 @@ def do_$name(m, b, r):
 $after    end(m, b, r, $number, oops_before)
     return status
 """
+_OWN_STEP = """
+@njit
+def $name(m, r):
+    own_begins(r, $place)
+    outcome = $step(m, r)
+    own_ended(r)
+    return outcome
+"""
+"""A step of the design's own, and a note of it for the launcher while it is under way: it may never end."""
 _ENTRY = """
 @njit
 def $name(array, first):
@@ -235,6 +244,8 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
     batch.end,
     batch.fault_kind,
     batch.keep_waiting,
+    batch.own_begins,
+    batch.own_ended,
     batch.pausing,
     batch.rand,
     batch.random_page,
@@ -282,6 +293,16 @@ def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) ->
     yield "    return effect"
 
 
+def _noted(design: Design, steps: dict[StepFunction, str]) -> tuple[list[str], dict[StepFunction, str]]:
+    """Source that notes each step of the design's own, and by which name each step is called then."""
+    lines, names = [], dict(steps)
+    for place, step in enumerate(design.own_steps, 1):
+        if step in steps:
+            names[step] = f"own_{steps[step]}"
+            lines.append(_fill(_OWN_STEP, name=names[step], step=steps[step], place=place))
+    return lines, names
+
+
 def _at_rest(design: Design) -> tuple[str, dict[str, Callable[..., Any]]]:
     functions: dict[str, Callable[..., Any]] = {}
     text = ""
@@ -318,9 +339,11 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
     programs = {name: assemble(design.programs[name], arch) for name in numbers}
     steps = name_steps(programs.values())
     lines = [f"# {design.name}, arch {arch}; constants {_constants()}"]
+    noted, called = _noted(design, steps)
+    lines += noted
     choices = calls = ""
     for position, (name, number) in enumerate(numbers.items()):
-        lines += _operation(name, programs[name], steps)
+        lines += _operation(name, programs[name], called)
         late = design.late_by.get(name)
         mm, plus, minus = MAY_CHANGE.get(name, ANYTHING) if late is None else ("-1", str(late), str(late))
         is_read = name in (*READS, "precise")

@@ -134,6 +134,9 @@ class Memory:
         if name is None:
             return "between two operations"
         where = f"{within(name, int(r[R_ADDRESS]))}, mm {r[R_MM]}"
+        own = int(self._blocks[worker, block.OWN])
+        if 0 < own <= len(self.design.own_steps):
+            return f"{where}, in step {getattr(self.design.own_steps[own - 1], '__name__', 'of its own')}"
         steps = assemble(self.design.programs[name], self.machine.arch).steps
         if 0 < r[R_PC] <= len(steps):
             step = steps[int(r[R_PC]) - 1]

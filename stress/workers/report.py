@@ -106,6 +106,18 @@ def as_json(  # noqa: PLR0917
     }
 
 
+def failed_json(pool: Pool, seed: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The object that --json prints of a run that a failed assertion ended: no figures, and its verdict."""
+    return {
+        "design": pool.design.name,
+        "arch": pool.machine.arch,
+        "workers": pool.workers,
+        "seed": seed,
+        "checks": [asdict(v) for v in verdicts],
+        "ok": False,
+    }
+
+
 def failure(  # noqa: PLR0917
     pool: Pool,
     named: str,

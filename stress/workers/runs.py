@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from stress.workers import block
 from stress.workers.block import KINDS, MAX_OPERATIONS
 from stress.workers.call import Progress, Result
-from stress.workers.crew import LOOK, Crew, Watch
+from stress.workers.crew import LOOK, Crew, Watch, cpu_clock
 from stress.workers.mix import check_mix, thresholds
-
-CPUCLOCK_SCHED = 2
-"""Lowest bits of the number of a process's CPU clock (include/linux/posix-timers.h)."""
 
 GATHER = 0.002
 """Seconds between two looks while the workers gather at the start."""
@@ -114,8 +111,10 @@ class Runs(Crew):
         self.column(block.WAIT_FOR)[:] = len(workers)
         cpu, counts = self.cpu_times(), self._counts()
         self._command(command, workers)
+        watch = Watch(self)
         while self.memory[self.blocks.shared + block.ARRIVED] < len(workers):
             self._wait(GATHER)
+            watch.look_for_a_cpu()
         self._started = Started(workers, operations, cpu, counts, time.monotonic(), Watch(self))
 
     def _counts(self) -> NDArray[np.int64]:
@@ -132,14 +131,13 @@ class Runs(Crew):
         """CPU seconds of all workers so far: all, and in system mode. Raises `WorkerDied`.
 
         /proc, and so psutil, counts in ticks of 10 ms, and what is measured may take no longer. So all of it is taken
-        from each process's CPU clock, whose number is made as in clock_getcpuclockid(3), and only its division from
-        psutil.
+        from each process's CPU clock, and only its division from psutil.
         """
 
         def times(process: psutil.Process) -> tuple[float, float]:
             system = process.cpu_times().system
             try:
-                return time.clock_gettime((~process.pid << 3) | CPUCLOCK_SCHED), system
+                return cpu_clock(process.pid), system
             except OSError:
                 raise psutil.NoSuchProcess(process.pid) from None
 
@@ -180,7 +178,7 @@ class Runs(Crew):
         """Bring the workers to rest and return what was measured since `start`. Raises `WorkerDied`."""
         workers = self._started.workers
         self.memory[self.blocks.shared + block.PAUSE] = 1
-        at_rest = self._finish_command(workers)
+        at_rest = self._finish_command(workers, self._started.watch)
         seconds = time.monotonic() - self._started.time
         used, system = (now - then for now, then in zip(self.cpu_times(), self._started.cpu, strict=True))
         system = min(system, used)

@@ -41,14 +41,12 @@ def judge(pool: Pool) -> list[Verdict]:
     reads, pairs = (int(pool.column(part).sum()) for part in (block.READS, block.PAIRS))
     for name, trouble in (*_while_running(pool), *_stuck(pool)):
         found[name].append(trouble)
+    if not pool.stuck:
+        for name, trouble in (*_at_rest(pool), *_counters(pool, said), *_stuck(pool)):
+            found[name].append(trouble)
+    wanted = _wanted(pool)
     if pool.stuck:
-        wanted = [name for name in _wanted(pool) if found[name] or name in ("progress", "read_regular", "read_pair")]
-    else:
-        wanted = _wanted(pool)
-        for name, trouble in _at_rest(pool):
-            found[name].append(trouble)
-        for name, trouble in (*_counters(pool, said), *_stuck(pool)):
-            found[name].append(trouble)
+        wanted = [name for name in wanted if found[name] or name in ("progress", "read_regular", "read_pair")]
     for name, number in (("read_regular", reads), ("read_pair", pairs)):
         said[name] = f"{plural(number, 'read')} compared" if number else "nothing was compared"
     worst = int(pool.column(block.WORST).max())
@@ -119,8 +117,12 @@ def _stuck(pool: Pool) -> Iterator[tuple[str, str]]:
 def _at_rest(pool: Pool) -> Iterator[tuple[str, str]]:
     for which, (name, function) in enumerate(check_functions(pool.design)):
         place = pool.check(which)
+        own = getattr(function, "__name__", "check")
+        if pool.stuck:
+            pool.stuck = f"check {own} does not end"
+            return
         if place != HOLDS:
-            yield name, f"at rest: {_place(pool, name, getattr(function, '__name__', 'check'), place)}"
+            yield name, f"at rest: {_place(pool, name, own, place)}"
 
 
 def _place(pool: Pool, name: str, function: str, place: int) -> str:
@@ -138,6 +140,8 @@ def _place(pool: Pool, name: str, function: str, place: int) -> str:
 
 def _counters(pool: Pool, said: dict[str, str]) -> Iterator[tuple[str, str]]:
     """What reads show of every mm at rest, held against its page table, up to a read that does not end."""
+    if pool.stuck:
+        return
     mms = range(pool.machine.mms)
     truths = [pool.truth(mm) for mm in mms]
     if pool.exact or pool.exact_read == "precise":

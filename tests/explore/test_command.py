@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from stress.cli import main
 from stress.errors import UsageError
 from stress.explore import saved
+from stress.explore.searching import Search
 
 RACE = "fault 0 w | swap_out frame=1"
 
@@ -179,3 +180,25 @@ def test_a_limit_on_address_space_leaves_room_for_fewer_states():
     )
     assert done.returncode == 0, done.stderr
     assert "complete" in done.stdout
+
+
+@pytest.mark.parametrize("design", ["v12", "v12_sound"])
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_interrupted_it_prints_what_it_has(monkeypatch, design, as_json):
+    """And its status says so, whether a check broke by then or none."""
+
+    def advance(self, *budget):
+        if budget != (0,):
+            visited.append(1)
+        if len(visited) == 20:
+            raise KeyboardInterrupt
+        return original(self, *budget or (500,))
+
+    visited, original = [], Search.advance
+    monkeypatch.setattr(Search, "advance", advance)
+    result = run("explore", design, "fault 0 w; zap 0 | swap_out frame=1; fault 1 w | fault 0 w; fork", *as_json)
+    assert (result.exit_code, result.stderr) == (130, "\npte-stress: interrupted\n")
+    if as_json:
+        assert not json.loads(result.stdout)["complete"]
+    else:
+        assert "not complete: interrupted" in result.stdout

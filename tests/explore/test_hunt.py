@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -593,6 +594,8 @@ def test_a_reader_that_writes_is_among_what_is_drawn():
     kinds = ("fault", "swap_out", "statm")
     drawn = map(str, drawn_once(watched(kinds, "64", kinds, (2,))))
     assert "fault 0 w | swap_out; statm" in drawn
+
+
 def test_code_that_only_a_failure_names_is_not_run(tmp_path):
     module, mark = tmp_path / "mine.py", tmp_path / "mark"
     module.write_text(f"open({str(mark)!r}, 'w').close()\nfrom stress import designs\nMINE = designs.get('v12')\n")
@@ -606,3 +609,48 @@ def test_code_that_only_a_failure_names_is_not_run(tmp_path):
         mark.unlink()
         for name in [name for name, found in sys.modules.items() if getattr(found, "__file__", "") == str(module)]:
             del sys.modules[name]  # so that it would be run again
+
+
+def in_the_last_look():
+    """Whether Hypothesis looks at what it found once more, to raise it."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "execute_once" and frame.f_locals.get("is_final"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, hunting.TimeUp])
+@pytest.mark.parametrize("which", [1, 2])
+def test_an_end_during_the_last_look_leaves_the_finds(monkeypatch, end, which):
+    looks = []
+
+    def look(self, workload):
+        if in_the_last_look():
+            looks.append(workload)
+            if len(looks) >= which:
+                raise end
+        original(self, workload)
+
+    original = hunting.Hunt.look
+    monkeypatch.setattr(hunting.Hunt, "look", look)
+    monkeypatch.setattr(hunting, "EXAMPLES", 100)
+    hunted = hunt_for(designs.get("v12"), 10_000, kinds=("fault", "swap_out", "zap"))
+    assert len(looks) >= which
+    assert len(hunted.finds) >= 2
+    assert hunted.interrupted == (end is KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_hunt_prints_its_finds(monkeypatch, number):
+    def look(self, workload):
+        if self.finds and not self._asked.is_set():
+            signal.raise_signal(number)
+        original(self, workload)
+
+    original = hunting.Hunt.look
+    monkeypatch.setattr(hunting.Hunt, "look", look)
+    result = run("v12", "--seconds", "100", "--seed", "1", "--json")
+    assert (result.exit_code, result.stderr) == (130, "\npte-stress: interrupted\n")
+    assert json.loads(result.stdout)["violations"]

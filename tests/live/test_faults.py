@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from stress.cli import main
 from stress.live.faults import KINDS, MODES, Row, fault_table, least_memory, total_pages
 from stress.live.machine import MIB, page_size
 from stress.live.measure import SERVER_BYTES, WORKER_BYTES
@@ -15,11 +17,12 @@ BUDGET = SERVER_BYTES + 2 * WORKER_BYTES + 8 * MIB
 @pytest.mark.parametrize("mode", MODES)
 def test_every_page_is_a_fault(mode):
     done = []
-    rows = fault_table(
+    rows, interrupted = fault_table(
         kinds=list(KINDS), modes=[mode], workers=[1, 2], repeat=2, budget=BUDGET, folder=None, progress=done.append
     )
     assert [(row.kind, row.workers) for row in rows] == [(kind, n) for kind in KINDS for n in (1, 2)]
     assert done == list(range(1, 17))
+    assert not interrupted
     for row in rows:
         pages = row.bytes_once // page_size()
         assert row.bytes_once == 4 * MIB
@@ -34,7 +37,7 @@ def test_every_page_is_a_fault(mode):
         fault_table(kinds=[kind], modes=[mode], workers=[1], repeat=repeat, budget=BUDGET, folder=None)
         for repeat in (2, 20, 200, 2000)
     )
-    assert any(row.user + row.system > 0 for (row,) in times)
+    assert any(row.user + row.system > 0 for ((row,), _) in times)
 
 
 def test_json(run_live):
@@ -47,6 +50,19 @@ def test_json(run_live):
     assert [row["workers"] for row in found["rows"]] == [1, 2]
     for row in found["rows"]:
         assert {"kind", "mode", "workers", "faults", "wall", "fault_wsec"} <= set(row)
+
+
+def test_interrupted_it_prints_the_rows_so_far(monkeypatch):
+    def one_repetition(crew, row, pages):
+        row.rep += 1
+        if row.workers == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("stress.live.faults.one_repetition", one_repetition)
+    arguments = ["live", "--table", "--kind", "anon", "--workers", "1,2", "--repeat", "1", "--memory", "220", "--json"]
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.stderr) == (130, "\npte-stress: interrupted\n")
+    assert [row["workers"] for row in json.loads(done.stdout)["rows"]] == [1]
 
 
 def test_columns_of_2004():

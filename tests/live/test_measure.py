@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from processes import lives, wait_for
 
 import stress
+from stress.cli import main
 from stress.errors import MachineError
 from stress.live import measure, request, truth
 from stress.live.accounting import INTERFACES, Bound
@@ -143,18 +144,30 @@ def test_children_end_when_the_parent_is_killed(start_live, args):
     wait_for(lambda: not any(lives(child.pid) for child in children))
 
 
-def test_interrupted_it_prints_what_it_has(start_live):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_ends_its_processes(start_live, number):
     process = start_live("--rounds", 100000, "--json")
     wait_for(lambda: len(families(process.pid)) >= 3)
     children = families(process.pid)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    if process.returncode == 130:
-        assert "interrupted" in err  # the first round was not over yet
-    else:
-        assert json.loads(out)["rounds"] > 0
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\npte-stress: interrupted\n")
     wait_for(lambda: not any(lives(child.pid) for child in children))
+
+
+@pytest.mark.parametrize("round_", [1, 3])
+def test_interrupted_it_prints_the_rounds_so_far(monkeypatch, round_):
+    def interrupted(processes):
+        rounds.append(1)
+        if len(rounds) == round_:
+            raise KeyboardInterrupt
+        wait_at_rest(processes)
+
+    rounds = []
+    monkeypatch.setattr(measure, "wait_at_rest", interrupted)
+    done = CliRunner().invoke(main, ["live", "--processes", "1", "--threads", "1", "--json"])
+    assert (done.exit_code, done.stderr) == (130, "\npte-stress: interrupted\n")
+    assert (json.loads(done.stdout)["rounds"] if done.stdout else 0) == round_ - 1
 
 
 def test_seconds_end_it(run_live):

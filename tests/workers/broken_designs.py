@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from shm_layout.registers import R_ADDRESS
+from shm_layout.registers import R_ADDRESS, R_EXTRA
+from shm_layout.structs import NR_PAGES
 from stress import designs
 from stress.design import Design
 from stress.designs.build import operations
@@ -10,6 +11,7 @@ from stress.designs.page_table_lock import MM_COUNTER
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.kernel import pte_access, spinlock
 from stress.kernel.exit import mmput
+from stress.kernel.rmap import page_add_anon_rmap
 from stress.step import NEXT, step
 
 
@@ -66,3 +68,41 @@ def ratio(m):
 def divides_by_zero() -> Design:
     """Its check raises an exception."""
     return replace(designs.get("v12_sound"), name="divides_by_zero", checks=(ratio,))
+
+
+@step
+def turns_round(m, r):
+    """A step that never ends: a loop inside of it."""
+    while m[NR_PAGES] > 0:
+        r[R_EXTRA] = (r[R_EXTRA] * 3 + 1) % 1000
+    return NEXT
+
+
+def never_ends() -> Design:
+    """Every fault that maps a page goes round in a step."""
+    return designs.get("v12_sound").edit(
+        name="never_ends", fault=lambda p: p.before(page_add_anon_rmap, turns_round)
+    )
+
+
+def turns_round_too(m):
+    """A check that never ends."""
+    i = 0
+    while m[NR_PAGES] > 0:
+        i = (i * 3 + m[NR_PAGES]) % 1000
+    return -1
+
+
+def check_never_ends() -> Design:
+    return replace(designs.get("v12_sound"), name="check_never_ends", checks=(turns_round_too,))
+
+
+@step
+def ends(m, r):
+    """A step of one's own that ends."""
+    r[R_EXTRA] = 1
+    return NEXT
+
+
+def own_step_ends() -> Design:
+    return designs.get("v12_sound").edit(name="own_step_ends", fault=lambda p: p.before(page_add_anon_rmap, ends))

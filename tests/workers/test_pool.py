@@ -1,13 +1,16 @@
 """Worker processes on one segment: their life, their commands, what is measured."""
 
 import os
+import re
 import signal
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import psutil
 import pytest
-from broken_designs import divides_by_zero, keeps_mmap_sem, raises
+from broken_designs import check_never_ends, divides_by_zero, keeps_mmap_sem, never_ends, own_step_ends, raises
 from processes import ended, wait_for
 
 from shm_layout.machine import Machine
@@ -247,6 +250,100 @@ def test_workers_that_wait_for_ever_are_named(make_pool, monkeypatch):
     pool.reset()
     assert pool.run({"fault": 1}, seed=1, operations=1_000).operations == 1_000  # the workers live on
     assert all(v.ok for v in pool.verdicts())
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """A step is said never to end after a fraction of a second of a CPU."""
+    monkeypatch.setattr("stress.workers.crew.STEP", 0.3)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_step_that_never_ends_is_named_and_its_operation(make_pool):
+    pool = make_pool(never_ends(), operations=("fault", "zap"))
+    pool.start({"fault": 6, "zap": 1}, seed=4)
+    assert not pool.wait(60)
+    result = pool.finish()
+    assert not result.at_rest
+    broken = {v.name: v.detail for v in pool.verdicts() if not v.ok}
+    assert list(broken) == ["progress"]
+    where = r"worker \d in fault of page \d+, mm 0, in step turns_round, which does not end"
+    assert re.search(where, broken["progress"])
+    pids = pool.pids
+    pool.close()
+    assert ended(pids)
+
+
+@pytest.mark.usefixtures("soon")
+def test_one_worker_in_a_step_that_never_ends_is_named_while_others_go_on(make_pool):
+    pool = make_pool(never_ends(), operations=("fault", "statm"))
+    pool.perform({1: [Call("statm")]})
+    pool.start({"statm": 1}, seed=1)
+    assert pool.wait(1)
+    pool.finish()
+    shown = pool.perform({0: [Call("fault", 3, write=True)], 1: [Call("statm")]})
+    assert shown[1][0].resident is not None
+    assert "worker 0 in fault of page 3, mm 0, in step turns_round" in pool.stuck
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_check_that_never_ends_is_named(make_pool):
+    pool = make_pool(check_never_ends(), operations=("fault", "zap"))
+    pool.run({"fault": 6, "zap": 1}, seed=4, operations=1_000)
+    verdicts = pool.verdicts()
+    broken = {v.name: v.detail for v in verdicts if not v.ok}
+    assert broken == {"progress": "nothing went on: check turns_round_too does not end"}
+    assert not {"user", "rss_exact"} & {v.name for v in verdicts}  # nobody knows
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_step_of_ones_own_that_ends_is_not_stuck(make_pool):
+    pool = make_pool(own_step_ends(), operations=("fault", "zap"))
+    pool.run({"fault": 6, "zap": 1}, seed=4, seconds=2)
+    assert all(v.ok for v in pool.verdicts())
+
+
+@contextmanager
+def stopped(pids):
+    """Processes that get no CPU meanwhile."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("which", [slice(0, 1), slice(0, 2)], ids=["one", "all"])
+def test_workers_that_get_no_cpu_are_not_stuck(make_pool, monkeypatch, which):
+    monkeypatch.setattr("stress.workers.crew.STUCK", 0.5)
+    pool = make_pool("v12_sound", operations=("fault", "zap"))
+    pool.start({"fault": 6, "zap": 1}, seed=4)
+    pool.wait(0.1)
+    with stopped(pool.pids[which]):
+        assert pool.wait(2)
+        threading.Timer(2, lambda: [os.kill(pid, signal.SIGCONT) for pid in pool.pids]).start()
+        assert pool.finish().at_rest
+    assert all(v.ok for v in pool.verdicts())
+
+
+@pytest.mark.parametrize("at", ["start", "end"])
+def test_a_worker_that_gets_no_cpu_for_long_is_named(make_pool, at):
+    pool = make_pool("v12_sound", operations=("fault", "zap"))
+    pool.patience = 1
+    if at == "end":
+        pool.start({"fault": 6, "zap": 1}, seed=4)
+        pool.wait(0.1)
+    says = rf"worker 1 \(pid {pool.pids[1]}\) got no CPU"
+    with stopped(pool.pids[1:]), pytest.raises(MachineError, match=says):
+        pool.start({"fault": 6, "zap": 1}, seed=4) if at == "start" else pool.finish()
+
+
+def test_a_check_by_a_worker_that_gets_no_cpu_is_waited_for(make_pool):
+    pool = make_pool("v12_sound", operations=("fault", "zap"))
+    with stopped(pool.pids):
+        threading.Timer(1, lambda: [os.kill(pid, signal.SIGCONT) for pid in pool.pids]).start()
+        assert pool.truth(0).resident == 0
+    assert not pool.stuck
 
 
 def test_calls_start_together_after_a_run_too(make_pool):

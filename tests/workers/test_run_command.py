@@ -7,21 +7,52 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from in_shm import made_by
 from processes import ended, wait_for
 
 from shm_layout.segment import MAGIC, VERSION, Segment
+from stress.cli import main
 from stress.errors import UsageError
 from stress.explore.failure import FORMAT
+from stress.workers.pool import Pool
 
 RUN = [sys.executable, "-m", "stress", "run"]
 QUICK = ["--mix", "fault=6,zap=1,statm=1", "--pages", "64"]
 """What compiles soon."""
+
+NEVER_ENDS = """\
+from dataclasses import replace
+
+from shm_layout.structs import NR_PAGES
+from stress.designs import get
+from stress.kernel.rmap import page_add_anon_rmap
+from stress.step import NEXT, step
+
+
+@step
+def odd(m, r):
+    while m[NR_PAGES] > 0:
+        r[34] = (r[34] * 3 + 1) % 1000
+    return NEXT
+
+
+def c(m):
+    i = 0
+    while m[NR_PAGES] > 0:
+        i = (i * 3 + m[NR_PAGES]) % 1000
+    return -1
+
+
+STEP = get("v12_sound").edit("odd", "x", name="steploop", fault=lambda p: p.before(page_add_anon_rmap, odd))
+CHECK = replace(get("v12_sound"), name="chkloop", checks=(c,))
+"""
 
 
 def run(*args):
@@ -184,6 +215,45 @@ def test_what_was_measured_is_printed_when_interrupted(running, number, send):
     assert err == "\npte-stress: interrupted\n"
     assert made_by(process.pid) == []
     assert ended(workers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_workers_gather_is_not_swallowed(monkeypatch, number):
+    """One of them does not come, and whoever waits for it without end must hear the first signal."""
+
+    def start(pool, *args, **options):
+        os.kill(pool.pids[0], signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
+        original(pool, *args, **options)
+
+    original = Pool.start
+    monkeypatch.setattr(Pool, "start", start)
+    done = CliRunner().invoke(main, ["run", *QUICK, "--seconds", "1"])
+    assert (done.exit_code, done.stderr) == (130, "\npte-stress: interrupted\n")
+    assert made_by(os.getpid()) == []
+
+
+def test_a_worker_that_gets_no_cpu_does_not_keep_an_interrupted_run(running):
+    process, workers = running(2)
+    while any(psutil.Process(pid).cpu_times().user < 0.1 for pid in workers):  # until they are at work
+        time.sleep(0.05)
+    os.kill(workers[0], signal.SIGSTOP)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=40)
+    assert (process.returncode, err) == (130, "\npte-stress: interrupted\n")
+    assert "BROKEN" not in out
+    assert made_by(process.pid) == []
+    assert ended(workers)
+
+
+@pytest.mark.parametrize("what", ["STEP", "CHECK"])
+def test_what_never_ends_is_named_and_ends_the_run(tmp_path, what):
+    (tmp_path / "mine.py").write_text(NEVER_ENDS)
+    done = run("--design", f"{tmp_path}/mine.py:{what}", *QUICK, "--seconds", "1", "--json")
+    assert done.returncode == 1, done.stderr
+    found = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
+    assert list(found) == ["progress"]
+    assert ("in step odd, which does not end" if what == "STEP" else "check c does not end") in found["progress"]
 
 
 @pytest.mark.usefixtures("cleaning_alone")
