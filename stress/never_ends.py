@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 
 from stress.errors import PteStressError
@@ -99,7 +99,10 @@ def watched(
         if asked.is_set():
             raise KeyboardInterrupt
 
+    watch = _Watch(under_way)
+
     def run() -> None:
+        watch.begin()
         try:
             work(go_on)
         except BaseException as error:
@@ -108,13 +111,13 @@ def watched(
             ended.set()
 
     thread = threading.Thread(target=run, daemon=True)
-    watch: _Watch | None = None
+    started = False
     while not ended.is_set():
         try:
-            if watch is None:
+            if not started:
                 with held_back():  # from the thread for good
+                    started = True
                     thread.start()
-                    watch = _Watch(thread, under_way)
             ended.wait(LOOK)
             word = watch.endless()
         except KeyboardInterrupt:
@@ -133,11 +136,20 @@ def watched(
 class _Watch:
     """Looks which call a thread is in, and how much of a CPU it took."""
 
-    def __init__(self, thread: threading.Thread, under_way: Callable[[], int]) -> None:
-        assert thread.ident is not None
-        self._clock = time.pthread_getcpuclockid(thread.ident)
+    def __init__(self, under_way: Callable[[], int]) -> None:
+        self._clock: int | None = None
         self._under_way = under_way
         self._seen, self._since = 0, 0.0
+
+    def begin(self) -> None:
+        """Take the clock of the thread that calls this: that of another one may have ended meanwhile."""
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def _now(self) -> float:
+        """CPU seconds of the thread; 0 before it has begun and once it has ended."""
+        with suppress(OSError):
+            return 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        return 0.0
 
     def endless(self) -> int:
         """The word of a call that does not end, else 0."""
@@ -145,7 +157,7 @@ class _Watch:
         if word & 0xFFFF_FFFF == 0:
             self._seen = 0
         elif word != self._seen:
-            self._seen, self._since = word, time.clock_gettime(self._clock)
-        elif time.clock_gettime(self._clock) - self._since > LIMIT:
+            self._seen, self._since = word, self._now()
+        elif self._now() - self._since > LIMIT:
             return word
         return 0

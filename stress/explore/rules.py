@@ -80,10 +80,10 @@ def forget_accesses(p: Words, cpu: int) -> None:
 def is_shadow(p: Words, index: int) -> bool:
     """Whether a word is kept beside the design, which does not read it."""
     ranges = window(p, p[P_SHADOWS])
+    found = False
     for i in range(ranges[0]):
-        if ranges[1 + 2 * i] <= index < ranges[2 + 2 * i]:
-            return True
-    return False
+        found |= ranges[1 + 2 * i] <= index < ranges[2 + 2 * i]
+    return found
 
 
 @helper

@@ -162,7 +162,7 @@ def test_the_command_prints_saves_and_replays_it(tmp_path, name):
     (violation,) = json.loads(done.stdout)["violations"]
     assert violation["check"] == "progress"
     assert len(violation["steps"]) == violation["length"]
-    again = run("replay", saved)
+    again = run("replay", saved, "--allow-code")
     assert again.exit_code == 1
     assert f"{'odd' if name == 'STEP' else 'c'} does not end" in again.stdout
 
