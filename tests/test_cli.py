@@ -234,6 +234,7 @@ CLEANING = """
 try:
             time.sleep(60)
         finally:
+            print("cleaning", flush=True)
             time.sleep(0.3)
             print("cleaned", flush=True)
 """
@@ -246,7 +247,7 @@ def test_a_second_signal_does_not_disturb_what_the_first_has_begun(second):
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as child:
         assert child.stdout.readline() == "started\n"
         child.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        assert child.stdout.readline() == "cleaning\n"
         child.send_signal(second)
         out, err = child.communicate(timeout=30)
     assert (child.returncode, out, err) == (130, "cleaned\n", "\npte-stress: interrupted\n")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from stress.explore import onward, rules, stored
 from stress.explore.machine_code import watched_of
 from stress.explore.model import Model, learn
-from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.searching import Search
+from stress.explore.trace import check_raised
 from stress.never_ends import NeverEnds
 
 Progress = Callable[[int, int, int], None]

@@ -15,7 +15,7 @@ from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
 from shm_layout.record import new_record
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
-from shm_layout.structs import NR_ALL_PTES, SHADOWS, STRUCTS, task_struct
+from shm_layout.structs import FIRST_WORD, NR_ALL_PTES, SHADOWS, STRUCTS, task_struct
 from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
@@ -25,6 +25,7 @@ from stress.errors import UsageError
 from stress.explore import image, symmetry
 from stress.explore.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.library import functions, is_users, is_watched, library, own_functions
+from stress.explore.raised import DesignError, told
 from stress.explore.truth import BITS
 from stress.held import words_of_cpus
 from stress.nearest import did_you_mean
@@ -87,12 +88,55 @@ def _set_arguments(design: Design, workload: Workload, r: list[int], operation: 
     r[R_ARG] = operation.arg
 
 
+class _Bounded(list[int]):
+    """Words in plain Python whose indices are looked at: a list takes negative ones from its end."""
+
+    first = 0
+    """The first word that may be written."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """The word ``index``. Raises `IndexError` for one that is not there."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"word {index:,} of {len(self):,}")
+        return super().__getitem__(index)
+
+    def __setitem__(self, index: Any, value: Any, /) -> None:
+        """Set it. Raises `IndexError` for a constant, too."""
+        if not self.first <= index < len(self):
+            what = "constant" if 0 <= index < self.first else "word"
+            raise IndexError(f"{what} {index:,} of {len(self):,} is written")
+        super().__setitem__(index, value)
+
+
+class _Memory(_Bounded):
+    """The memory, whose constants are not written."""
+
+    first = FIRST_WORD
+
+
+def _take(step: StepFunction, m: list[int], r: list[int], what: str) -> int:
+    """Take one step of the setup. Raises `SetupError` for a failed assertion, `DesignError` for another exception."""
+    try:
+        return step(m, r)
+    except NeverEnds:
+        raise
+    except AssertionError as error:
+        where = f"operation {what!r} of the setup breaks user, in step {info(step).name}"
+        raise SetupError(f"{where}: {told(error)}: let a CPU perform it, behind '||'") from None
+    except Exception as error:
+        name = info(step).name
+        raise DesignError(f"step {name} raises an exception in {what!r} of the setup: {told(error)}") from None
+
+
 def _perform(program: Assembled, m: list[int], r: list[int], what: str) -> None:
     pc = 0
     for _ in range(SETUP_STEPS):
         if pc == END:
             break
-        to = program.jump[pc][program.steps[pc](m, r)]
+        before = list(r)
+        to = program.jump[pc][_take(program.steps[pc], m, r, what)]
+        if to == STAY and before != r:
+            continue  # it tries again, as a worker does, with the registers as it left them
         if to == STAY:
             raise SetupError(f"operation {what!r} of the setup waits for ever in {info(program.steps[pc]).name}")
         pc = to
@@ -127,7 +171,7 @@ def _booted(machine: Machine, declared: tuple[int, ...]) -> tuple[Layout, tuple[
 def _first_state(design: Design, workload: Workload) -> tuple[Layout, list[int], list[int]]:
     declared = tuple(len(struct.fields) for struct in STRUCTS.values())
     layout, booted, booted_files = _booted(workload.machine, declared)
-    memory, files = list(booted), [list(r) for r in booted_files]
+    memory, files = _Memory(booted), [_Bounded(r) for r in booted_files]
     for cpu, operation in workload.setup:
         _set_arguments(design, workload, files[cpu], operation)
         program = assemble(design.programs[operation.name], workload.machine.arch)
@@ -136,7 +180,7 @@ def _first_state(design: Design, workload: Workload) -> tuple[Layout, list[int],
                 _perform(program, memory, files[cpu], str(operation))
         except NeverEnds as endless:
             raise SetupError(f"operation '{operation}' of the setup does not end: step {endless.name}") from None
-    return layout, memory, [word for r in files for word in (*r, *[0] * (STRIDE - REGISTERS))]
+    return layout, list(memory), [word for r in files for word in (*r, *[0] * (STRIDE - REGISTERS))]
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,19 @@
 """What a step or a check raised: a failed assertion is a broken check, any other exception an error of the design.
 
 Compiled code tells only that something was raised. What it was is seen when the schedule is taken again in plain
-Python, where the same function raises it.
+Python (`stress.explore.trace`), where the same function raises it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
 
 from stress.errors import UsageError
-from stress.explore.model import Model
-from stress.explore.result import Violation
 
 
 class DesignError(UsageError):
     """A step or a check of a design raised an exception that is no failed assertion."""
-
-
-def check_raised(model: Model, violations: Iterable[Violation]) -> None:
-    """Raise `DesignError` when the violation of `user` among these is an exception that is no failed assertion."""
-    from stress.explore.trace import trace
-
-    for violation in violations:
-        if violation.check == "user":
-            trace(model, violation)
 
 
 def told(error: Exception) -> str:

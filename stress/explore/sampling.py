@@ -15,10 +15,10 @@ from stress.explore.breadth_first import Progress
 from stress.explore.image import P_LEARNED, P_RECORD, STRIDE
 from stress.explore.machine_code import arrays, compiled, watched_of
 from stress.explore.model import Model, learn, scratch_words
-from stress.explore.raised import check_raised
 from stress.explore.reads import reads_seen
 from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
 from stress.explore.rules import broken_rule
+from stress.explore.trace import check_raised
 from stress.explore.verdict import NAMES
 from stress.never_ends import NeverEnds
 

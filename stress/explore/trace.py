@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -350,6 +350,13 @@ def _raised(error: Exception, player: Player, cpu: int, step: int) -> str:
     what = "fails" if isinstance(error, AssertionError) else "raises an exception"
     operation = player.operation(cpu)
     return f"step {function} {what} in {operation!r} of CPU {cpu}, at step {step} of the schedule: {told(error)}"
+
+
+def check_raised(model: Model, violations: Iterable[Violation]) -> None:
+    """Raise `DesignError` when the violation of `user` among these is an exception that is no failed assertion."""
+    for violation in violations:
+        if violation.check == "user":
+            trace(model, violation)
 
 
 def table(found: Trace, cpus: int, table_format: str) -> str:

@@ -70,12 +70,12 @@ def is_shown(shown, printed):
 
 
 CASES = [(document, command, shown) for document in DOCUMENTS for command, shown in commands(document)]
-STATUS = {"first.py:LRU_FIRST": 1, "mine.py:FORGETS": 1}
+STATUS = {"first.py:LRU_FIRST": 1, "mine.py:FORGETS": 1, "pipe.py:BARE": 1}
 
 
 def test_there_are_examples():
     assert {"first.py"} == set(files("README.md"))
-    assert {"first.py", "mine.py"} == set(files("docs/designs.md"))
+    assert {"first.py", "mine.py", "pipe.py"} == set(files("docs/designs.md"))
     assert files("README.md")["first.py"] == files("docs/designs.md")["first.py"]
     said = {command.split()[1] for _, command, _ in CASES if command.startswith("pte-stress")}
     assert said == {"explore", "run", "hunt", "table", "layout"}
@@ -164,7 +164,7 @@ def test_labels_helpers_and_waits_of_ones_own_in_all_engines(tmp_path):
         (f"run --design locked.py:LOCKED {mix}", 0, "progress        holds"),
         ("table --design locked.py:LOCKED --pages 1000 --workers 1,2", 0, "fault/wsec"),
         ('explore locked.py:KEPT "fault 1 w | fault 1 w" --save kept.json', 1, "waits in lock_mine"),
-        ("replay kept.json", 1, "waits in lock_mine"),
+        ("replay kept.json --allow-code", 1, "waits in lock_mine"),
     ):
         done = perform(f"pte-stress {command}", tmp_path)
         assert done.returncode == status, (command, done.stdout, done.stderr)

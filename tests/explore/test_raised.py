@@ -4,7 +4,7 @@ import pytest
 import rule_breakers as steps
 
 from stress.explore import explore, search
-from stress.explore.model import build
+from stress.explore.model import SetupError, build
 from stress.explore.raised import DesignError
 from stress.explore.trace import trace
 from stress.workload import Workload
@@ -64,3 +64,36 @@ def test_an_exception_names_the_step_and_its_line(name, strategy):
     assert name in message
     assert error in message
     assert "rule_breakers.py, line " in message
+
+
+SETUPS = {
+    "divide": (steps.design("divides", t=(steps.divide,)), "t 0 || t 0", "ZeroDivisionError"),
+    "x_is_clear": (ASSERTS, "w 0; t 0 || t 0", None),
+    "below_zero": (steps.design("below", t=(steps.below_zero,)), "t 0 || t 0", "word -1 of"),
+    "out_of_bounds": (steps.design("out", t=(steps.out_of_bounds,)), "t 0 || t 0", "is written"),
+    "write_constant": (steps.design("constant", t=(steps.write_constant,)), "t 0 || t 0", "constant"),
+    "no_such_register": (steps.design("register", t=(steps.no_such_register,)), "t 0 || t 0", "word 1,000 of"),
+}
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_an_exception_in_the_setup_names_the_step(name):
+    design, text, error = SETUPS[name]
+    if error is None:
+        assert explore(design, Workload.parse(text)).violations == ()  # x is clear again
+        return
+    with pytest.raises(DesignError) as caught:
+        explore(design, Workload.parse(text))
+    assert f"step {name} raises an exception in 't 0' of the setup" in str(caught.value)
+    assert error in str(caught.value)
+
+
+def test_a_failed_assertion_in_the_setup_says_where_it_can_be_explored():
+    sets = steps.design("sets", s=(steps.set_x,), t=(steps.x_is_clear,))
+    with pytest.raises(SetupError, match="breaks user, in step x_is_clear: assert x is set"):
+        explore(sets, Workload.parse("s 0; t 0 || t 0"))
+
+
+def test_a_step_of_the_setup_that_counts_its_tries_comes_to_its_end():
+    counts = steps.design("counts", t=(steps.wait_three_times,))
+    assert explore(counts, Workload.parse("t 0 || t 0")).complete
