@@ -207,6 +207,16 @@ class Design:
         names = [*OPERATIONS, *(name for name in self.programs if name not in OPERATIONS)]
         return MappingProxyType({name: number for number, name in enumerate(names, 1) if name in self.programs})
 
+    def judges(self, operation: str) -> bool:
+        """Whether what an operation shows is held against the truth while others go on.
+
+        So are the reads of /proc. The precise sum of a design that is approximate is exact at rest alone: what is added
+        and taken off while it goes from CPU to CPU may be seen in part. That of an exact design promises what its other
+        reads do.
+        """
+        exact = not self.bound.raced and self.bound.pages(2, 2, 32) == 0
+        return operation in READS or (operation == "precise" and exact)
+
     def edit(
         self,
         edit_name: str = "",

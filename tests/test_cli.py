@@ -231,6 +231,7 @@ def test_interrupted_in_a_callback(number):
 
 CLEANING = """
 try:
+            print("ready", flush=True)
             time.sleep(60)
         finally:
             print("cleaning", flush=True)
@@ -245,6 +246,7 @@ def test_a_second_signal_does_not_disturb_what_the_first_has_begun(second):
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as child:
         assert child.stdout.readline() == "started\n"
+        assert child.stdout.readline() == "ready\n"
         child.send_signal(signal.SIGINT)
         assert child.stdout.readline() == "cleaning\n"
         child.send_signal(second)

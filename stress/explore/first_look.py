@@ -15,7 +15,7 @@ from stress.design import Design
 from stress.explore import search
 from stress.explore.image import P_CHANGES
 from stress.explore.library import is_watched
-from stress.explore.model import Model
+from stress.explore.model import Model, SetupError
 from stress.explore.truth import BITS
 from stress.explore.verdict import GOES_ON, bit
 from stress.workload import Operation, Workload
@@ -63,7 +63,10 @@ def _changed(design: Design, arch: str, name: str) -> int | None:
         if all(operation.name in design.programs for operation in used):
             setup = [(0, operation) for operation in before]
             workload = Workload.of(columns, setup, arch=arch, anon=PAGES, mms=3)
-            result, model = search(design, workload, strategy="random", runs=RUNS)
+            try:
+                result, model = search(design, workload, strategy="random", runs=RUNS)
+            except SetupError:
+                return None
             if any(bit(violation.check) & ~GOES_ON for violation in result.violations):
                 return None
             most = max(most, _changed_by_first(model))

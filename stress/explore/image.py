@@ -49,7 +49,8 @@ P_WATCHED = 16
 P_ACCESSES = 17
 """Index in ``p`` of what the last transition of each CPU accessed, `MADE_WORDS` for each."""
 P_CHANGES = 18
-"""Index in ``p`` of the ptes that each operation is known to change: `P_CHANGE_WORDS` of bits for each row."""
+"""Index in ``p`` of the ptes that each operation is known to change: for each row `P_CHANGE_WORDS` words of bits, and
+as many for those that it changes while their mm exits."""
 P_CHANGE_WORDS = 19
 P_LEARNED = 20
 """Set when an operation changed a pte that it was not known to change."""

@@ -19,7 +19,7 @@ from shm_layout.structs import FIRST_WORD, NR_ALL_PTES, SHADOWS, STRUCTS, task_s
 from shm_layout.words import Words
 from stress import checks
 from stress.boot import boot, boot_registers
-from stress.design import READS, Design
+from stress.design import Design
 from stress.design_rules import check_design
 from stress.errors import UsageError
 from stress.explore import image, symmetry
@@ -237,7 +237,7 @@ def build(design: Design, workload: Workload) -> Model:
     p[image.P_ROW] = 2 + outcomes()
     p[image.P_CPUS] = machine.cpus
     p[image.P_WORDS] = layout.words
-    p[image.P_READS] = int(any(op.name in READS for cpu in workload.cpus for op in cpu))
+    p[image.P_READS] = int(any(design.judges(op.name) for cpu in workload.cpus for op in cpu))
     p[image.P_BOUND] = -1 if bound is None else bound
     raced = bound is None and design.bound.raced and exact == "statm"
     p[image.P_RACED] = int(raced)
@@ -266,7 +266,7 @@ def build(design: Design, workload: Workload) -> Model:
     p += [0] * (image.MADE_WORDS * machine.cpus)
     p[image.P_CHANGES] = len(p)
     p[image.P_CHANGE_WORDS] = ptes // BITS + 1
-    p += [0] * (p[image.P_CHANGE_WORDS] * rows)
+    p += [0] * (2 * p[image.P_CHANGE_WORDS] * rows)
     p[image.P_PTES] = len(p)
     p += [0] * ptes
     p[image.P_ENDED] = len(p)
@@ -291,7 +291,7 @@ def exact_read(design: Design) -> str:
 def _operation_row(design: Design, workload: Workload, op: Operation, begins: int) -> list[int]:
     number, end = design.numbers[op.name], last_page(workload, op)
     late = design.late_by.get(op.name, -1)
-    return [begins, number, op.address, end, int(op.write), op.arg, int(op.name in READS), late]
+    return [begins, number, op.address, end, int(op.write), op.arg, int(design.judges(op.name)), late]
 
 
 def learn(model: Model, p: Words) -> None:

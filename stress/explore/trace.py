@@ -21,7 +21,6 @@ from shm_layout.registers import (
 )
 from shm_layout.words import Words
 from stress import checks
-from stress.design import READS
 from stress.errors import UsageError
 from stress.explore import show, verdict
 from stress.explore.at_rest import at_rest, judge_rest, refs_at_rest, shown_at_rest
@@ -100,7 +99,7 @@ class Player:
         """Take what is true now into what was true during the read that a CPU is in, or begins now."""
         r = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
         operations = self.model.workload.cpus[cpu][r[R_DONE] :]
-        if not operations or operations[0].name not in READS:
+        if not operations or not self.model.design.judges(operations[0].name):
             self.true.pop(cpu, None)
             return
         if r[R_OP] == 0:

@@ -29,7 +29,7 @@ from shm_layout.registers import (
     R_RSS_LOW,
     R_SHARED,
 )
-from shm_layout.structs import NR_ALL_PTES, NR_MMS, NR_PTES, PTE, TASK_MM, TASK_STRIDE, at
+from shm_layout.structs import MM_STRIDE, MM_USERS, NR_ALL_PTES, NR_MMS, NR_PTES, PTE, TASK_MM, TASK_STRIDE, at
 from shm_layout.words import Words
 from stress.checks import counter_wrong, pair_wrong
 from stress.explore.calls import window
@@ -50,6 +50,7 @@ from stress.explore.image import (
     STRIDE,
 )
 from stress.explore.verdict import READ_PAIR, READ_REGULAR
+from stress.kernel.mm_types import MM_EXITING
 from stress.kernel.pgtable import first_page, pte_anon, pte_at, pte_counted, pte_page
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
@@ -67,11 +68,31 @@ def operation_row(p: Words, r: Words, cpu: int) -> int:
 
 
 @helper
-def changes(p: Words, r: Words, cpu: int, pte: int) -> bool:
-    """Whether the operation that a CPU is in is known to change this pte, by its number among all ptes."""
+def change_word(p: Words, r: Words, cpu: int, pte: int, exiting: bool) -> int:
+    """Index in ``p`` of the word that says whether the operation that a CPU is in changes this pte.
+
+    What changes while its mm exits is kept apart.
+    """
     row = (operation_row(p, r, cpu) - p[P_OPS]) // OP_ROW
-    word = p[P_CHANGES] + row * p[P_CHANGE_WORDS] + pte // BITS
-    return (p[word] >> (pte % BITS)) & 1 != 0
+    return p[P_CHANGES] + (2 * row + exiting) * p[P_CHANGE_WORDS] + pte // BITS
+
+
+@helper
+def mm_exits(m: Words, mm: int) -> bool:
+    """Whether the last user of an mm is taking it down."""
+    return m[at(m, MM_USERS, MM_STRIDE, mm)] == MM_EXITING
+
+
+@helper
+def changes(p: Words, m: Words, r: Words, cpu: int, mm: int, address: int) -> bool:  # noqa: PLR0917
+    """Whether the operation that a CPU is in is known to change the pte of this page, as far as its mm has come.
+
+    Pages that go with the mm alone are not late before it exits.
+    """
+    pte = pte_at(m, mm, address) - m[PTE]
+    if (p[change_word(p, r, cpu, pte, False)] >> (pte % BITS)) & 1 != 0:
+        return True
+    return mm_exits(m, mm) and (p[change_word(p, r, cpu, pte, True)] >> (pte % BITS)) & 1 != 0
 
 
 @helper
@@ -85,18 +106,17 @@ def keep_ptes(p: Words, m: Words) -> None:
 @helper
 def learn_changes(p: Words, m: Words, r: Words, cpu: int) -> None:
     """Learn which ptes the operation that a CPU is in changes: it has just taken a step. Flags are no change."""
-    for pte in range(m[NR_ALL_PTES]):
-        old = p[p[P_PTES] + pte]
-        new = m[m[PTE] + pte]
-        if old == new:
-            continue
-        was = pte_page(m, old) if pte_counted(m, old) != 0 else 0
-        now = pte_page(m, new) if pte_counted(m, new) != 0 else 0
-        if was != now and not changes(p, r, cpu, pte):
-            row = (operation_row(p, r, cpu) - p[P_OPS]) // OP_ROW
-            word = p[P_CHANGES] + row * p[P_CHANGE_WORDS] + pte // BITS
-            p[word] = p[word] | (1 << (pte % BITS))
-            p[P_LEARNED] = 1
+    for mm in range(m[NR_MMS]):
+        for address in range(first_page(m, mm), m[NR_PTES]):
+            pte = pte_at(m, mm, address) - m[PTE]
+            old = p[p[P_PTES] + pte]
+            new = m[m[PTE] + pte]
+            was = pte_page(m, old) if pte_counted(m, old) != 0 else 0
+            now = pte_page(m, new) if pte_counted(m, new) != 0 else 0
+            if was != now and not changes(p, m, r, cpu, mm, address):
+                word = change_word(p, r, cpu, pte, mm_exits(m, mm))
+                p[word] = p[word] | (1 << (pte % BITS))
+                p[P_LEARNED] = 1
 
 
 @helper
@@ -112,7 +132,7 @@ def may_be_late(p: Words, m: Words, g: Words, cpu: int, mm: int) -> int:
             pages += late
             continue
         for address in range(first_page(m, mm), m[NR_PTES]):
-            pages += changes(p, r, other, pte_at(m, mm, address) - m[PTE])
+            pages += changes(p, m, r, other, mm, address)
     return pages
 
 

@@ -96,7 +96,7 @@ def do_$name(m, b, r):
     oops_before = r[$R_OOPS]
     own = current_mm(m, r)
     mm = own if r[$R_ARG] == 0 else r[$R_ARG] - 1
-    judged = b[$JUDGE] != 0 and (mm == own or (mm == 0 and b[$ONLY_OWN] == 0))
+    judged = b[$JUDGE] != 0 and (mm == own or (mm == 0 and b[$ONLY_OWN] == 0))$exact
     if judged:
         before_read(m, b, mm)
     begin(b, r, $number, -1, 0, 0)
@@ -348,8 +348,10 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
         mm, plus, minus = MAY_CHANGE.get(name, ANYTHING) if late is None else ("-1", str(late), str(late))
         is_read = name in (*READS, "precise")
         after = _AFTER_FAULT if name == "fault" else _fill(_AFTER_READ, number=number) if is_read else ""
-        text = _DO_READ if name in READS else _DO
-        lines.append(_fill(text, name=name, number=number, mm=mm, plus=plus, minus=minus, after=after))
+        text = _DO_READ if is_read else _DO
+        exact = f" and b[{block.BOUND}] == 0" if name == "precise" else ""
+        values = {"name": name, "number": number, "mm": mm, "plus": plus, "minus": minus}
+        lines.append(_fill(text, **values, after=after, exact=exact))
         test = "elif" if position else "if"
         given = ARGUMENTS.get(name, ARGUMENTS["zap"])
         arguments = "".join(f"            {statement}\n" for statement in given)

@@ -79,7 +79,7 @@ def test_there_are_examples():
     assert files("README.md")["first.py"] == files("docs/designs.md")["first.py"]
     said = {command.split()[1] for _, command, _ in CASES if command.startswith("pte-stress")}
     assert said == {"explore", "run", "hunt", "table", "layout"}
-    assert sum(shown is not None for *_, shown in CASES) == 3
+    assert sum(shown is not None for *_, shown in CASES) == 5
 
 
 @pytest.mark.parametrize(("document", "command", "shown"), CASES, ids=[f"{d}: {c}" for d, c, _ in CASES])

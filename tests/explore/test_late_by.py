@@ -44,6 +44,12 @@ def test_a_torn_fold_breaks_reads_whatever_the_operation_is_called(operation):
     assert "resident 2 (true: 1 to 1)" in shown
 
 
+def test_the_precise_sum_of_an_exact_design_is_judged():
+    result = explore(folding("switch"), Workload.parse("fault 0 w || switch 0 | precise"))
+    assert "read_regular" in {violation.check for violation in result.violations}
+    assert not explore(get("percpu"), Workload.parse("fault 0 w || fault 1 w | precise")).violations
+
+
 def test_an_operation_whose_pages_are_not_its_arguments_may_be_late_for_all_that_it_changes():
     workload = Workload.parse("fault 0 w; fault 1 w || zap_all 0 | statm")
     result = explore(steps.ZAP_ALL, workload)

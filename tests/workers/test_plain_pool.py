@@ -8,6 +8,7 @@ from plain_pool import PlainPool
 
 from shm_layout.atomic import cmpxchg
 from shm_layout.machine import Machine
+from shm_layout.structs import HEADER_WORDS
 from stress import designs
 from stress.kernel import pte_access
 from stress.kernel.account import ACCOUNT_WORDS
@@ -136,6 +137,6 @@ def test_equal_seeds_are_equal_runs(monkeypatch):
         pool = PlainPool(designs.get("v12_sound"), machine, 2, operations=tuple(MIX), seed=1, patch=monkeypatch)
         with pool:
             pool.run(MIX, seed=1, operations=40)
-            memories.append(pool.memory[6:].copy())
+            memories.append(pool.memory[HEADER_WORDS:].copy())
         monkeypatch.undo()
     assert (memories[0] == memories[1]).all()

@@ -185,7 +185,7 @@ def test_a_read_that_never_ends_is_told(make_pool, monkeypatch):
 @pytest.mark.parametrize(
     ("design", "says"),
     [
-        (raises(), r"a step or check raised ValueError: no reason \(worker \d, in statm, mm 0\)"),
+        (raises(), r"a step or check raised ValueError: no reason \(worker \d, in statm, mm 0, in step raise_error\)"),
         (divides_by_zero(), r"a step or check raised ZeroDivisionError: .* \(worker 0, between two operations\)"),
     ],
     ids=["step", "check"],
