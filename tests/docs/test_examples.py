@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/designs.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/designs.md", "docs/figures.md")
 FILE = re.compile(r"^```python\n# (\S+\.py)\n.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -79,7 +79,7 @@ def test_there_are_examples():
     assert files("README.md")["first.py"] == files("docs/designs.md")["first.py"]
     said = {command.split()[1] for _, command, _ in CASES if command.startswith("pte-stress")}
     assert said == {"explore", "run", "hunt", "table", "layout"}
-    assert sum(shown is not None for *_, shown in CASES) == 5
+    assert sum(shown is not None for *_, shown in CASES) == 6
 
 
 @pytest.mark.parametrize(("document", "command", "shown"), CASES, ids=[f"{d}: {c}" for d, c, _ in CASES])
