@@ -23,9 +23,9 @@ from tabulate import tabulate
 
 from shm_layout.available import memory_available
 from stress.errors import PteStressError
-from stress.live.crew import Crew
 from stress.live.faults import MODES, Row, least_memory, one_repetition
-from stress.live.machine import MIB, grant_memory, kernel_release, page_size
+from stress.live.load.crew import Crew
+from stress.live.reading.machine import MIB, grant_memory, kernel_release, page_size
 
 LIMIT = 0.05
 WORKERS = (1, 2)

@@ -26,9 +26,9 @@ from mutant_designs import MUTANTS, SOUND, Mutant, get
 
 from stress import designs
 from stress.explore import explore
-from stress.explore.drawing import batches_of, kinds_of, workloads
-from stress.explore.hunting import Hunt, TimeUp
-from stress.progress import steps_shown
+from stress.explore.hunt.hunt import Hunt, TimeUp
+from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
+from stress.report.progress import steps_shown
 from stress.workload import Workload
 
 SMALLER = 2.0

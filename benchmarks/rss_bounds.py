@@ -16,7 +16,7 @@ from tabulate import tabulate
 from shm_layout.counter_tree import tree_width
 from stress.designs import tree
 from stress.rss.accuracy import measure_accuracy, workers_for
-from stress.rss.counters import SUBJECTS
+from stress.rss.subjects import SUBJECTS
 
 MIB = 256
 """Pages of 4 KiB."""

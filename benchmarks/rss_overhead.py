@@ -12,7 +12,7 @@ import sys
 from tabulate import tabulate
 
 from stress.rss.cost import measure_cost
-from stress.rss.counters import SUBJECTS
+from stress.rss.subjects import SUBJECTS
 
 MOST = 1.3
 

@@ -22,13 +22,13 @@ from tabulate import tabulate
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from stress import designs
-from stress.workers.block import place_blocks
-from stress.workers.client import ForkServer
-from stress.workers.kinds import KINDS
-from stress.workers.kinds import machine_for as machine_to_touch
+from stress.workers.fault_kinds import KINDS
+from stress.workers.fault_kinds import machine_for as machine_to_touch
+from stress.workers.loop.block import place_blocks
 from stress.workers.mix import default_mix
+from stress.workers.mix_machine import machine_for
 from stress.workers.pool import Pool
-from stress.workers.sizes import machine_for
+from stress.workers.server.client import ForkServer
 
 PAGES = 8_388_608
 """32 GiB of 4 KiB pages."""

@@ -31,11 +31,11 @@ from shm_layout import atomic
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, BIG_READER, Placement
 from stress import designs
-from stress.compile import compiled_module
-from stress.plain import PlainMachine
-from stress.workers.call import Call
-from stress.workers.client import ForkServer
+from stress.compiling.modules import compiled_module
+from stress.sequential import PlainMachine
 from stress.workers.pool import Pool
+from stress.workers.records import Call
+from stress.workers.server.client import ForkServer
 
 PAGES = 65536
 ROUNDS = 7

@@ -29,7 +29,7 @@ from click.testing import CliRunner
 from stress import designs
 from stress.cli import main as pte_stress
 from stress.errors import PteStressError
-from stress.explore.saved import _checksum, programs_hash
+from stress.explore.counterexample.saved import _checksum, programs_hash
 from stress.workload import Workload
 
 HUGE = "a number of many digits"
@@ -59,7 +59,7 @@ CASES = (
 def counterexamples(folder: Path) -> list[dict[str, Any]]:
     """Sound replay files, as JSON objects: one for each check that each of `CASES` breaks."""
     from stress.explore import explore
-    from stress.explore.saved import save
+    from stress.explore.counterexample.saved import save
 
     found = []
     for name, text, machine in CASES:

@@ -31,9 +31,9 @@ from click.testing import CliRunner
 
 from stress import designs
 from stress.cli import main as command_line
+from stress.commands.explore import read_workload
 from stress.errors import PteStressError
-from stress.explore.command import read_workload
-from stress.explore.model import build
+from stress.explore.model.model import build
 from stress.resolve import resolve_design
 
 STATUSES = (0, 1, 2, 3)
@@ -146,7 +146,7 @@ from stress.design import EXACT, NO_BOUND, Bound, Design
 from stress.designs import get
 from stress.kernel import memory, rmap, swap
 from stress.labels import AGAIN, DO_ANONYMOUS_PAGE, OUT
-from stress.oops import USER, oops
+from stress.kernel.bug import USER, oops
 from stress.program import At, Goto, Program
 from stress.step import DONE, NEXT, WAIT, helper, step
 

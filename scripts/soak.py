@@ -41,12 +41,12 @@ from shm_layout import leftovers
 from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.cli import drop_output
+from stress.commands.options import MOST_WORKERS, SEEDS
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
-from stress.interrupts import ENDING
-from stress.options import MOST_WORKERS, SEEDS
 from stress.resolve import resolve_design
-from stress.writing import write_file
+from stress.system.interrupts import ENDING
+from stress.system.writing import write_file
 
 KNOWN_BROKEN = ("v11_sloppy", "v12", "v12_reviewed")
 """Designs that are not sound as they are; named by --designs they run, and fail."""

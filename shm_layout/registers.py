@@ -12,7 +12,7 @@ R_CPU = 0
 R_CURRENT = 1
 """Number of the task that runs: `current`."""
 R_OOPS = 2
-"""Checks that steps saw broken: bits, see `stress.oops`."""
+"""Checks that steps saw broken: bits, see `stress.kernel.bug`."""
 R_FRAME_FIRST = 3
 """First frame of the range that this CPU allocates from."""
 R_FRAME_END = 4

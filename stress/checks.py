@@ -1,6 +1,6 @@
 """What must hold, one function each.
 
-Three kinds. What a step sees broken the moment it happens is a bit of register R_OOPS (`stress.oops`). What a
+Three kinds. What a step sees broken the moment it happens is a bit of register R_OOPS (`stress.kernel.bug`). What a
 read shows is compared with the truth during the read by the engines. What must hold *at rest*, when no
 operation is under way, is a function here: of the memory ``m`` alone, or of ``m`` and scratch words ``w``, one for
 each frame at least, whatever they hold at first. It returns `HOLDS`, or the number of what breaks it. All are
@@ -45,7 +45,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
-from stress import oops
+from stress.kernel import bug as oops
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.pgtable import (

@@ -17,8 +17,8 @@ import click
 
 from stress import __version__
 from stress.errors import MachineError, PteStressError
-from stress.interrupts import INTERRUPTED, end_when_asked_again, listen
-from stress.nearest import did_you_mean
+from stress.report.words import did_you_mean
+from stress.system.interrupts import INTERRUPTED, end_when_asked_again, listen
 
 PROGRAM = "pte-stress"
 
@@ -31,16 +31,16 @@ class Entry(NamedTuple):
 
 
 _TABLE = """
-run      stress.workers.command:run             Stress a design with worker processes; check it.
-explore  stress.explore.command:explore         Try every interleaving of one small workload.
-hunt     stress.explore.hunt_command:hunt       Let Hypothesis look for workloads that break a design.
-review   stress.findings.command:review         The findings: broken as posted, sound when corrected.
-rss      stress.rss_command:rss                 The rss designs side by side: error, update and read cost.
-table    stress.workers.table_command:table     Faults by number of workers, in the columns of 2004.
-live     stress.live.command:live               The running kernel: how far VmRSS is off, what reading costs.
-replay   stress.explore.replay_command:replay   Run a saved counterexample again.
-layout   stress.layout_command:layout           Where every field lies, cache line by cache line.
-clean    stress.clean_command:clean             Remove what dead runs left in /dev/shm.
+run      stress.commands.run:run          Stress a design with worker processes; check it.
+explore  stress.commands.explore:explore  Try every interleaving of one small workload.
+hunt     stress.commands.hunt:hunt        Let Hypothesis look for workloads that break a design.
+review   stress.commands.review:review    The findings: broken as posted, sound when corrected.
+rss      stress.commands.rss:rss          The rss designs side by side: error, update and read cost.
+table    stress.commands.table:table      Faults by number of workers, in the columns of 2004.
+live     stress.commands.live:live        The running kernel: how far VmRSS is off, what reading costs.
+replay   stress.commands.replay:replay    Run a saved counterexample again.
+layout   stress.commands.layout:layout    Where every field lies, cache line by cache line.
+clean    stress.commands.clean:clean      Remove what dead runs left in /dev/shm.
 """
 
 _ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
@@ -59,7 +59,7 @@ REFUSALS = {
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What only a write says. Files are written by `stress.writing`: one without a name is what is printed."""
+"""What only a write says. Files are written by `stress.system.writing`: one without a name is what is printed."""
 
 LONGEST = 900
 """Characters of an error."""

@@ -15,9 +15,9 @@ from stress import designs
 from stress.design import Design
 from stress.design_rules import check_design
 from stress.errors import UsageError
-from stress.module_file import execute
-from stress.nearest import did_you_mean
+from stress.report.words import did_you_mean
 from stress.step_rules import RuleBroken
+from stress.system.module_file import execute
 
 
 def resolve_design(name: str, *, named_in: tuple[Path, str] | None = None) -> Design:

@@ -5,7 +5,7 @@ most one access to ``m`` that matters to another CPU, through `shm_layout.atomic
 are read from ``m`` directly. What stands for a piece of the kernel whose own locking is not in question
 (the page allocator, the LRU's lists, the swap cache) is one step although it takes several accesses.
 
-Steps are plain Python. They are compiled by `stress.compile` for the workers and for the explorer, and run as
+Steps are plain Python. They are compiled by `stress.compiling.modules` for the workers and for the explorer, and run as
 they are where speed does not matter.
 """
 

@@ -2,7 +2,7 @@
 
 What breaks a rule is a `RuleBroken`: one line with the file, the line in it, and what to write instead. A rule refuses
 only what Numba does not compile, or what would mean something else in machine code than in Python. What is left for
-Numba to refuse is made into such a line by `stress.compile`.
+Numba to refuse is made into such a line by `stress.compiling.modules`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What all tests share: a /dev/shm that is left as it was found, and no deadline for Hypothesis.
 
-All test processes share one cache of compiled code (`stress.compile.cache_folder`).
+All test processes share one cache of compiled code (`stress.compiling.modules.cache_folder`).
 """
 
 import fcntl

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stress import disk_cache
+from stress.compiling import disk_cache
 from stress.errors import MachineError
 
 FUNCTION = "def plus(x, y):\n    return x + y\n"
@@ -27,7 +27,7 @@ ADDS = """
     import numba
     from numba.core.caching import IndexDataCacheFile
     from added import plus
-    from stress.disk_cache import njit_kept
+    from stress.compiling.disk_cache import njit_kept
 
     kept = njit_kept(plus)
     save = IndexDataCacheFile._save_index
@@ -50,7 +50,7 @@ ADDS = """
 READS = """
     import numba
     from added import plus
-    from stress.disk_cache import njit_kept
+    from stress.compiling.disk_cache import njit_kept
 
     kept = njit_kept(plus)
 
@@ -80,7 +80,7 @@ KEEPS = """
     import sys
     from numba import types
     from added import plus, twice
-    from stress.disk_cache import cache_folder, cfunc_kept, njit_kept
+    from stress.compiling.disk_cache import cache_folder, cfunc_kept, njit_kept
 
     kept = njit_kept(plus)
     kept.compile("int64(int64, int64)")
@@ -205,7 +205,7 @@ def test_no_folder_of_ones_own_is_the_machines_error(added):
     for name in ("cache", "home"):
         (added / name).mkdir(exist_ok=True)
         (added / name).chmod(0o777)
-    code = "import stress.cache_home as c, pwd; pwd.getpwuid = {}.__getitem__; c.code_base()"
+    code = "import stress.system.cache_home as c, pwd; pwd.getpwuid = {}.__getitem__; c.code_base()"
     places_named = {"NUMBA_CACHE_DIR": str(added / "cache"), "XDG_CACHE_HOME": str(added / "home")}
     environment = {**os.environ, **places_named}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from stress.fingerprint import fingerprint
+from stress.compiling.fingerprint import fingerprint
 
 OTHER = """
 import numba
@@ -100,7 +100,10 @@ def test_a_cell_counts():
 def test_it_is_the_same_in_every_process(tmp_path):
     (tmp_path / "other.py").write_text(OTHER.replace("* DEEP", "* (DEEP if x in {1, 'a', 'b', 'c'} else 1)"))
     (tmp_path / "mine.py").write_text(MINE.replace("OTHER", "other"))
-    code = "import mine; from stress.fingerprint import fingerprint; print(fingerprint([mine.mine], frozenset()))"
+    code = (
+        "import mine; from stress.compiling.fingerprint import fingerprint; print(fingerprint("
+        "[mine.mine], frozenset()))"
+    )
     told = set()
     for seed in range(4):
         environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(tmp_path)}

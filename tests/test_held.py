@@ -16,11 +16,11 @@ from stress.kernel import memory
 from stress.kernel.rss import cached, deferred, lazy, mm, percpu, task
 from stress.kernel.rss.atomic import atomic_add
 from stress.labels import COUNTED, IN_BATCH, NOT_OWNER
-from stress.plain import PlainMachine
 from stress.program import At, Goto
+from stress.sequential import PlainMachine
 from stress.step import NEXT, step
 from stress.testing import close_pools, worker_pool
-from stress.workers.call import Call
+from stress.workers.records import Call
 from stress.workload import Workload
 
 FAULTS = ("fault", "access_process_vm", "use_mm")

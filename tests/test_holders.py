@@ -11,19 +11,19 @@ from shm_layout.structs import CPU_STRIDE, NR_CPUS, PAGE_CONTENT, PAGE_MAPCOUNT,
 from stress import designs
 from stress.design import NO_BOUND, Design, Edit
 from stress.explore import explore
-from stress.explore.model import build
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import build
 from stress.explore.reference import reference
-from stress.explore.trace import trace
 from stress.kernel import memory, pte_access, spinlock
+from stress.kernel.bug import USER, oops
 from stress.kernel.page_alloc import get_page, put_page
 from stress.kernel.pgtable import ZERO_PAGE, pte_page, pte_present
 from stress.kernel.rmap import page_anon
 from stress.labels import COPY, OUT_UNLOCK
-from stress.oops import USER, oops
 from stress.program import At, Program
 from stress.step import DONE, NEXT, step
 from stress.testing import close_pools, worker_pool
-from stress.workers.call import Call
+from stress.workers.records import Call
 from stress.workload import Workload
 
 CPU_PIPE = cpu_struct.word("test_pipe", "vmsplice, read_pipe", "frame in the CPU's pipe, 0 for none")

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from stress import interrupts as module
-from stress.interrupts import held_back, interrupt, interrupts, listen
+from stress.system import interrupts as module
+from stress.system.interrupts import held_back, interrupt, interrupts, listen
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,7 +30,7 @@ def as_in_a_command(monkeypatch):
 @pytest.mark.parametrize("second", ALL)
 @pytest.mark.parametrize("first", ALL)
 def test_the_first_is_noted_and_the_second_interrupts(first, second, monkeypatch):
-    monkeypatch.setattr("stress.interrupts.SAME", -1)
+    monkeypatch.setattr("stress.system.interrupts.SAME", -1)
     with interrupts() as asked:
         assert not asked.is_set()
         with contextlib.suppress(KeyboardInterrupt):  # it would end the tests
@@ -43,7 +43,7 @@ def test_the_first_is_noted_and_the_second_interrupts(first, second, monkeypatch
 
 @pytest.mark.usefixtures("as_in_a_command")
 def test_signals_that_come_together_are_one(monkeypatch):
-    monkeypatch.setattr("stress.interrupts.SAME", 1000)
+    monkeypatch.setattr("stress.system.interrupts.SAME", 1000)
     with interrupts() as asked:
         for _ in range(3):
             signal.raise_signal(signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_a_signal_in_the_middle_of_another_is_noted(monkeypatch):
         return 5.0
 
     with interrupts() as asked:
-        monkeypatch.setattr("stress.interrupts.time.monotonic", monotonic)
+        monkeypatch.setattr("stress.system.interrupts.time.monotonic", monotonic)
         signal.raise_signal(signal.SIGTERM)
         monkeypatch.undo()
         assert asked.is_set()

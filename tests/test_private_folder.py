@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from stress.private_folder import NotPrivate, make_private
+from stress.system.private_folder import NotPrivate, make_private
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give something away")
 

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stress import designs
+from stress.commands.run import run
 from stress.errors import UsageError
-from stress.workers.command import run
 from stress.workers.mix import parse_mix
 
 ROUNDS = 5

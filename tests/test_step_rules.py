@@ -199,7 +199,7 @@ def test_all_that_may_be_said_compiles(tmp_path):
     from numba import njit, types
 
     from shm_layout import lowering  # noqa: F401
-    from stress.compile import _register_helpers
+    from stress.compiling.modules import _register_helpers
 
     words = types.CPointer(types.int64)
     modules = [step_with(tmp_path, body) for body in ALLOWED.values()]
@@ -321,7 +321,7 @@ def test_a_bound_gives_the_numbers_of_its_functions():
 
 
 def test_all_that_comes_with_the_program_keeps_the_rules():
-    from stress.explore import lowered  # noqa: F401  what helpers of the explorer call compiles from here on
+    from stress.explore.model import primitives_compiled  # noqa: F401  what helpers of the explorer call compiles from here on
 
     for name in designs.names():
         check_design(designs.get(name))

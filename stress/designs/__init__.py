@@ -8,13 +8,10 @@ from functools import cache
 
 from stress.design import Design
 
-PARTS = ("build", "correction", "counter")
-"""Files of this folder that hold no design."""
-
 
 def names() -> list[str]:
     """Names of all designs that come with the program."""
-    return sorted(i.name for i in pkgutil.iter_modules(__path__) if i.name not in PARTS)
+    return sorted(i.name for i in pkgutil.iter_modules(__path__) if not i.ispkg)
 
 
 @cache

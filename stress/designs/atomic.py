@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stress.designs.counter import counter_that
+from stress.designs.parts.counter import counter_that
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import proc
 from stress.kernel.rss import mm as mm_rss

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stress import held
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
-from stress.designs.correction import Correction, everywhere
-from stress.designs.counter import Fragment, counter_that
+from stress.designs.parts import counter_checks
+from stress.designs.parts.correction import Correction, everywhere
+from stress.designs.parts.counter import Fragment, counter_that
 from stress.designs.v12_reviewed import FAULTS
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_
@@ -47,7 +47,7 @@ CACHED = counter_that(
     stat=READ_POSITIVE,
     remove_thread=SYNC_ALL,
     bound=Bound("64 * threads", _events),
-    checks=(held.nothing_lost, held.at_most_64_a_task),
+    checks=(counter_checks.nothing_lost, counter_checks.at_most_64_a_task),
 )
 """Faults count on current; zap, fork and swap-out, which nobody does as often, by atomic add on the mm."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stress import held
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
-from stress.designs.counter import Counter
+from stress.designs.parts import counter_checks
+from stress.designs.parts.counter import Counter
 from stress.designs.v12_reviewed import own_or_mm
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_
@@ -47,7 +47,7 @@ def deferred_counter(
     bound: Bound,
     count_rss: tuple[Entry, ...],
     more: dict[str, Program],
-    checks: tuple[Callable[..., int], ...] = (held.nothing_lost,),
+    checks: tuple[Callable[..., int], ...] = (counter_checks.nothing_lost,),
 ) -> Counter:
     """Faults without a lock count on current; what holds page_table_lock anyhow counts on the mm."""
     return Counter(

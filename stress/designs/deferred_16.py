@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stress import held
 from stress.design import Bound
 from stress.designs.deferred import FOLD, deferred_counter
+from stress.designs.parts import counter_checks
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import spinlock
 from stress.kernel.rss import deferred
@@ -27,7 +27,7 @@ DEFERRED_16 = deferred_counter(
         At(IN_BATCH),
     ),
     {},
-    (held.nothing_lost, held.at_most_16_a_task),
+    (counter_checks.nothing_lost, counter_checks.at_most_16_a_task),
 )
 
 DESIGN = on_sound_path(

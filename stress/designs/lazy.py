@@ -6,9 +6,9 @@ loads of a read, which can then show what was never true (as in finding N07): it
 
 from __future__ import annotations
 
-from stress import held
 from stress.design import Bound
-from stress.designs.counter import Fragment, counter_that
+from stress.designs.parts import counter_checks
+from stress.designs.parts.counter import Fragment, counter_that
 from stress.designs.percpu import below_batch
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import fork, proc
@@ -63,7 +63,7 @@ LAZY = counter_that(
     ),
     mm_init=(percpu.percpu_counter_init, lazy.init_single),
     bound=Bound("0 with one task, else (batch - 1) * CPUs", _pages),
-    checks=(held.exact_while_single,),
+    checks=(counter_checks.exact_while_single,),
 )
 
 DESIGN = on_sound_path(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stress.designs.correction import Correction, everywhere
-from stress.designs.counter import Counter
+from stress.designs.parts.correction import Correction, everywhere
+from stress.designs.parts.counter import Counter
 from stress.designs.v12_reviewed import FAULTS
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_

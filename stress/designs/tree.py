@@ -5,7 +5,7 @@ from __future__ import annotations
 from shm_layout.counter_tree import tree_orders, tree_width
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
-from stress.designs.counter import Fragment, counter_that
+from stress.designs.parts.counter import Fragment, counter_that
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import proc
 from stress.kernel.rss import amount, tree

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stress import held
 from stress.design import NO_BOUND, Design
-from stress.designs.build import operations
 from stress.designs.page_table_lock import MM_COUNTER
+from stress.designs.parts import counter_checks
+from stress.designs.parts.operations import operations
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.kernel import proc
 from stress.kernel.rss import mm as mm_rss
@@ -21,7 +21,7 @@ SLOPPY = replace(
     status=(*_GET_RSS, proc.show_rss),
     stat=(*_GET_RSS, proc.show_rss),
     bound=NO_BOUND,
-    checks=(held.harmed_by_a_read,),
+    checks=(counter_checks.harmed_by_a_read,),
 )
 """No bound: two changes that meet lose one of them, and nothing ever finds it again. What no two operations have met
 over is exact, and whatever the lost changes: what a reader sets to 0 is none of its business.

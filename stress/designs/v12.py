@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stress.design import Design
-from stress.designs.build import FAULT_BEGIN, FAULT_END, Accesses, operations
-from stress.designs.counter import Counter
 from stress.designs.page_table_lock import file_fault, swap_fault, wp_fault
+from stress.designs.parts.counter import Counter
+from stress.designs.parts.operations import FAULT_BEGIN, FAULT_END, Accesses, operations
 from stress.kernel import fork, memory, page_alloc, proc, pte_access, rmap, spinlock, swap, tlb
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss

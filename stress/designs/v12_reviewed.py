@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stress.design import Design
-from stress.designs.correction import Correction, corrected, everywhere
+from stress.designs.parts.correction import Correction, corrected, everywhere
 from stress.designs.v12 import DESIGN as V12
 from stress.designs.v12 import GET_RSS_OF_V12, INC_TASK_ANON_RSS, INC_TASK_RSS, STATM_OF_V12, walk
 from stress.kernel import fork, proc, pte_access, rmap, spinlock, swap, tlb

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stress.design import Design
-from stress.designs.build import operations
-from stress.designs.correction import Correction, corrected, everywhere
-from stress.designs.counter import Counter
+from stress.designs.parts.correction import Correction, corrected, everywhere
+from stress.designs.parts.counter import Counter
+from stress.designs.parts.operations import operations
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.designs.v12_reviewed import CORRECTIONS as CORRECTIONS_OF_REVIEW
 from stress.designs.v12_reviewed import DESIGN as V12_REVIEWED

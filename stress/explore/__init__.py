@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 from stress.design import Design
 from stress.errors import UsageError
 from stress.explore.result import Bounds, Result, Violation
-from stress.nearest import did_you_mean
+from stress.report.words import did_you_mean
 from stress.workload import Workload
 
 if TYPE_CHECKING:
-    from stress.explore.model import Model
+    from stress.explore.model.model import Model
 
 __all__ = ["Bounds", "Result", "Violation", "Workload", "explore", "search"]
 
@@ -50,8 +50,8 @@ def explore(
 
     Raises `UsageError` for an operation that the design has not, an unknown check, and a bound that is not positive.
     """
-    from stress.explore.breadth_first import breadth_first
-    from stress.explore.model import build
+    from stress.explore.model.model import build
+    from stress.explore.strategies.breadth_first import breadth_first
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
@@ -83,8 +83,8 @@ def search(
     ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption. Raises
     `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
-    from stress.explore.image import P_WATCHED
-    from stress.explore.model import build
+    from stress.explore.model.image import P_WATCHED
+    from stress.explore.model.model import build
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
@@ -93,18 +93,18 @@ def search(
     if strategy != "breadth-first" and model.p[P_WATCHED]:
         _look_at_rules(model, bounds)
     if strategy == "random":
-        from stress.explore.random_walk import random_walk
+        from stress.explore.strategies.random_walk import random_walk
 
         return random_walk(model, bounds, wanted, seed=seed, runs=runs, progress=progress), model
     if strategy == "pct":
-        from stress.explore.pct import pct
+        from stress.explore.strategies.pct import pct
 
         return pct(model, bounds, wanted, seed=seed, runs=runs, depth=depth, progress=progress), model
     if strategy == "preemption":
-        from stress.explore.preemption import preemption
+        from stress.explore.strategies.preemption import preemption
 
         return preemption(model, bounds, wanted, preemptions=preemptions, progress=progress), model
-    from stress.explore.breadth_first import breadth_first
+    from stress.explore.strategies.breadth_first import breadth_first
 
     return breadth_first(model, bounds, wanted, progress=progress), model
 
@@ -116,7 +116,7 @@ RULE_SECONDS = 2.0
 
 def _look_at_rules(model: Model, bounds: Bounds) -> None:
     """Raise `UsageError` for a step that breaks the rules of steps in one of the nearest states."""
-    from stress.explore.breadth_first import breadth_first
+    from stress.explore.strategies.breadth_first import breadth_first
 
     narrow = Bounds(RULE_STATES, bounds.memory, min(RULE_SECONDS, bounds.seconds or RULE_SECONDS))
     breadth_first(model, narrow, wanted_bits(None))
@@ -134,7 +134,7 @@ def _check_settings(strategy: str, settings: dict[str, int | None]) -> None:
 
 def wanted_bits(checks: Iterable[str] | None) -> int:
     """The checks of these names as bits, all for None. Raises `UsageError` for a name that is none."""
-    from stress.explore.verdict import NAMES, bit
+    from stress.explore.model.check_bits import NAMES, bit
 
     bits = 0
     for check in NAMES if checks is None else checks:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_RESIDENT, R_SHARED, R_WRITE, REGISTERS
 from shm_layout.structs import FIRST_WORD
-from stress import checks, oops
+from stress import checks
 from stress.design import READS, Design
-from stress.explore.model import build, last_page
+from stress.explore.model.model import build, last_page
+from stress.kernel import bug
 from stress.kernel.proc import NOT_SHOWN
 from stress.program import END, STAY, Assembled, assemble
 from stress.workload import Workload
@@ -77,7 +78,7 @@ class Reference:
         if pc == STAY:
             return None
         broken = checks.oops_names(r[R_OOPS])
-        r[R_OOPS] &= ~oops.OWNER
+        r[R_OOPS] &= ~bug.OWNER
         if pc == END:
             r[KEPT:] = [0] * (REGISTERS - KEPT)
             done, pc = done + 1, 0

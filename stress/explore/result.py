@@ -50,7 +50,8 @@ class Violation:
 def with_endless(violations: Iterable[Violation], schedule: tuple[int, ...], under_way: int) -> tuple[Violation, ...]:
     """The violations, with that of a step or check that does not end.
 
-    ``schedule`` leads to the state in which it was called; ``under_way``: see `stress.explore.transition.take_own`.
+    ``schedule`` leads to the state in which it was called; ``under_way``: see
+    `stress.explore.model.transition.take_own`.
     """
     who = under_way & 0xFF
     found = Violation("progress", (*schedule, who - 1) if who else schedule, not who)
@@ -67,7 +68,7 @@ class Result:
     shortest way to it if the strategy is breadth-first. ``bytes``: memory taken for the states and all that belongs to
     them. ``finals``: the final states, (memory behind the constants, registers that are kept), where they were asked
     for; None, too, where the bounds leave no room for them. ``reads``: whether any of the reads of a name showed a
-    value, for the names of which one came to an end (`stress.explore.reads`).
+    value, for the names of which one came to an end (`stress.explore.model.reads`).
     """
 
     design: Design

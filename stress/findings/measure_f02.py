@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stress import designs
-from stress.findings.faulting import contention_note, cores, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, cores, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 
 SECONDS = 0.5
@@ -22,8 +22,8 @@ LOCK, FREE = "page_table_lock", "v12_sound"
 
 def _mix_rates(mix: dict[str, float], workers: int, effort: float, seed: int) -> dict[str, float]:
     """Operations a second of all workers together, by design."""
+    from stress.workers.mix_machine import machine_for
     from stress.workers.pool import Pool
-    from stress.workers.sizes import machine_for
 
     machine = machine_for(mix, workers=workers, pages=PAGES, file_pages=0, arch="64", above_4g=True)
     rates = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stress import designs
-from stress.findings.faulting import contention_note, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 
 KINDS = ("anon-write", "anon-read", "cow", "file", "swap-in", "mixed")

@@ -6,7 +6,7 @@ from stress import designs
 from stress.design import Design
 from stress.designs.v11_sloppy import SLOPPY
 from stress.designs.v12_sound import on_sound_path
-from stress.findings.faulting import contention_note, cores, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, cores, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 
 UPDATES = 50_000_000
@@ -21,7 +21,7 @@ def sloppy() -> Design:
 def measure(effort: float, seed: int) -> Measured:
     """The same fault path with sloppy, atomic and per-task counters: cost, and error of readers."""
     from stress.rss.accuracy import measure_accuracy
-    from stress.rss.counters import SUBJECTS
+    from stress.rss.subjects import SUBJECTS
 
     chosen = {"v11_sloppy": sloppy(), "atomic": designs.get("atomic"), "list": designs.get("list")}
     by_workers = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from stress import designs
 from stress.design import Design
 from stress.designs.atomic import ATOMIC
-from stress.designs.correction import Correction, everywhere
+from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.v12_reviewed import FAULTS
-from stress.findings.faulting import contention_note, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 from stress.kernel import spinlock
 from stress.kernel.rss import late

@@ -7,10 +7,10 @@ from typing import Any
 
 from stress import designs
 from stress.design import READS, Design
-from stress.designs.correction import Correction, everywhere
+from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.v12_reviewed import FAULTS
 from stress.designs.v12_sound import GET_RSS_LOCKED
-from stress.findings.faulting import contention_note, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 from stress.kernel import fork, proc, spinlock
 from stress.kernel.rss import mm as mm_rss
@@ -144,7 +144,7 @@ def _explored(design: Design) -> tuple[bool, int, list[str]]:
 def measure(effort: float, seed: int) -> Measured:
     """Reads by number of tasks, the explorer's word, and what each way costs the fault path."""
     from stress.rss.cost import measure_cost
-    from stress.rss.counters import SUBJECTS
+    from stress.rss.subjects import SUBJECTS
 
     chosen = variants()
     gets = (GET_RSS_LOCKED, SKIPPING, flagged(uptodate.end_sum_at_once), flagged(uptodate.end_sum))

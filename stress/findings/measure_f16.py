@@ -9,7 +9,7 @@ from typing import Any
 from shm_layout.machine import Machine
 from stress import designs, findings
 from stress.design import Design
-from stress.designs.correction import corrected
+from stress.designs.parts.correction import corrected
 from stress.designs.v12 import DESIGN as V12
 from stress.designs.v12_sound import CORRECTIONS
 from stress.findings.measurement import Measured, Measurement
@@ -37,10 +37,10 @@ def _times(effort: float) -> dict[str, dict[str, float]]:
     """Nanoseconds a page for fork-copy and for zap, by design, in turns."""
     from time import perf_counter_ns
 
-    from stress.workers.call import Call
-    from stress.workers.client import ForkServer
-    from stress.workers.kinds import TOUCH, touching
+    from stress.workers.fault_kinds import TOUCH, touching
     from stress.workers.pool import Pool
+    from stress.workers.records import Call
+    from stress.workers.server.client import ForkServer
 
     machine = Machine(cpus=1, mms=2, anon=PAGES, frames=PAGES + 64, arch="pae", task_depth=2)
     chosen = {"plain": designs.get("v12_sound"), "atomic": all_atomic()}

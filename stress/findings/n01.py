@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stress.designs.correction import everywhere
+from stress.designs.parts.correction import everywhere
 from stress.findings.finding import Case, Finding
 from stress.kernel.fork import dup_task_struct, dup_task_struct_zeroed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stress.designs.correction import everywhere
+from stress.designs.parts.correction import everywhere
 from stress.designs.v12_reviewed import SINGLE_PASS
 from stress.designs.v12_sound import GET_RSS_LOCKED
 from stress.findings.finding import Case, Finding

@@ -54,6 +54,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.account import note, pte_kind
+from stress.kernel.bug import PFN_VALID, oops
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
 from stress.kernel.page_alloc import get_page
@@ -61,7 +62,6 @@ from stress.kernel.pgtable import LOW, WRITABLE, YOUNG, ZERO_PAGE, pte_at, pte_p
 from stress.kernel.pte_access import high_half, this_pte
 from stress.kernel.swap_state import swap_duplicate
 from stress.labels import RESERVED, SKIP, SWAP_ENTRY
-from stress.oops import PFN_VALID, oops
 from stress.program import ByArch
 from stress.step import DONE, NEXT, WAIT, helper, step
 

@@ -30,6 +30,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.bug import PFN_VALID, oops
 from stress.kernel.page_alloc import fresh_content
 from stress.kernel.pgtable import (
     DIRTY,
@@ -61,7 +62,6 @@ from stress.labels import (
     SKIP,
     SWAP_ENTRY,
 )
-from stress.oops import PFN_VALID, oops
 from stress.step import NEXT, helper, step
 
 

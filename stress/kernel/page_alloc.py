@@ -26,9 +26,9 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.bug import PAGE_REFS, oops
 from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LRU, ZERO_PAGE
 from stress.labels import OUT
-from stress.oops import PAGE_REFS, oops
 from stress.step import NEXT, helper, step
 
 CONTENT_SHIFT = 16

@@ -6,9 +6,9 @@ from shm_layout.atomic import fetch_add, fetch_or, load
 from shm_layout.registers import R_OLD_PAGE, R_PAGE
 from shm_layout.structs import PAGE_FLAGS, PAGE_MAPCOUNT, PAGE_STRIDE, at
 from shm_layout.words import Words
+from stress.kernel.bug import MAPCOUNT, oops
 from stress.kernel.pgtable import PG_ANON
 from stress.labels import NOT_ANON
-from stress.oops import MAPCOUNT, oops
 from stress.step import NEXT, helper, step
 
 

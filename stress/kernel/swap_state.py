@@ -24,11 +24,11 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.bug import SWAP_REFS, oops
 from stress.kernel.page_alloc import alloc_page, get_page, put_page
 from stress.kernel.pgtable import PG_DIRTY, PG_LRU, PG_SWAPCACHE, SLOT_SHIFT
 from stress.kernel.rmap import page_anon
 from stress.kernel.spinlock import spin_trylock
-from stress.oops import SWAP_REFS, oops
 from stress.step import helper
 
 SPINS = 100

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stress.interrupts import until_interrupted
-from stress.live import request
-from stress.live.crew import Crew
-from stress.live.files import unnamed_files
-from stress.live.machine import allowed_cpus, page_size
+from stress.live.load import request
+from stress.live.load.crew import Crew
+from stress.live.load.files import unnamed_files
 from stress.live.measure import SERVER_BYTES, WORKER_BYTES
+from stress.live.reading.machine import allowed_cpus, page_size
+from stress.system.interrupts import until_interrupted
 
 KINDS = {"anon": request.ANON, "cow": request.COW, "tmpfs": request.SHMEM, "file": request.FILE_SHARED}
 """What is written to: fresh anonymous pages; anonymous pages that a forked child shares; pages of a shared

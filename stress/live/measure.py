@@ -8,15 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from stress.errors import MachineError
-from stress.interrupts import until_interrupted
-from stress.live import pagemap, request, truth
-from stress.live.accounting import bound, by_version, decide
-from stress.live.crew import Crew, wait_at_rest
-from stress.live.files import unnamed_files
-from stress.live.machine import kernel_release, kernel_version, online_cpus, page_size
+from stress.live.load import request
+from stress.live.load.crew import Crew, wait_at_rest
+from stress.live.load.files import unnamed_files
 from stress.live.outcome import COUNTERS, Errors, Outcome
 from stress.live.probe import probe_pages, seen
-from stress.live.proc import Process, Resident, parse_kib
+from stress.live.reading import page_walk, pagemap
+from stress.live.reading.accounting import bound, by_version, decide
+from stress.live.reading.machine import kernel_release, kernel_version, online_cpus, page_size
+from stress.live.reading.process import Process, Resident, parse_kib
+from stress.system.interrupts import until_interrupted
 
 SLOTS = 8
 LEAST_SLOT_PAGES = 64
@@ -100,13 +101,13 @@ def true_figures(walked: Resident) -> dict[tuple[str, str], int]:
     }
 
 
-def compare_walks(pid: int, mappings: list[truth.Mapping], rolled: int | None) -> tuple[int, str, list[str]]:
+def compare_walks(pid: int, mappings: list[page_walk.Mapping], rolled: int | None) -> tuple[int, str, list[str]]:
     """Compare smaps, smaps_rollup (its pages, None for none) and pagemap.
 
     Returns by how many pages the cheapest walk differs from pagemap, which walks were compared, and where
     they differ, as sentences.
     """
-    walked = truth.by_kind(mappings)
+    walked = page_walk.by_kind(mappings)
     names, total = "smaps, smaps_rollup", walked.rss
     differ = []
     if rolled is None:
@@ -130,11 +131,11 @@ def read_at_rest(outcome: Outcome, reader: Reader) -> None:
     Raises MachineError when pages keep coming or going although nothing in the process runs.
     """
     for _ in range(ATTEMPTS):
-        before = truth.smaps(reader.process)
+        before = page_walk.smaps(reader.process)
         rolled = reader.rollup()
         figures = reader.read()
         off, walks, differ = compare_walks(reader.process.pid, before, rolled)
-        after = truth.smaps(reader.process)
+        after = page_walk.smaps(reader.process)
         if before == after:
             break
         outcome.moved += abs(sum(m.rss for m in after) - sum(m.rss for m in before))
@@ -142,7 +143,7 @@ def read_at_rest(outcome: Outcome, reader: Reader) -> None:
         raise MachineError(f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?")
     outcome.walks = walks
     outcome.walks_differ += differ
-    for figure, true in true_figures(truth.by_kind(before)).items():
+    for figure, true in true_figures(page_walk.by_kind(before)).items():
         if figure in figures:
             outcome.counters[figure].errors.append(figures[figure] - true)
     outcome.counters["smaps_rollup", "Rss"].errors.append(off)

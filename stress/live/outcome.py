@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 
-from stress.live.accounting import INTERFACES, Bound, Way
+from stress.live.reading.accounting import INTERFACES, Bound, Way
 
 COUNTERS = {
     ("stat", "rss"): 3,

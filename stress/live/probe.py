@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from stress.live import request
-from stress.live.accounting import CACHED_FAULTS, Counting, Way, percpu_batch
-from stress.live.crew import Channel, wait_at_rest
-from stress.live.machine import allowed_cpus, online_cpus, page_size
-from stress.live.proc import Process
+from stress.live.load import request
+from stress.live.load.crew import Channel, wait_at_rest
+from stress.live.reading.accounting import CACHED_FAULTS, Counting, Way, percpu_batch
+from stress.live.reading.machine import allowed_cpus, online_cpus, page_size
+from stress.live.reading.process import Process
 
 FOLDS = 4
 AREA_FOLDS = 10

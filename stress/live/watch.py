@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stress.errors import MachineError, UsageError
-from stress.live.proc import Process, ProcessEnded
-from stress.live.truth import rollup
+from stress.live.reading.page_walk import rollup
+from stress.live.reading.process import Process, ProcessEnded
 
 
 @dataclass(frozen=True)

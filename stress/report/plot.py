@@ -13,7 +13,7 @@ from typing import Any
 
 from stress.errors import UsageError
 from stress.report.published import SOURCE_2004, published_2004
-from stress.writing import write_file
+from stress.system.writing import write_file
 
 SUFFIXES = (".png", ".svg")
 _MARKERS = "osv^Dx+*<>"

@@ -2,9 +2,9 @@
 
 Each design's own steps for counting, cut out of its fault path, run in worker processes on one segment:
 
-- `counters`: which steps count a page, take pages off, and read, for each design;
-- `source`: the loops that are generated around them and compiled;
-- `arena`: where things lie in the segment; `crew`: the processes;
+- `subjects`: which steps count a page, take pages off, and read, for each design;
+- `loop_source`: the loops that are generated around them and compiled;
+- `arena`: where things lie in the segment; `processes`: the processes;
 - `accuracy`: how far readers are off while workers run and at rest; `cost`: what a change and a read cost;
 - `explored`: the explorer's verdict on a small machine; `report`: tables and JSON.
 """

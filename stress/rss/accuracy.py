@@ -20,9 +20,9 @@ from stress.rss.arena import (
     give_pages,
     open_arena,
 )
-from stress.rss.counters import Subject
-from stress.rss.crew import together
-from stress.rss.source import compile_subject
+from stress.rss.loop_source import compile_subject
+from stress.rss.processes import together
+from stress.rss.subjects import Subject
 
 
 @dataclass(frozen=True)

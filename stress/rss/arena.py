@@ -12,7 +12,7 @@ from shm_layout.machine import Machine
 from shm_layout.registers import R_CPU, R_CURRENT, REGISTERS
 from shm_layout.segment import Segment
 from stress.kernel.mm_types import MM_EXITING
-from stress.rss.counters import Subject
+from stress.rss.subjects import Subject
 
 # words of a worker's block; the first line is what readers look at
 PLUS_BEGUN = 0

@@ -8,8 +8,8 @@ from typing import Any
 from stress.report.published import PUBLISHED_RSS
 from stress.rss.accuracy import Accuracy
 from stress.rss.cost import Cost
-from stress.rss.counters import Subject
 from stress.rss.explored import Explored
+from stress.rss.subjects import Subject
 
 
 @dataclass

@@ -15,9 +15,9 @@ from statistics import median
 from typing import Any
 
 from stress.rss.arena import Arena, open_arena
-from stress.rss.counters import Subject
-from stress.rss.crew import together
-from stress.rss.source import compile_subject
+from stress.rss.loop_source import compile_subject
+from stress.rss.processes import together
+from stress.rss.subjects import Subject
 
 CHANGES = 100_000
 """Changes that are timed together: some tenths of a millisecond."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stress.progress import steps_shown
 from stress.report.plot import Panel, draw
+from stress.report.progress import steps_shown
 from stress.rss.accuracy import measure_accuracy, workers_for
 from stress.rss.cost import measure_cost
-from stress.rss.counters import Subject
+from stress.rss.subjects import Subject
 
 UPDATES = 200_000
 """Changes for one point of an error."""

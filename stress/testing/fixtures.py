@@ -12,8 +12,8 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
 from shm_layout.segment import Segment
-from stress.boot import boot
 from stress.design import Design
+from stress.kernel.boot import boot
 from stress.testing.pools import close_pools, small_machine, worker_pool
 from stress.workers.pool import Pool
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
 from stress.design import Bound, Design
-from stress.workers.client import ForkServer, code_of
 from stress.workers.pool import Pool
-from stress.workers.server import Code
+from stress.workers.server.client import ForkServer, code_of
+from stress.workers.server.server import Code
 
 MOST_POOLS = 8
 """Pools kept at once; the one that was not asked for longest is closed for another."""

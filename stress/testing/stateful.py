@@ -18,8 +18,8 @@ from stress.design import OPERATIONS, READS, Design
 from stress.plural import plural
 from stress.testing.pools import small_machine, worker_pool
 from stress.testing.strategies import Batch, batches, mixes
-from stress.workers.call import Verdict
 from stress.workers.pool import Pool
+from stress.workers.records import Verdict
 
 BATCHES: Mapping[str, tuple[str, ...]] = {
     "faults": ("fault",),

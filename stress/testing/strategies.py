@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shm_layout.machine import Machine
 from stress.design import READS
-from stress.workers.call import Call
+from stress.workers.records import Call
 
 Batch = dict[int, list[Call]]
 """Calls of each worker, by its number: what `Pool.perform` takes."""

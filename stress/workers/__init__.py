@@ -1,6 +1,6 @@
 """The parallel engine: worker processes that run a design's programs on one segment of shared memory.
 
-`stress.workers.pool.Pool` is the way in: it makes the segment, has a fork server (`stress.workers.server`) start
+`stress.workers.pool.Pool` is the way in: it makes the segment, has a fork server (`stress.workers.server.server`) start
 the workers, gives them commands and judges the result::
 
     machine = Machine(cpus=2, mms=3, anon=64, frames=256, arch="pae")
@@ -18,7 +18,8 @@ has the workers fault page after page instead, each in an area of its own or all
 `Pool.finish`): that is what `table` measures. A worker that is killed raises `stress.workers.errors.WorkerDied` from
 whatever is under way, within a second. Numba is loaded in the server alone.
 
-Files: `block` what lies where, `batch` the compiled loop's helpers, `fuse` the source that is generated for a
-design, `server` and `worker` the processes, `client` the launcher's end; a `pool` is `memory`, `crew` and `runs`, and
-`verdicts` says what came of it; `mix`, `sizes`, `command`, `progress`, `report` the command `pte-stress run`.
+Files: `loop.block` what lies where, `loop.helpers` the compiled loop's helpers, `loop.source` the source that is
+generated for a design, `server.server` and `server.worker` the processes, `server.client` the launcher's end; a `pool`
+is `memory`, `crew` and `runs`, and `verdicts` says what came of it; `mix`, `mix_machine`, `stress.commands.run`,
+`stress.commands.run_progress`, `stress.commands.run_report` the command `pte-stress run`.
 """

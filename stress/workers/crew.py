@@ -17,13 +17,13 @@ from shm_layout.registers import R_PC
 from shm_layout.structs import STOP
 from stress.design import Design
 from stress.errors import MachineError, PteStressError, UsageError
-from stress.workers import block
-from stress.workers.call import Usage
-from stress.workers.client import ForkServer, code_of
-from stress.workers.declared import declared
 from stress.workers.errors import StepFailed, WorkerDied
+from stress.workers.loop import block
 from stress.workers.memory import Memory
-from stress.workers.server import Forget, Fork, Open
+from stress.workers.records import Usage
+from stress.workers.server.client import ForkServer, code_of
+from stress.workers.server.declared import declared
+from stress.workers.server.server import Forget, Fork, Open
 
 T = TypeVar("T")
 

@@ -14,14 +14,14 @@ from shm_layout.placement import Placement
 from shm_layout.registers import R_ADDRESS, R_GHOST, R_MM, R_OP, R_PC, REGISTERS
 from shm_layout.segment import Segment
 from shm_layout.structs import FIRST_WORD, STOP
-from stress.boot import boot_registers, boot_tasks
 from stress.design import READS, Design
-from stress.held import words_of_cpus
+from stress.designs.parts.counter_checks import words_of_cpus
+from stress.kernel.boot import boot_registers, boot_tasks
 from stress.kernel.mm_types import MM_FREE, NO_MM
 from stress.kernel.pgtable import PG_FREE
 from stress.program import assemble
-from stress.workers import block
-from stress.workers.block import place_blocks
+from stress.workers.loop import block
+from stress.workers.loop.block import place_blocks
 from stress.workers.numbers import operation_numbers
 
 WITHOUT_PAGE = (*READS, "precise", "clone", "exit", "exec", "tick", "swap_out")

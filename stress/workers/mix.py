@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stress.design import OPERATIONS, Design
 from stress.errors import UsageError
-from stress.nearest import did_you_mean
+from stress.report.words import did_you_mean
 
 DEFAULT: Mapping[str, float] = {
     "fault": 60,

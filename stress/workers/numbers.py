@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stress.design import OPERATIONS, Design
 from stress.errors import UsageError
-from stress.workers.block import MAX_OPERATIONS
+from stress.workers.loop.block import MAX_OPERATIONS
 
 
 def operation_numbers(design: Design) -> dict[str, int]:

@@ -10,12 +10,12 @@ from stress.design import OPERATIONS, READS, Design
 from stress.errors import UsageError
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
 from stress.kernel.proc import NOT_SHOWN
-from stress.workers import block
-from stress.workers.block import CALL_WORDS
-from stress.workers.call import Call, Shown, Truth, Verdict
-from stress.workers.client import ForkServer
+from stress.workers.loop import block
+from stress.workers.loop.block import CALL_WORDS
 from stress.workers.numbers import operation_numbers
+from stress.workers.records import Call, Shown, Truth, Verdict
 from stress.workers.runs import Runs
+from stress.workers.server.client import ForkServer
 
 ALWAYS = ("precise", "statm")
 """Operations that the checks at rest read by."""

@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from stress.workers import block
-from stress.workers.block import KINDS, MAX_OPERATIONS
-from stress.workers.call import Progress, Result
 from stress.workers.crew import LOOK, Crew, Watch, cpu_clock
+from stress.workers.loop import block
+from stress.workers.loop.block import KINDS, MAX_OPERATIONS
 from stress.workers.mix import check_mix, thresholds
+from stress.workers.records import Progress, Result
 
 GATHER = 0.002
 """Seconds between two looks while the workers gather at the start."""

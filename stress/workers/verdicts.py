@@ -10,12 +10,12 @@ import numpy as np
 from shm_layout.registers import R_OOPS
 from stress.checks import AT_REST, CHECKS, HOLDS
 from stress.design import Design
-from stress.held import NEED_GHOST
-from stress.oops import USER
+from stress.designs.parts.counter_checks import NEED_GHOST
+from stress.kernel.bug import USER
 from stress.plural import plural
-from stress.workers import block
-from stress.workers.call import Shown, Truth, Verdict
+from stress.workers.loop import block
 from stress.workers.memory import within
+from stress.workers.records import Shown, Truth, Verdict
 
 if TYPE_CHECKING:
     from stress.workers.pool import Pool

@@ -8,20 +8,20 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.structs import NR_PAGES, PAGE_FLAGS, PAGE_STRIDE, at
 from stress import checks, designs
-from stress.boot import boot
 from stress.checks import HOLDS, mapcount
 from stress.design import Bound
 from stress.explore import explore
-from stress.explore.model import build
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.check_bits import NAMES
+from stress.explore.model.model import build
 from stress.explore.reference import reference
-from stress.explore.trace import trace
-from stress.explore.verdict import NAMES
 from stress.kernel import page_alloc, spinlock, swap
+from stress.kernel.boot import boot
+from stress.kernel.bug import USER, oops
 from stress.kernel.pgtable import PG_FREE
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import ptlock_split, task
 from stress.labels import DO_ANONYMOUS_PAGE
-from stress.oops import USER, oops
 from stress.step import NEXT, step
 from stress.workload import Workload
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from stress.cli import main
 from stress.errors import UsageError
-from stress.explore import saved
-from stress.explore.searching import Search
+from stress.explore.counterexample import saved
+from stress.explore.searching.search import Search
 
 RACE = "fault 0 w | swap_out frame=1"
 

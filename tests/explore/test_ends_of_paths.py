@@ -13,11 +13,11 @@ from stress.checks import HOLDS
 from stress.cli import main
 from stress.design import Design
 from stress.explore import search
-from stress.explore.drawing import workloads
-from stress.explore.hunting import Hunt
+from stress.explore.hunt.hunt import Hunt
+from stress.explore.hunt.workloads import workloads
 from stress.kernel import proc
+from stress.kernel.bug import PFN_VALID, oops
 from stress.labels import AGAIN
-from stress.oops import PFN_VALID, oops
 from stress.program import At, Program
 from stress.step import NEXT, WAIT, step
 from stress.workload import Workload

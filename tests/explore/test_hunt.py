@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 
 from shm_layout.machine import Machine
-from stress import designs
+from stress import designs, run_failure
 from stress.cli import main
+from stress.commands import run_report
 from stress.errors import UsageError
-from stress.explore import Workload, explore, failure, hunting, saved
-from stress.explore.drawing import (
+from stress.explore import Workload, explore
+from stress.explore.counterexample import saved
+from stress.explore.hunt import hunt
+from stress.explore.hunt.workloads import (
     MOST_CPUS,
     MOST_PER_CPU,
     MOST_SETUP,
@@ -33,11 +36,10 @@ from stress.explore.drawing import (
     watched,
     workloads,
 )
-from stress.explore.model import SetupError, build
+from stress.explore.model.model import SetupError, build
 from stress.kernel.rss import percpu
 from stress.resolve import import_file
-from stress.workers import report
-from stress.workers.call import Verdict
+from stress.workers.records import Verdict
 from stress.workload import Operation
 
 mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
@@ -56,13 +58,13 @@ def at_most(number):
 
     def progress(hunted):
         if hunted.workloads >= number:
-            raise hunting.TimeUp
+            raise hunt.TimeUp
 
     return progress
 
 
 def hunt_for(design, number, arch="64", kinds=None, database=None, **options):
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         design,
         workloads(kinds or kinds_of(design), arch),
         seconds=170,
@@ -182,7 +184,7 @@ def test_a_find_is_tried_first_the_next_time():
 
 
 def test_finds_are_kept_when_later_rounds_look_for_others(monkeypatch):
-    monkeypatch.setattr(hunting, "EXAMPLES", 20)
+    monkeypatch.setattr(hunt, "EXAMPLES", 20)
     database = InMemoryExampleDatabase()
     design = mutants.get("clone_keeps_anon").design()
     first = hunt_for(design, 150, kinds=("fault", "clone"), database=database)
@@ -192,7 +194,7 @@ def test_finds_are_kept_when_later_rounds_look_for_others(monkeypatch):
 
 
 def test_distinct_finds_are_not_contained_in_one_another():
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         designs.get("v12"),
         st.nothing(),
         seconds=1,
@@ -209,7 +211,7 @@ def test_distinct_finds_are_not_contained_in_one_another():
         workload = Workload.parse(text, arch="64")
         # One violation is raised at a time, those that are known no more.
         for _ in range(4):
-            with contextlib.suppress(hunting.Broken):
+            with contextlib.suppress(hunt.Broken):
                 hunted.look(workload)
             hunted._known |= hunted.finds.keys()
     kept = [f.signature for f in hunted.distinct()]
@@ -224,7 +226,7 @@ def test_operations_that_a_schedule_does_not_begin_are_left_out():
     design = designs.get("v12")
     workload = Workload.parse("fault 0 w; fault 1 w | swap_out frame=1; statm | zap 1")
     violation = explore(design, workload, checks=["mapcount"]).violation("mapcount")
-    part = hunting.begun(design, workload, violation)
+    part = hunt.begun(design, workload, violation)
     assert str(part) == "fault 0 w | swap_out frame=1"
     assert explore(design, part).violation("mapcount").length == violation.length
 
@@ -233,7 +235,7 @@ def test_what_the_setup_breaks_alone_becomes_what_a_cpu_does():
     design = mutants.get("clone_keeps_anon").design()
     workload = Workload.parse("fault 0 w; clone || statm | zap 0")
     violation = explore(design, workload).violation("anon_rss_exact")
-    part = hunting.begun(design, workload, violation)
+    part = hunt.begun(design, workload, violation)
     assert part.setup == ()
     assert {op.name for op in part.operations()} == {"fault", "clone"}
     assert explore(design, part).violation("anon_rss_exact")
@@ -328,7 +330,7 @@ def test_a_setup_that_waits_for_ever_is_a_find():
     workload = Workload.parse("fault 0 w; fork || fault 0 w")
     with pytest.raises(SetupError, match=r"fork.*waits for ever"):
         build(design, workload)
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         design, st.just(workload), seconds=100, seed_=1, first=True, database=InMemoryExampleDatabase()
     )
     hunted.run()
@@ -343,7 +345,7 @@ def test_what_a_step_of_the_setup_breaks_is_a_find_without_setup():
     workload = Workload.parse("fork; access_process_vm 0 w mm=0 || fault 0")
     with pytest.raises(SetupError, match="access_process_vm 0 w mm=0' of the setup breaks owner"):
         build(design, workload)
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         design,
         st.just(workload),
         seconds=100,
@@ -416,7 +418,7 @@ def failed(**changes):
     )
     verdicts = [Verdict("mapcount", False, "worker 1, in swap_out"), Verdict("page_refs", True, "")]
     mix = {"fault": 2.0, "swap_out": 1.0, "exec": 0.0}
-    return report.failure(pool, "v12", 7, mix, verdicts, ["pte-stress", "run"]) | changes
+    return run_report.failure(pool, "v12", 7, mix, verdicts, ["pte-stress", "run"]) | changes
 
 
 def written(path, data):
@@ -425,12 +427,12 @@ def written(path, data):
 
 
 def test_what_run_writes_is_read(tmp_path):
-    read = failure.read_failure(written(tmp_path / "f.json", failed()))
-    assert read == failure.Failure("v12", "64", ("mapcount",), ("fault", "swap_out"))
+    read = run_failure.read_failure(written(tmp_path / "f.json", failed()))
+    assert read == run_failure.Failure("v12", "64", ("mapcount",), ("fault", "swap_out"))
 
 
 def test_where_nothing_was_under_way_the_mix_is_taken(tmp_path):
-    read = failure.read_failure(written(tmp_path / "f.json", failed(under_way=[])))
+    read = run_failure.read_failure(written(tmp_path / "f.json", failed(under_way=[])))
     assert read.kinds == ("fault", "swap_out")
 
 
@@ -468,7 +470,7 @@ def test_a_users_own_check_and_operation_are_hunted(tmp_path):
     under_way = [{"worker": 0, "operation": "touch", "address": 0, "end": 1, "write": 1, "arg": 0, "mm": 0}]
     checks = [{"name": "user", "ok": False, "detail": "at rest: one_page_at_most 0"}]
     file = written(tmp_path / "f.json", failed(design=f"{tmp_path}/mine.py:MINE", checks=checks, under_way=under_way))
-    assert failure.read_failure(file).kinds == ("touch",)
+    assert run_failure.read_failure(file).kinds == ("touch",)
     result = run("--from", file, "--allow-code", "--seconds", 100, "--seed", 1, "--json")
     assert result.exit_code == 1
     violation = json.loads(result.stdout)["violations"][0]
@@ -555,7 +557,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_hunt():
 def test_a_database_that_cannot_be_written_does_not_stop_the_hunt(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         mutants.get("clone_keeps_anon").design(),
         workloads(("fault", "clone"), "64"),
         seconds=100,
@@ -620,7 +622,7 @@ def in_the_last_look():
     return False
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, hunting.TimeUp])
+@pytest.mark.parametrize("end", [KeyboardInterrupt, hunt.TimeUp])
 @pytest.mark.parametrize("which", [1, 2])
 def test_an_end_during_the_last_look_leaves_the_finds(monkeypatch, end, which):
     looks = []
@@ -632,9 +634,9 @@ def test_an_end_during_the_last_look_leaves_the_finds(monkeypatch, end, which):
                 raise end
         original(self, workload)
 
-    original = hunting.Hunt.look
-    monkeypatch.setattr(hunting.Hunt, "look", look)
-    monkeypatch.setattr(hunting, "EXAMPLES", 400)
+    original = hunt.Hunt.look
+    monkeypatch.setattr(hunt.Hunt, "look", look)
+    monkeypatch.setattr(hunt, "EXAMPLES", 400)
     hunted = hunt_for(designs.get("v12"), 10_000, kinds=("fault", "swap_out", "zap"), checks=("mapcount",))
     assert len(looks) >= which
     assert len(hunted.finds) >= 2
@@ -648,8 +650,8 @@ def test_an_interrupted_hunt_prints_its_finds(monkeypatch, number):
             signal.raise_signal(number)
         original(self, workload)
 
-    original = hunting.Hunt.look
-    monkeypatch.setattr(hunting.Hunt, "look", look)
+    original = hunt.Hunt.look
+    monkeypatch.setattr(hunt.Hunt, "look", look)
     result = run("v12", "--seconds", "100", "--seed", "1", "--json")
     assert (result.exit_code, result.stderr) == (130, "\npte-stress: interrupted\n")
     assert json.loads(result.stdout)["violations"]

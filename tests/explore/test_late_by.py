@@ -9,13 +9,13 @@ from folding import FOLD, local_add
 from stress.design import Bound
 from stress.designs import get
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
-from stress.designs.counter import counter_that
+from stress.designs.parts.counter import counter_that
 from stress.designs.percpu import PRECISE
 from stress.designs.v12_sound import on_sound_path
 from stress.explore import explore
-from stress.explore.first_look import first_look
-from stress.explore.model import build
-from stress.explore.trace import trace
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import build
+from stress.explore.strategies.first_look import first_look
 from stress.kernel import memory
 from stress.kernel.rss import amount
 from stress.program import Program

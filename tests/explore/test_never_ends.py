@@ -16,18 +16,20 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from shm_layout.registers import R_EXTRA
 from shm_layout.structs import NR_PAGES
-from stress import designs, never_ends
+from stress import designs
 from stress.cli import main
-from stress.explore import Workload, hunting, search
-from stress.explore.model import SetupError, build
-from stress.explore.report import counterexample, summary
+from stress.commands.counterexample_text import counterexample, summary
+from stress.explore import Workload, search
+from stress.explore.counterexample.trace import trace
+from stress.explore.hunt import hunt
+from stress.explore.model.model import SetupError, build
 from stress.explore.result import NEVER_ENDS
-from stress.explore.trace import trace
 from stress.kernel.rmap import page_add_anon_rmap
-from stress.never_ends import NeverEnds, bounded, watched
-from stress.plain import PlainMachine
 from stress.program import Program
+from stress.sequential import PlainMachine
 from stress.step import NEXT, step
+from stress.system import never_ends
+from stress.system.never_ends import NeverEnds, bounded, watched
 
 TEXT = "fault 0 w | zap 0"
 WORKLOAD = Workload.parse(TEXT)
@@ -135,7 +137,7 @@ def test_an_operation_in_plain_python_that_never_ends_is_named():
 
 
 def test_hunt_reports_a_step_that_never_ends():
-    hunted = hunting.Hunt(
+    hunted = hunt.Hunt(
         STEP,
         st.sampled_from([WORKLOAD, Workload.parse("fault 0 w; zap 0 | zap 0"), Workload.parse("zap 0 || fault 0 w")]),
         seconds=60,

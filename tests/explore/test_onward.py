@@ -11,11 +11,13 @@ from stress import designs
 from stress.cli import main
 from stress.design import Design
 from stress.errors import UsageError
-from stress.explore import Bounds, explore, onward, searching, stored
-from stress.explore.model import build
+from stress.explore import Bounds, explore
+from stress.explore.counterexample.trace import Player, trace
+from stress.explore.model.model import build
 from stress.explore.reference import reference
 from stress.explore.result import Violation
-from stress.explore.trace import Player, trace
+from stress.explore.searching import ends, state
+from stress.explore.searching import search as searching
 from stress.program import At, Program
 from stress.step import DONE, NEXT, WAIT, label, step
 from stress.workload import Workload
@@ -159,10 +161,10 @@ def test_every_state_by_itself_agrees_with_the_walks(name):
     """What the marks leave out is no shortcut: looked at one by one, all states reach an end."""
     model = build(designs.get(name), Workload.parse("fault 0 w; zap 0 | fault 0 w", arch="pae"))
     search = searching.Search(model, Bounds(), -1, stop_first=False)
-    while search.advance() != stored.DONE:
+    while search.advance() != state.DONE:
         pass
     assert len(search.not_onward()) < search.found_states / 10
-    assert onward.Onward(search, lambda: True).first_endless(range(search.found_states)) == -1
+    assert ends.Onward(search, lambda: True).first_endless(range(search.found_states)) == -1
 
 
 def test_a_schedule_that_can_be_finished_is_refused():
@@ -172,7 +174,7 @@ def test_a_schedule_that_can_be_finished_is_refused():
 
 
 def test_time_that_is_up_leaves_the_search_incomplete(monkeypatch):
-    monkeypatch.setattr(onward.Onward, "first_endless", lambda self, roots: (_ for _ in ()).throw(onward.OutOfTime))
+    monkeypatch.setattr(ends.Onward, "first_endless", lambda self, roots: (_ for _ in ()).throw(ends.OutOfTime))
     result, _, _ = both("trap | set_x2")
     assert (result.complete, result.bound, result.violations) == (False, "seconds", ())
 
@@ -206,17 +208,17 @@ def test_saved_and_replayed(tmp_path):
 def test_a_bound_on_memory_holds_for_what_is_looked_at_after_the_search():
     model = build(DESIGN, Workload.parse("trap | set_x2"))
     search = searching.Search(model, Bounds(), -1, stop_first=False)
-    while search.advance() != stored.DONE:
+    while search.advance() != state.DONE:
         pass
     search.memory = search.bytes() + 1
-    with pytest.raises(onward.OutOfRoom):
+    with pytest.raises(ends.OutOfRoom):
         search.look_for_endless(lambda: True)
-    assert onward.OutOfRoom.bound == "memory"
+    assert ends.OutOfRoom.bound == "memory"
 
 
 def test_a_replay_looks_at_fewer_states_where_each_is_large(monkeypatch):
     model = build(DESIGN, Workload.parse("set_x2; clear_x; up | down"))
-    monkeypatch.setattr("stress.explore.trace.ENDLESS_WORDS", 3 * len(model.memory))
+    monkeypatch.setattr("stress.explore.counterexample.trace.ENDLESS_WORDS", 3 * len(model.memory))
     player = Player(model)
     assert player.endless()
     assert "of the first" in player.followed

@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from stress import designs, held
+from stress import designs
 from stress.checks import HOLDS
 from stress.design import EXACT, NO_BOUND, Bound
+from stress.designs.parts import counter_checks
 from stress.explore import explore
-from stress.explore.model import build
-from stress.explore.trace import trace
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import build
 from stress.kernel import memory
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import sloppy
 from stress.testing import close_pools, worker_pool
-from stress.workers.call import Call
+from stress.workers.records import Call
 from stress.workload import Workload
 
 SLOPPY = designs.get("v11_sloppy")
@@ -98,11 +99,11 @@ def test_the_write_of_a_reader_that_is_written_over_is_not_named():
     layout, m = model.layout, list(model.memory)
     mm, mended = layout.regions["mm_struct"], layout.regions["mended"]
     m[mm.index(0, "rss")] = 1
-    assert held.harmed_by_a_read(m) == HOLDS
+    assert counter_checks.harmed_by_a_read(m) == HOLDS
     m[mended.index(0, "rss")] = 1
-    assert held.harmed_by_a_read(m) == 0
+    assert counter_checks.harmed_by_a_read(m) == 0
     m[mm.index(0, "rss")] = 0
-    assert held.harmed_by_a_read(m) == HOLDS
+    assert counter_checks.harmed_by_a_read(m) == HOLDS
 
 
 @pytest.mark.parametrize(("together", "exact"), [(False, True), (True, False)])

@@ -4,9 +4,9 @@ import pytest
 import rule_breakers as steps
 
 from stress.explore import explore, search
-from stress.explore.model import SetupError, build
-from stress.explore.raised import DesignError
-from stress.explore.trace import trace
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import SetupError, build
+from stress.explore.model.raised import DesignError
 from stress.workload import Workload
 
 ASSERTS = steps.design("asserts", w=(steps.set_x, steps.clear_x), t=(steps.nothing, steps.x_is_clear))

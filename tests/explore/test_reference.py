@@ -6,9 +6,9 @@ from shm_layout.registers import R_END, R_USER
 from stress import designs
 from stress.design import Design
 from stress.explore import explore
-from stress.explore.model import build
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import build
 from stress.explore.reference import reference
-from stress.explore.trace import trace
 from stress.program import Program
 from stress.step import NEXT, step
 from stress.workload import Workload
@@ -71,7 +71,7 @@ def test_an_operation_of_the_setup_is_given_what_one_of_a_column_is(text, end):
 
 def test_shortest_counterexample_is_as_short_as_any_in_the_plain_explorer():
     """Breadth-first by hand over the transitions of the engine, with plain dictionaries."""
-    from stress.explore.trace import Player
+    from stress.explore.counterexample.trace import Player
 
     workload = Workload.parse("fault 0 w | swap_out frame=1")
     design = designs.get("v12")

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from stress.cli import main
-from stress.compile import in_words
+from stress.compiling.modules import in_words
 
 HEAD = """\
 from dataclasses import replace

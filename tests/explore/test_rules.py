@@ -6,8 +6,9 @@ import pytest
 import rule_breakers as steps
 
 from stress import designs
-from stress.explore import Bounds, explore, library, model, search
-from stress.explore.rules import RuleError
+from stress.explore import Bounds, explore, search
+from stress.explore.model import model, step_table
+from stress.explore.model.rules import RuleError
 from stress.kernel import spinlock
 from stress.kernel.rss import percpu
 from stress.workload import Workload
@@ -87,7 +88,7 @@ WORKLOADS = (
 def test_the_steps_of_every_design_keep_the_rules(monkeypatch, name, arch):
     """Built-in designs are not watched when they are explored; here they are."""
     monkeypatch.setattr(model, "is_watched", lambda design: True)
-    monkeypatch.setattr(library, "is_watched", lambda design: True)
+    monkeypatch.setattr(step_table, "is_watched", lambda design: True)
     states = 0
     for text in WORKLOADS:
         file = {"shared_file": 1} if "truncate" in text else {}
@@ -124,8 +125,8 @@ def test_watching_changes_no_figure():
     plain = explore(designs.get("v12_sound"), workload)
     edited = dataclasses.replace(designs.get("v12_sound"), name="same", checks=(_holds,))
     watched = explore(edited, workload)
-    assert library.is_watched(edited)
-    assert not library.is_watched(designs.get("v12_sound"))
+    assert step_table.is_watched(edited)
+    assert not step_table.is_watched(designs.get("v12_sound"))
     assert (plain.states, plain.transitions) == (watched.states, watched.transitions)
     assert plain.violations == watched.violations == ()
 

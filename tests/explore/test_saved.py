@@ -15,9 +15,9 @@ from stress import designs
 from stress.cli import main
 from stress.errors import MachineError, UsageError
 from stress.explore import explore
-from stress.explore.model import build
-from stress.explore.saved import load, save
-from stress.explore.trace import trace
+from stress.explore.counterexample.saved import load, save
+from stress.explore.counterexample.trace import trace
+from stress.explore.model.model import build
 from stress.workload import Workload
 
 FUZZ = Path(__file__).resolve().parents[2] / "scripts" / "fuzz.py"
@@ -26,8 +26,8 @@ import sys
 for name in ("numba", "numpy", "llvmlite"):
     sys.modules[name] = None  # importing it fails
 from pathlib import Path
-from stress.explore.saved import load
-from stress.explore.trace import trace
+from stress.explore.counterexample.saved import load
+from stress.explore.counterexample.trace import trace
 saved = load(Path(sys.argv[1]))
 found = trace(saved.model, saved.violation)
 print(len(found.rows), found.rows[-1].step, found.rows[-1].details)
@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(saved, tmp_path, monkeypatch):
         def write(self, data):
             pass
 
-    monkeypatch.setattr("stress.writing.open", Full, raising=False)
+    monkeypatch.setattr("stress.system.writing.open", Full, raising=False)
     for target in (path, tmp_path / "new.json"):
         with pytest.raises(MachineError, match=rf"--save {target}: cannot write in {tmp_path} \(No space left"):
             save(target, "v12", designs.get("v12"), workload, violation)

@@ -8,9 +8,9 @@ import pytest
 from shm_layout.registers import R_CPU, REGISTERS
 from shm_layout.structs import SHADOWS
 from stress import designs
-from stress.explore import show
-from stress.explore.model import build
-from stress.explore.trace import Player
+from stress.explore.counterexample import words
+from stress.explore.counterexample.trace import Player
+from stress.explore.model.model import build
 from stress.step import info
 from stress.workload import Workload
 
@@ -104,7 +104,7 @@ class Watching(Player):
         self.found = found
 
     def _take(self, function, m, r):
-        recording = show.Recording(self.m)
+        recording = words.Recording(self.m)
         outcome = function(recording, r)
         name = info(function).name
         extra = extra_accesses(self, recording.accesses, r[R_CPU])

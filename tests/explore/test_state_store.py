@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from shm_layout.available import Room
 from stress import designs
-from stress.explore import Bounds, Result, explore, searching, stored
-from stress.explore.model import build
+from stress.explore import Bounds, Result, explore
+from stress.explore.model.model import build
+from stress.explore.searching import search as searching
+from stress.explore.searching import state
 from stress.workload import Workload
 
 DESIGN = designs.get("v12_sound")
@@ -41,8 +43,8 @@ def test_numbers_may_become_wide_on_the_way(narrow: Result, monkeypatch: pytest.
 
     def advance(search: searching.Search, budget: int = 0) -> int:
         status = whole(search, min(budget or 300, 300))
-        if not became and search.s[stored.FOUND] >= at:
-            became.append(int(search.s[stored.FOUND]))
+        if not became and search.s[state.FOUND] >= at:
+            became.append(int(search.s[state.FOUND]))
             assert search._numbers_fit(1 << 16)
         return status
 
@@ -74,7 +76,7 @@ def test_widening_keeps_every_number(rows: list[list[int]]) -> None:
     )
     search.active = list(range(5 - search.cpus))
     search._make_room(len(rows))
-    search.s[stored.FOUND] = len(rows)
+    search.s[state.FOUND] = len(rows)
     search._numbers(0, len(rows))[:] = rows
     search._widen()
     assert search._numbers(0, len(rows)).tolist() == rows

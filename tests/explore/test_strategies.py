@@ -5,8 +5,8 @@ import pytest
 from stress import designs
 from stress.errors import UsageError
 from stress.explore import Bounds, explore, search
-from stress.explore.pct import chance
-from stress.explore.trace import trace
+from stress.explore.counterexample.trace import trace
+from stress.explore.strategies.pct import chance
 from stress.workload import Workload
 
 V12 = designs.get("v12")

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from stress import designs
 from stress.design import Bound
-from stress.explore import Bounds, explore, stored, symmetry
-from stress.explore.breadth_first import breadth_first
-from stress.explore.image import P_SYMMETRY
-from stress.explore.model import build
+from stress.explore import Bounds, explore
+from stress.explore.counterexample.trace import trace
+from stress.explore.model import symmetry
+from stress.explore.model.image import P_SYMMETRY
+from stress.explore.model.model import build
 from stress.explore.reference import reference
-from stress.explore.searching import Search
-from stress.explore.trace import trace
+from stress.explore.searching import state
+from stress.explore.searching.search import Search
+from stress.explore.strategies.breadth_first import breadth_first
 from stress.kernel import memory, spinlock
 from stress.kernel.rss import amount, mm, percpu, task
 from stress.labels import IN_BATCH, NEXT_CPU, NEXT_TASK, SKIP
@@ -199,17 +201,17 @@ def test_time_that_is_up_after_the_search_is_said(monkeypatch, finals):
     """The clock goes on by itself: all that looks at it after the search is late."""
     workload = Workload.parse(IDENTICAL[0])
     explore(designs.get("v12"), workload)
-    monkeypatch.setattr("stress.explore.searching.MOST_WORDS", 1)  # one final state at a time
+    monkeypatch.setattr("stress.explore.searching.search.MOST_WORDS", 1)  # one final state at a time
     advance, late = Search.advance, []
 
     def last(self, *budget):
         status = advance(self, *budget)
-        late.extend([1000.0] * (status == stored.DONE))
+        late.extend([1000.0] * (status == state.DONE))
         return status
 
     now = time.perf_counter
     monkeypatch.setattr(Search, "advance", last)
-    monkeypatch.setattr("stress.explore.breadth_first.time.perf_counter", lambda: now() + sum(late))
+    monkeypatch.setattr("stress.explore.strategies.breadth_first.time.perf_counter", lambda: now() + sum(late))
     result = explore(designs.get("v12"), workload, bounds=Bounds(seconds=100), finals=finals, checks=["mapcount"])
     assert (result.complete, result.bound, result.finals) == (False, "seconds", None)
     assert "outcomes are those of 1 of" in result.notes[0]

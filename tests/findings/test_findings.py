@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from stress import designs, findings
 from stress.checks import CHECKS
 from stress.cli import main
-from stress.designs.correction import everywhere
+from stress.commands.review_page import page
+from stress.designs.parts.correction import everywhere
 from stress.designs.v12_reviewed import FAULTS
 from stress.explore import Bounds, explore
 from stress.explore.result import INTERRUPTED
 from stress.findings.finding import Case, Finding
-from stress.findings.page import page
 from stress.findings.show import show
 from stress.kernel.swap import mark_page_accessed
 from stress.labels import DO_ANONYMOUS_PAGE

@@ -10,7 +10,7 @@ from stress import findings
 from stress.cli import main
 from stress.errors import MachineError
 from stress.findings import measurement
-from stress.findings.faulting import worker_numbers
+from stress.findings.fault_rates import worker_numbers
 from stress.findings.measurement import Measured, Measurement, get_measurement, measurement_ids
 from stress.findings.show import show
 

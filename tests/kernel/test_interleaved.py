@@ -8,12 +8,12 @@ from shm_layout.machine import Machine
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_WRITE, REGISTERS
 from stress import designs
 from stress.checks import AT_REST, HOLDS, oops_names, true_anon_rss, true_rss
-from stress.designs.build import FAULT_END
+from stress.designs.parts.operations import FAULT_END
 from stress.kernel import page_alloc, pte_access, rmap, spinlock, vmscan
 from stress.kernel.mm_types import MM_FREE
 from stress.labels import COPY, DO_SWAP_PAGE, OUT
-from stress.plain import PlainMachine
 from stress.program import END, At, Goto, assemble
+from stress.sequential import PlainMachine
 from stress.step import WAIT
 
 CPUS = 3

@@ -8,7 +8,7 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, BIG_READER
 from shm_layout.registers import R_MM, REGISTERS
-from stress.boot import boot, boot_registers
+from stress.kernel.boot import boot, boot_registers
 from stress.kernel.rss.deferred import down_write_trylock
 from stress.kernel.spinlock import down_read, down_write, down_write_queue, sem_is_free, up_read, up_write
 from stress.step import DONE, NEXT, WAIT

@@ -18,8 +18,8 @@ from stress.designs import tree
 from stress.kernel.mm_types import MM_EXITING
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
 from stress.kernel.rss import lazy, percpu
-from stress.plain import PlainMachine
 from stress.program import END, Program, assemble
+from stress.sequential import PlainMachine
 
 COUNTERS = (
     "atomic",

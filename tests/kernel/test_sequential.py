@@ -11,13 +11,13 @@ from shm_layout.machine import Machine
 from stress import designs
 from stress.checks import AT_REST, HOLDS
 from stress.kernel import filemap, fork, memory, page_alloc, rmap, spinlock, tlb, vmscan
+from stress.kernel.bug import OWNER
 from stress.kernel.mm_types import MM_EXITING, MM_FREE
 from stress.kernel.pgtable import ZERO_PAGE, pte_anon, pte_at, pte_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
 from stress.kernel.rss.mm import dec_mm_anon_rss
 from stress.labels import DO_ANONYMOUS_PAGE
-from stress.oops import OWNER
-from stress.plain import PlainMachine
+from stress.sequential import PlainMachine
 from stress.workload import Operation
 
 SOUND = ("page_table_lock", "v12_sound")

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress.live import probe, request
-from stress.live.accounting import (
+from stress.live import probe
+from stress.live.load import request
+from stress.live.reading.accounting import (
     CACHED_FAULTS,
     Counting,
     Way,

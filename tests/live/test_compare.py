@@ -12,19 +12,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from shm_layout.registers import R_ADDRESS, R_WRITE
 from stress import designs
+from stress.commands.live import live
 from stress.errors import MachineError, UsageError
 from stress.kernel import fork, memory, pte_access, spinlock
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss
 from stress.labels import COPY, MAPPED, SKIP
-from stress.live.command import live
-from stress.live.compare import compare
-from stress.live.drawing import scripts
-from stress.live.family import Family, describe, settle
-from stress.live.model import ModelRun, Stuck
+from stress.live.compare.compare import compare
+from stress.live.compare.family import Family, describe, settle
+from stress.live.compare.kernel_run import Op, kernel_run
+from stress.live.compare.model_run import ModelRun, Stuck
+from stress.live.compare.scripts import scripts
+from stress.live.compare.side_by_side import PAGES, PROCESSES, Comparing, Difference
 from stress.live.outcome import COUNTERS
-from stress.live.script import Op, kernel_run
-from stress.live.side_by_side import PAGES, PROCESSES, Comparing, Difference
 from stress.program import Goto
 from stress.step import NEXT, step
 

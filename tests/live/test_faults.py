@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from stress.cli import main
+from stress.commands.live_report import fault_text
 from stress.live.faults import KINDS, MODES, Row, fault_table, least_memory, total_pages
-from stress.live.machine import MIB, page_size
 from stress.live.measure import SERVER_BYTES, WORKER_BYTES
-from stress.live.report import fault_text
+from stress.live.reading.machine import MIB, page_size
 
 BUDGET = SERVER_BYTES + 2 * WORKER_BYTES + 8 * MIB
 

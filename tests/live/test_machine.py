@@ -4,7 +4,7 @@ import pytest
 
 from shm_layout.available import Room
 from stress.errors import MachineError, UsageError
-from stress.live.machine import MIB, grant_memory, kernel_version
+from stress.live.reading.machine import MIB, grant_memory, kernel_version
 
 GIB = 1 << 30
 

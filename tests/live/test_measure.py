@@ -17,13 +17,15 @@ from processes import lives, wait_for
 
 import stress
 from stress.cli import main
+from stress.commands.live import live
 from stress.errors import MachineError
-from stress.live import measure, request, truth
-from stress.live.accounting import INTERFACES, Bound
-from stress.live.command import live
-from stress.live.crew import Crew, wait_at_rest
-from stress.live.files import unnamed_files
-from stress.live.machine import allowed_cpus, kernel_release, kernel_version
+from stress.live import measure
+from stress.live.load import request
+from stress.live.load.crew import Crew, wait_at_rest
+from stress.live.load.files import unnamed_files
+from stress.live.reading import page_walk
+from stress.live.reading.accounting import INTERFACES, Bound
+from stress.live.reading.machine import allowed_cpus, kernel_release, kernel_version
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +186,7 @@ def test_a_worker_that_is_killed_is_told():
 
 
 def test_a_worker_that_is_stopped_does_not_rest(monkeypatch):
-    monkeypatch.setattr("stress.live.crew.REST_SECONDS", 0.2)
+    monkeypatch.setattr("stress.live.load.crew.REST_SECONDS", 0.2)
     with Crew(1, 1) as crew:
         wait_at_rest(crew.processes)
         os.kill(crew.processes[0].pid, signal.SIGSTOP)
@@ -212,14 +214,14 @@ def test_at_rest_nothing_moves():
         crew.ask_all(request.CHURN, 99, 300)
         wait_at_rest(crew.processes)
         (process,) = crew.processes
-        before = process.tasks(), truth.smaps(process)
+        before = process.tasks(), page_walk.smaps(process)
         time.sleep(0.2)
-        assert (process.tasks(), truth.smaps(process)) == before
+        assert (process.tasks(), page_walk.smaps(process)) == before
 
 
 def test_importing_the_command_needs_no_numba():
     code = (
-        "import sys, stress.live.command; "
+        "import sys, stress.commands.live; "
         "assert not {'numba', 'numpy', 'psutil', 'rich'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -228,8 +230,8 @@ def test_importing_the_command_needs_no_numba():
 def test_the_workers_run_the_code_of_the_crew(tmp_path):
     """A copy of the package, not the one that is installed, starts its own server."""
     shutil.copytree(Path(stress.__file__).parent, tmp_path / "stress", ignore=shutil.ignore_patterns("__pycache__"))
-    server = tmp_path / "stress" / "live" / "server.py"
+    server = tmp_path / "stress" / "live" / "load" / "server.py"
     server.write_text("raise SystemExit(__file__)")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stress.live.crew import Crew; Crew(1, 1)"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stress.live.load.crew import Crew; Crew(1, 1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr.endswith(f"MachineError: the worker processes did not start: {server}\n")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from stress.errors import MachineError, UsageError
-from stress.live import truth
-from stress.live.proc import Process, ProcessEnded, hidepid, parse_stat
+from stress.live.reading import page_walk
+from stress.live.reading.process import Process, ProcessEnded, hidepid, parse_stat
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="drops privileges, which takes root")
@@ -65,7 +65,7 @@ def test_ended_while_looked_at(start_python):
     child.kill()
     child.wait()
     assert not process.alive()
-    for read in (process.stat, process.statm, process.status, lambda: truth.rollup(process)):
+    for read in (process.stat, process.statm, process.status, lambda: page_walk.rollup(process)):
         with pytest.raises(ProcessEnded, match="has ended"):
             read()
 
@@ -109,7 +109,7 @@ try:
 except PteStressError as why:
     print(type(why).__name__, why.exit_status, why)
 """
-    imports = "import stress.live.proc, stress.live.truth, psutil, stress.live.watch\n"
+    imports = "import stress.live.reading.process, stress.live.reading.page_walk, psutil, stress.live.watch\n"
     done = subprocess.run(
         [
             "unshare",
@@ -135,7 +135,7 @@ except PteStressError as why:
     return done.stdout
 
 
-LOOK = f"    stress.live.truth.rollup(stress.live.proc.Process({os.getpid()}))"
+LOOK = f"    stress.live.reading.page_walk.rollup(stress.live.reading.process.Process({os.getpid()}))"
 
 
 @needs_root
@@ -155,7 +155,9 @@ def test_hidepid(option, shown):
 
 @needs_root
 def test_own_processes_need_no_privileges():
-    out = dropped("    print(stress.live.truth.rollup(stress.live.proc.Process(os.getpid()))[0] > 100)")
+    out = dropped(
+        "    print(stress.live.reading.page_walk.rollup(stress.live.reading.process.Process(os.getpid()))[0] > 100)"
+    )
     assert out.strip() == "True"
 
 
@@ -184,14 +186,14 @@ def old_proc(tmp_path):
 
 def test_without_smaps_rollup_smaps_is_walked(old_proc):
     process = old_proc("stat", "status", "statm", "smaps")
-    pages, source = truth.rollup(process)
+    pages, source = page_walk.rollup(process)
     assert source == "smaps"
-    assert abs(pages - truth.rollup(Process(os.getpid()))[0]) < 2000
+    assert abs(pages - page_walk.rollup(Process(os.getpid()))[0]) < 2000
 
 
 def test_without_any_walk(old_proc):
     with pytest.raises(MachineError, match="CONFIG_PROC_PAGE_MONITOR"):
-        truth.rollup(old_proc("stat", "status"))
+        page_walk.rollup(old_proc("stat", "status"))
 
 
 def test_unreadable_stat(tmp_path):

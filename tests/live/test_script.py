@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stress.live.accounting import bound, by_version
-from stress.live.machine import kernel_release, kernel_version, online_cpus, page_size
+from stress.live.compare.kernel_run import AREAS, KernelRun, Op, kernel_run
 from stress.live.outcome import COUNTERS
-from stress.live.script import AREAS, KernelRun, Op, kernel_run
+from stress.live.reading.accounting import bound, by_version
+from stress.live.reading.machine import kernel_release, kernel_version, online_cpus, page_size
 
 PAGES = 8
 PROCESSES = 4

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from stress.live import files, pagemap, truth
-from stress.live.crew import Crew, wait_at_rest
-from stress.live.machine import page_size
+from stress.live.load import files
+from stress.live.load.crew import Crew, wait_at_rest
+from stress.live.load.request import ANON, ANON_SHARED, FILE, FILE_SHARED, MAP, SHMEM, TOUCH
 from stress.live.measure import compare_walks
-from stress.live.proc import Process, parse_status
-from stress.live.request import ANON, ANON_SHARED, FILE, FILE_SHARED, MAP, SHMEM, TOUCH
+from stress.live.reading import page_walk, pagemap
+from stress.live.reading.machine import page_size
+from stress.live.reading.process import Process, parse_status
 
 PAGES = 32
 
@@ -28,7 +29,7 @@ def worker():
 
 def kinds(crew):
     wait_at_rest(crew.processes)
-    return truth.by_kind(truth.smaps(crew.processes[0]))
+    return page_walk.by_kind(page_walk.smaps(crew.processes[0]))
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,9 @@ def test_smaps_rollup_smaps_and_pagemap_agree(worker):
         channel.ask(TOUCH, 1, 0, PAGES, page_size(), 0)  # the zero page: mapped, not counted
     wait_at_rest(worker.processes)
     (process,) = worker.processes
-    mappings = truth.smaps(process)
-    walked = truth.by_kind(mappings)
-    assert truth.rollup(process)[0] == walked.rss
+    mappings = page_walk.smaps(process)
+    walked = page_walk.by_kind(mappings)
+    assert page_walk.rollup(process)[0] == walked.rss
     ranges = [(m.start, m.end) for m in mappings if m.counted]
     ways = 0
     for scan in (True, False):
@@ -87,7 +88,7 @@ def test_pagemap_leaves_the_zero_page_out():
         for page in range(8):
             assert area[page * page_size()] == 0
         area[0] = area[3 * page_size()] = 1
-        where = next(m for m in truth.smaps(Process(os.getpid())) if m.start <= address_of(area) < m.end)
+        where = next(m for m in page_walk.smaps(Process(os.getpid())) if m.start <= address_of(area) < m.end)
         start = address_of(area)
         assert where.rss >= 2
         for scan in (True, False):
@@ -106,8 +107,8 @@ def address_of(area):
 def test_two_walks_that_differ_are_told(worker):
     wait_at_rest(worker.processes)
     (process,) = worker.processes
-    mappings = truth.smaps(process)
-    rss = truth.by_kind(mappings).rss
+    mappings = page_walk.smaps(process)
+    rss = page_walk.by_kind(mappings).rss
     assert compare_walks(process.pid, mappings, rss)[::2] == (0, [])
     assert "smaps_rollup has" in compare_walks(process.pid, mappings, rss + 1)[2][0]
     assert "no smaps_rollup" in compare_walks(process.pid, mappings, None)[1]

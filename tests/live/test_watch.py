@@ -9,9 +9,9 @@ import psutil
 import pytest
 from processes import wait_for
 
+from stress.commands.live_report import sample_line, sum_line, watch_summary
 from stress.errors import UsageError
-from stress.live.proc import Process
-from stress.live.report import sample_line, sum_line, watch_summary
+from stress.live.reading.process import Process
 from stress.live.watch import Sample, Watch, take
 
 TOUCH_MORE = """

@@ -5,7 +5,7 @@ import pytest
 from shm_layout.counter_tree import tree_width
 from stress.designs import tree
 from stress.rss.accuracy import measure_accuracy, workers_for
-from stress.rss.counters import SUBJECTS
+from stress.rss.subjects import SUBJECTS
 
 
 def measured(name, cpus, threads=None, *, hop=True, updates=60_000, batch=None, seed=3):

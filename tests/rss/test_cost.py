@@ -1,8 +1,8 @@
 """What is measured of costs: that it is there and sensible; never that it is fast."""
 
 from stress.rss.cost import measure_cost
-from stress.rss.counters import SUBJECTS
-from stress.rss.source import BARE
+from stress.rss.loop_source import BARE
+from stress.rss.subjects import SUBJECTS
 
 
 def test_every_counter_has_a_bare_loop():

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from stress.rss.arena import open_arena
-from stress.rss.counters import SUBJECTS
-from stress.rss.crew import CrewError, together
+from stress.rss.processes import CrewError, together
+from stress.rss.subjects import SUBJECTS
 
 
 @pytest.mark.timeout(60)

@@ -88,10 +88,10 @@ def test_a_broken_promise_is_exit_status_1(monkeypatch):
 
     from stress import designs
     from stress.design import EXACT
-    from stress.rss import counters
+    from stress.rss import subjects
 
     lying = replace(designs.get("percpu"), bound=EXACT)
-    monkeypatch.setattr(counters.Subject, "design", property(lambda self: lying))
+    monkeypatch.setattr(subjects.Subject, "design", property(lambda self: lying))
     result = rss("--cpus", "2", "--counter", "percpu")
     assert result.exit_code == 1
     assert "NO" in result.output

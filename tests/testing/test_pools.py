@@ -18,8 +18,8 @@ from stress.design import NO_BOUND
 from stress.kernel import rmap
 from stress.testing import CheckBroken, close_pools, small_machine, state_machine, stateful, worker_pool
 from stress.testing.stateful import usual_settings
-from stress.workers.call import Call
 from stress.workers.errors import WorkerDied
+from stress.workers.records import Call
 
 pytestmark = pytest.mark.timeout(600)
 

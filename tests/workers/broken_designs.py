@@ -6,8 +6,8 @@ from shm_layout.registers import R_ADDRESS, R_EXTRA
 from shm_layout.structs import NR_PAGES
 from stress import designs
 from stress.design import Design
-from stress.designs.build import operations
 from stress.designs.page_table_lock import MM_COUNTER
+from stress.designs.parts.operations import operations
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.kernel import pte_access, spinlock
 from stress.kernel.exit import mmput

@@ -5,8 +5,8 @@ import pytest
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED
 from stress import designs
-from stress.workers.client import ForkServer
 from stress.workers.pool import Pool
+from stress.workers.server.client import ForkServer
 
 BASE = ("fault", "zap", "fork", "clone", "exit", "statm", "status", "stat")
 

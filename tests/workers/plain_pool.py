@@ -8,10 +8,10 @@ import threading
 from functools import wraps
 
 from shm_layout.structs import STOP
-from stress.workers import batch, block, judge
-from stress.workers.client import ForkServer
-from stress.workers.fuse import source
+from stress.workers.loop import block, helpers, read_checks
+from stress.workers.loop.source import source
 from stress.workers.pool import Pool
+from stress.workers.server.client import ForkServer
 
 ENTRY = {block.RUN: "batch", block.PERFORM: "script", block.SCAN: "scan", block.CHECK: "check"}
 MOST_TURNS = 2_000_000
@@ -94,9 +94,14 @@ class PlainPool(Pool):
 
     def __init__(self, design, machine, workers, *, operations, seed, patch, stay=0.6):
         self.turns = Turns(seed, stay)
-        for module, name in ((judge, "load"), (batch, "store"), (judge, "before_read"), (judge, "after_read")):
+        for module, name in (
+            (read_checks, "load"),
+            (helpers, "store"),
+            (read_checks, "before_read"),
+            (read_checks, "after_read"),
+        ):
             patch.setattr(module, name, self._with_turn(getattr(module, name)))
-        patch.setattr(batch, "nap", lambda: self.turns.turn(wait=True))
+        patch.setattr(helpers, "nap", lambda: self.turns.turn(wait=True))
         super().__init__(design, machine, workers, operations=operations, server=NoServer())
 
     def _with_turn(self, function):

@@ -9,7 +9,7 @@ from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.structs import LINE_WORDS
 from stress.kernel.account import ACCOUNT_WORDS
-from stress.workers import block
+from stress.workers.loop import block
 
 
 def test_parts_lie_behind_one_another():

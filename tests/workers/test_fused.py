@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shm_layout.structs import FIRST_WORD
-from stress.boot import boot_registers
+from stress.kernel.boot import boot_registers
 from stress.kernel.proc import NOT_SHOWN
-from stress.plain import PlainMachine
-from stress.workers import block
-from stress.workers.call import Call
+from stress.sequential import PlainMachine
+from stress.workers.loop import block
+from stress.workers.records import Call
 
 PAGES = 40
 

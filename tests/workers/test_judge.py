@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from shm_layout.registers import R_RESIDENT, R_SHARED, REGISTERS
 from stress.kernel.account import CLEARED, FILE_CLEARED, FILE_SET, SET
-from stress.workers import block, judge
-from stress.workers.batch import begin, end
+from stress.workers.loop import block, read_checks
+from stress.workers.loop.helpers import begin, end
 
 WORKERS = 3
 STRIDE = block.ACCOUNT + 8
@@ -63,12 +63,12 @@ class World:
         b = self.blocks[0]
         r = [0] * REGISTERS
         shown = {}
-        yield lambda: judge.before_read(self.m, b, 0)
+        yield lambda: read_checks.before_read(self.m, b, 0)
         yield lambda: shown.update(rss=self.rss + off, file=self.file + off)
 
         def after():
             r[R_RESIDENT], r[R_SHARED] = shown["rss"], shown["file"]
-            judge.after_read(self.m, b, r, 0, 11)
+            read_checks.after_read(self.m, b, r, 0, 11)
 
         yield after
 

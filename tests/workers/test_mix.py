@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stress import designs
 from stress.errors import UsageError
-from stress.workers.block import MAX_OPERATIONS
+from stress.workers.loop.block import MAX_OPERATIONS
 from stress.workers.mix import DRAWS, default_mix, parse_mix, thresholds
 from stress.workers.numbers import operation_numbers
 

@@ -14,8 +14,8 @@ from stress.kernel import pte_access
 from stress.kernel.account import ACCOUNT_WORDS
 from stress.kernel.pgtable import PG_FILE, pte_at, pte_page
 from stress.program import assemble
-from stress.workers import block
-from stress.workers.call import Call
+from stress.workers.loop import block
+from stress.workers.records import Call
 
 MIX = {"fault": 6, "statm": 3, "status": 1, "stat": 1, "fork": 2, "exit": 1, "clone": 1, "zap": 1, "swap_out": 1}
 SEEDS = 40

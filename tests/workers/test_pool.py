@@ -19,10 +19,11 @@ from stress import designs
 from stress.errors import MachineError, UsageError
 from stress.kernel.memory import next_pte
 from stress.step import NEXT, step
-from stress.workers import block, client
-from stress.workers.call import Call
 from stress.workers.errors import WorkerDied, how_it_ended
+from stress.workers.loop import block
 from stress.workers.pool import Pool
+from stress.workers.records import Call
+from stress.workers.server import client
 
 MIX = {"fault": 6, "zap": 1, "statm": 1}
 

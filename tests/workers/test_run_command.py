@@ -20,7 +20,7 @@ from processes import ended, wait_for
 from shm_layout.segment import MAGIC, VERSION, Segment
 from stress.cli import main
 from stress.errors import UsageError
-from stress.explore.failure import FORMAT
+from stress.run_failure import FORMAT
 from stress.workers.pool import Pool
 
 RUN = [sys.executable, "-m", "stress", "run"]
@@ -122,7 +122,7 @@ def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
         "from shm_layout.registers import R_OOPS\n"
         "from stress.designs.v12_sound import DESIGN\n"
         "from stress.kernel.memory import user_access\n"
-        "from stress.oops import OWNER\n"
+        "from stress.kernel.bug import OWNER\n"
         "from stress.step import NEXT, step\n"
         "@step\n"
         "def sees_something_wrong(m, r):\n"

@@ -9,10 +9,10 @@ from broken_designs import exits_from_page_0
 from shm_layout import available
 from shm_layout.layout import Layout
 from stress import designs
-from stress.workers.block import place_blocks
-from stress.workers.call import Call
+from stress.workers.loop.block import place_blocks
 from stress.workers.mix import default_mix
-from stress.workers.sizes import CHILD_PAGES, machine_for
+from stress.workers.mix_machine import CHILD_PAGES, machine_for
+from stress.workers.records import Call
 
 ALL = ("fault", "zap", "fork", "clone", "exit", "exec", "statm", "swap_out", "truncate", "access_process_vm", "use_mm")
 FEW = ("fault", "zap", "fork", "exit")

@@ -18,15 +18,15 @@ from processes import ended
 
 from stress import designs
 from stress.cli import main
+from stress.commands.options import MOST_WORKERS
+from stress.commands.table import COLUMNS, Given, measure, table, total_pages, worker_counts
 from stress.errors import DesignBroken, UsageError
 from stress.kernel.memory import handle_pte_fault
-from stress.options import MOST_WORKERS
 from stress.step import DONE, step
-from stress.workers import kinds
-from stress.workers.block import SCRIPT_CALLS
-from stress.workers.client import ForkServer
+from stress.workers import fault_kinds
+from stress.workers.loop.block import SCRIPT_CALLS
 from stress.workers.pool import Pool
-from stress.workers.table_command import COLUMNS, Given, measure, table, total_pages, worker_counts
+from stress.workers.server.client import ForkServer
 
 
 def run(*args):
@@ -35,25 +35,25 @@ def run(*args):
     )
 
 
-@given(st.sampled_from(sorted(kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000), st.integers(0, 9))
+@given(st.sampled_from(sorted(fault_kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000), st.integers(0, 9))
 def test_the_workers_calls_cover_every_page_once(kind, workers, pages, seed):
-    chosen = kinds.KINDS[kind]
+    chosen = fault_kinds.KINDS[kind]
     touched = np.zeros(pages, int)
     for worker in range(workers):
-        calls = kinds.script(chosen, pages, worker, workers, np.random.default_rng(seed))
+        calls = fault_kinds.script(chosen, pages, worker, workers, np.random.default_rng(seed))
         assert len(calls) <= SCRIPT_CALLS
         for call in calls:
             touched[call.address : call.end] += 1
     assert (touched == 1).all()
 
 
-@given(st.sampled_from(sorted(kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000))
+@given(st.sampled_from(sorted(fault_kinds.KINDS)), st.integers(1, 40), st.integers(1, 20_000))
 def test_file_pages_lie_where_the_machine_has_its_file(kind, workers, pages):
-    chosen = kinds.KINDS[kind]
-    machine = kinds.machine_for(chosen, workers=workers, pages=pages, arch="pae")
+    chosen = fault_kinds.KINDS[kind]
+    machine = fault_kinds.machine_for(chosen, workers=workers, pages=pages, arch="pae")
     assert machine.ptes == pages
     for worker in range(workers):
-        for part, first, end in kinds.parts(chosen, pages, worker, workers):
+        for part, first, end in fault_kinds.parts(chosen, pages, worker, workers):
             assert (first >= machine.anon) if part.file else (end <= machine.anon)
 
 
@@ -78,23 +78,23 @@ def server():
         yield found
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", fault_kinds.KINDS)
 def test_faults_of_each_kind(kind, server):
     """All pages end up mapped, and all checks hold behind the loop that touches them, what was prepared included."""
-    chosen = kinds.KINDS[kind]
-    machine = kinds.machine_for(chosen, workers=2, pages=1000, arch="64")
-    design = kinds.touching(designs.get("v12_sound"))
-    with Pool(design, machine, 2, operations=[kinds.TOUCH], server=server) as pool:
+    chosen = fault_kinds.KINDS[kind]
+    machine = fault_kinds.machine_for(chosen, workers=2, pages=1000, arch="64")
+    design = fault_kinds.touching(designs.get("v12_sound"))
+    with Pool(design, machine, 2, operations=[fault_kinds.TOUCH], server=server) as pool:
         for _ in range(2):
-            kinds.prepare(pool, chosen)
+            fault_kinds.prepare(pool, chosen)
             assert [v for v in pool.verdicts() if not v.ok] == []
             assert pool.truth(0).resident == 0
             rng = np.random.default_rng(1)
-            pool.perform({w: kinds.script(chosen, 1000, w, 2, rng) for w in range(2)})
+            pool.perform({w: fault_kinds.script(chosen, 1000, w, 2, rng) for w in range(2)})
             assert [v for v in pool.verdicts() if not v.ok] == []
-            file = sum(end - first for k, first, end in kinds.areas(chosen, 1000) if k.file)
+            file = sum(end - first for k, first, end in fault_kinds.areas(chosen, 1000) if k.file)
             truth = pool.truth(0)
-            assert (truth.resident, truth.resident - truth.anon) == (kinds.resident(chosen, 1000), file)
+            assert (truth.resident, truth.resident - truth.anon) == (fault_kinds.resident(chosen, 1000), file)
 
 
 def test_a_row_is_what_was_measured(server):

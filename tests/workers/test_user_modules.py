@@ -39,7 +39,7 @@ MINE = get("page_table_lock").edit(
 ASK = """
 from stress.errors import UsageError
 from stress.testing import small_machine, worker_pool
-from stress.workers.call import Call
+from stress.workers.records import Call
 
 def faults(design, arch="64"):
     pool = worker_pool(design, small_machine(arch=arch), operations=("fault", "zap", "statm"))

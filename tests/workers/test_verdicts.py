@@ -8,12 +8,12 @@ from broken_designs import always_wrong, unlocked
 
 from shm_layout.placement import AS_POSTED, BIG_READER
 from shm_layout.registers import R_OOPS
-from stress import designs, oops
+from stress import designs
 from stress.checks import CHECKS
 from stress.design import NO_BOUND, Bound
-from stress.kernel import proc, pte_access
+from stress.kernel import bug, proc, pte_access
 from stress.kernel.rss import task
-from stress.workers.call import Call
+from stress.workers.records import Call
 from stress.workers.verdicts import check_functions
 
 MIX = {"fault": 60, "zap": 10, "fork": 1, "clone": 5, "exit": 8, "statm": 6, "status": 5, "stat": 5}
@@ -148,7 +148,7 @@ def test_wrong_anon_rss_at_rest_is_found(resting):
     assert (verdict.ok, verdict.detail) == (False, "mm 0 shows anon_rss 0, true is 1")
 
 
-@pytest.mark.parametrize("bit", [oops.MAPCOUNT, oops.PAGE_REFS, oops.SWAP_REFS, oops.PFN_VALID, oops.OWNER, oops.USER])
+@pytest.mark.parametrize("bit", [bug.MAPCOUNT, bug.PAGE_REFS, bug.SWAP_REFS, bug.PFN_VALID, bug.OWNER, bug.USER])
 def test_what_a_step_saw_is_a_verdict(resting, bit):
     resting.registers(0)[R_OOPS] |= bit
     assert broken(resting) == {name for name, check in CHECKS.items() if check.oops & bit}

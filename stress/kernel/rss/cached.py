@@ -19,10 +19,10 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.bug import OWNER, oops
 from stress.kernel.fork import current_mm
 from stress.kernel.rss.amount import RSS
 from stress.labels import IN_BATCH
-from stress.oops import OWNER, oops
 from stress.step import NEXT, step
 
 TASK_RSS_EVENTS_THRESH = 64

@@ -23,10 +23,10 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.kernel.bug import OWNER, oops
 from stress.kernel.mm_types import PF_BORROWED_MM
 from stress.kernel.rss.mm import note_write
 from stress.labels import NEXT_TASK, OTHER_MM, SKIP
-from stress.oops import OWNER, oops
 from stress.step import NEXT, helper, step
 
 

@@ -1,0 +1,190 @@
+"""Machine code on disk: where it is kept, and how it is written and read.
+
+It is kept below `stress.system.cache_home.code_base`, in a folder named after a hash of this package's own sources and
+of the versions of what compiles them. It is read with pickle, which runs what it reads: so the folders belong to the
+caller, nobody else may write to them, and files of others are not read. Each file begins with a hash of the rest: one
+that is damaged is as good as none, and is written anew.
+
+Several processes may write at once. Numba keeps an index of a function's signatures beside the code of each. To add
+one it reads the index, takes the next free number and writes index and code, without a lock: of two processes that
+add different signatures at once both take the same number, and what stays is an index that names the other one's code
+for good (seen with Numba 0.68; its issue 10128 is of the same kind). Several signatures are common, since Numba
+compiles for each literal argument.
+
+Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pickle
+import stat
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, UserProvidedCacheLocator
+from numba.core.ccallback import CFunc
+
+from stress.errors import MachineError
+from stress.system.cache_home import ADVICE, code_base
+from stress.system.private_folder import NotPrivate, make_private, others_write
+from stress.system.writing import replace_file
+
+DIGEST = hashlib.sha256().digest_size
+
+
+@cache
+def own_files() -> frozenset[Path]:
+    """All files of both packages: compiled functions lie in them, or take numbers from them."""
+    root = Path(__file__).resolve().parents[2]
+    return frozenset(file for name in ("stress", "shm_layout") for file in (root / name).rglob("*.py"))
+
+
+def _hash_of_sources() -> str:
+    """A hash of these files, and of the versions of what compiles them."""
+    digest = hashlib.sha256()
+    for text in (sys.version, numba.__version__, llvmlite.__version__):
+        digest.update(text.encode())
+    for path in sorted(own_files()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# Taken at once: a file that is edited while the program runs must not lend its hash to code that was loaded before.
+_SOURCES = _hash_of_sources()
+
+
+def _private(folder: Path) -> Path:
+    """Make a folder for compiled code. Raises `MachineError` when it cannot be, or others may write to it."""
+    try:
+        return make_private(folder)
+    except NotPrivate as why:
+        raise MachineError(f"{why}, so compiled code cannot be kept there: remove it, or {ADVICE}") from None
+    except OSError as error:
+        raise MachineError(f"no folder {folder} for compiled code ({error.strerror}): {ADVICE}") from None
+
+
+@cache
+def cache_folder() -> Path:
+    """Where generated source and machine code are kept: a folder of these sources below `code_base`.
+
+    Raises `MachineError` when nothing can be written there, or somebody else may write there.
+    """
+    folder = _private(code_base() / "pte-stress" / _SOURCES)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise MachineError(f"no permission for {folder}, where compiled code is kept: {ADVICE}")
+    return folder
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        replace_file(path, data, 0o600)
+    except OSError as error:
+        raise MachineError(
+            f"cannot keep compiled code in {path.parent} ({error.strerror}): make room there, or {ADVICE}"
+        ) from None
+
+
+def keep_source(path: Path, source: bytes) -> None:
+    """Write generated source into `cache_folder`, unless it lies there already."""
+    try:
+        if path.read_bytes() == source:
+            return
+    except OSError:
+        pass
+    _keep(path, source)
+
+
+class _Locator(UserProvidedCacheLocator):
+    """Numba's folder for the functions of one file, below `cache_folder`."""
+
+    def ensure_cache_path(self) -> None:
+        _private(Path(self.get_cache_path()))  # type: ignore[no-untyped-call]
+
+
+class _Results(CompileResultCacheImpl):
+    """How compiled functions are put into files."""
+
+    _locator_classes = [_Locator]  # noqa: RUF012
+
+
+class _Files(IndexDataCacheFile):
+    """Numba's files for one function, each with a hash in front."""
+
+    def _read(self, path: str) -> Any:
+        """What a file holds. Raises `OSError` for one that is not there, not the caller's, or damaged."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or others_write(found):
+                raise OSError(f"{path} may be somebody else's")
+            data = file.read()
+        if hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
+            raise OSError(f"{path} is damaged")
+        return pickle.loads(data[DIGEST:])
+
+    def _write(self, path: str, content: Any) -> None:
+        data = self._dump(content)  # type: ignore[no-untyped-call]
+        _keep(Path(path), hashlib.sha256(data).digest() + data)
+
+    def _load_index(self) -> Any:
+        try:
+            version, stamp, overloads = self._read(self._index_path)
+        except OSError:
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: Any) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name: str) -> Any:
+        return self._read(self._data_path(name))  # type: ignore[no-untyped-call]
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), data)  # type: ignore[no-untyped-call]
+
+
+class _Kept(FunctionCache):
+    """The machine code of one function. One process at a time writes into a folder; readers need no lock."""
+
+    _impl_class = _Results
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        files: Any = _Files  # untyped
+        self._cache_file = files(self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        folder = os.open(self.cache_path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        finally:
+            os.close(folder)
+
+
+def njit_kept(function: Callable[..., Any], **options: Any) -> Any:
+    """``numba.njit(cache=True, **options)(function)``, whose machine code is kept as this module says."""
+    made: Any = numba.njit(**options)(function)
+    made._cache = _Kept(function)
+    return made
+
+
+def cfunc_kept(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.cfunc(signature, cache=True)``, whose machine code is kept as this module says."""
+
+    def make(function: Callable[..., Any]) -> Any:
+        made: Any = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
+        made._cache = _Kept(function)
+        made.compile()
+        return made
+
+    return make

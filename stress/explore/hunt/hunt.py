@@ -1,0 +1,260 @@
+"""Hunting: Hypothesis draws workloads, the explorer tries all their interleavings, Hypothesis makes them smaller.
+
+Two violations are the same when the same check breaks by the same kinds of operations; those that the shortest
+schedule does not begin are left out of the workload first. What was found is kept in Hypothesis's example database,
+below the user's cache folder, and is tried first the next time.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+from hypothesis.errors import HypothesisWarning
+from hypothesis.strategies import SearchStrategy
+
+from stress.design import Design
+from stress.design_rules import without_effect
+from stress.explore import Bounds, Result, Violation, explore
+from stress.explore.counterexample.trace import trace
+from stress.explore.hunt.workloads import kinds_of
+from stress.explore.model.model import SetupError, build
+from stress.explore.model.reads import joined, unshown
+from stress.system.cache_home import cache_home
+from stress.system.hypothesis_home import no_hypothesis_folder
+from stress.system.interrupts import Asked, interrupts
+from stress.workload import Operation, Workload
+
+EXAMPLES = 5_000
+"""Workloads drawn in one round, of which none is drawn twice."""
+FIRST_STATES, STATES = 20_000, 300_000
+"""States of one workload, in the first round and later on: a larger one is given up, the hunt is for small ones."""
+MEMORY = 1 << 30
+"""Bytes of them, at most."""
+SECONDS = 10.0
+"""Time for one workload, at most."""
+
+Signature = tuple[str, tuple[str, ...]]
+"""A check and the kinds of operations, those of the setup too, in alphabetical order."""
+
+
+class TimeUp(BaseException):
+    """The hunt's time is over, or the one find that was asked for is made."""
+
+
+class Broken(Exception):
+    """A violation; Hypothesis tells violations apart by the class, so there is one for each signature."""
+
+
+@cache
+def _class_of(signature: Signature) -> type[Broken]:
+    return type("Broken_" + "_".join((signature[0], *signature[1])), (Broken,), {})
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception that a group was made of."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+@dataclass(frozen=True)
+class Find:
+    """A violation with the smallest workload that shows it, as far as it was made smaller."""
+
+    signature: Signature
+    workload: Workload
+    violation: Violation
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """What is made smaller: operations, CPUs, length of the schedule."""
+        return (
+            len(list(self.workload.operations())),
+            len(self.workload.cpus),
+            self.violation.length,
+        )
+
+
+def begun(design: Design, workload: Workload, violation: Violation) -> Workload:
+    """The workload without the operations that a violation's schedule does not begin, and without CPUs left idle.
+
+    Where the setup alone breaks the check, its operations are what the CPUs do.
+    """
+    counts = [0] * len(workload.cpus)
+    for row in trace(build(design, workload), violation).rows:
+        counts[row.cpu] += row.begins
+    kept = [cpu for cpu, count in enumerate(counts) if count or any(c == cpu for c, _ in workload.setup)]
+    kept = kept or [0]
+    columns = [workload.cpus[cpu][: counts[cpu]] for cpu in kept]
+    setup = [(kept.index(cpu), operation) for cpu, operation in workload.setup]
+    part = Workload(replace(workload.machine, cpus=len(kept)), tuple(columns), tuple(setup))
+    return part if any(counts) else setup_alone(part)
+
+
+def setup_alone(workload: Workload) -> Workload:
+    """The workload whose CPUs do what the setup was, and nothing else."""
+    columns = tuple(tuple(op for c, op in workload.setup if c == cpu) for cpu in range(len(workload.cpus)))
+    return replace(workload, cpus=columns, setup=())
+
+
+def signature_of(workload: Workload, violation: Violation) -> Signature:
+    """What tells this violation from others."""
+    return violation.check, tuple(sorted({op.name for op in workload.operations()}))
+
+
+class Hunt:
+    """A hunt for workloads that break a design.
+
+    ``finds``: the smallest workload found for each signature. ``workloads``: how many were explored. ``given_up``: how
+    many of them were too large to be explored completely. ``elapsed``: seconds that it took.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        workloads: SearchStrategy[Workload],
+        *,
+        seconds: float,
+        seed_: int,
+        first: bool = False,
+        checks: Sequence[str] | None = None,
+        progress: Callable[[Hunt], None] | None = None,
+        database: ExampleDatabase | None = None,
+    ) -> None:
+        """Prepare a hunt of ``seconds``; ``first``: end at the first find, when it has been made smaller."""
+        self.design = design
+        self.strategy = workloads
+        self.seconds = seconds
+        self.first = first
+        self.checks = checks
+        self.finds: dict[Signature, Find] = {}
+        self.workloads = 0
+        self.given_up = 0
+        self.interrupted = False
+        self.elapsed = 0.0
+        self._reads: dict[str, bool] = {}
+        self._performed: set[str] = set()
+        self._seed = seed_
+        self._progress = progress
+        self._database = database or example_database(design)
+        self._results: dict[str, Result] = {}
+        self._states = FIRST_STATES
+        self._known: set[Signature] = set()
+        self._deadline = 0.0
+        self._asked = Asked()
+
+    def run(self) -> None:
+        """Hunt until the time is up, the first find, or Ctrl-C."""
+        # Compiling is no hunting.
+        explore(self.design, Workload.of([[Operation(kinds_of(self.design)[0], 0, 1)]]))
+        begin = time.monotonic()
+        self._deadline = begin + self.seconds
+        try:
+            with no_hypothesis_folder(), interrupts() as self._asked:
+                while not (self.first and self.finds):
+                    self._round()
+                    self._known |= self.finds.keys()
+                    self._states = STATES
+                    self._results.clear()
+        except TimeUp:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.elapsed = time.monotonic() - begin
+
+    def _round(self) -> None:
+        def look(workload: Workload) -> None:
+            self.look(workload)
+
+        # The name under which Hypothesis keeps what it found.
+        look.__qualname__ = f"hunt_{self.design.name}"
+        self._seed += 1
+        # Hypothesis forgets what it tries again and what no longer breaks, and what is known is not raised again.
+        again = [] if self._known else [Phase.reuse]
+        # In this order: seed() takes the database away from the settings that a test has already.
+        test = settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=self._database,
+            phases=[*again, Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=not self.first,
+        )(seed(self._seed)(given(self.strategy)(look)))
+        ended: BaseException | None = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)
+            try:
+                test()
+            except* Broken:
+                pass
+            except* (TimeUp, KeyboardInterrupt) as group:
+                ended = _first(group)  # beside finds, when Hypothesis looked at them for the last time
+        if ended is not None:
+            raise ended
+
+    def look(self, workload: Workload) -> None:
+        """Explore one workload; raises an exception of the violation's own class for what is not known yet."""
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        if time.monotonic() > self._deadline:
+            raise TimeUp
+        result = self._explore(workload)
+        for violation in result.violations:
+            find = self._smaller(result.workload, violation)
+            signature = find.signature
+            best = self.finds.get(signature)
+            if best is None or find.size < best.size:
+                self.finds[signature] = find
+            if signature not in self._known:
+                raise _class_of(signature)
+
+    def _smaller(self, workload: Workload, violation: Violation) -> Find:
+        part = begun(self.design, workload, violation)
+        again = self._explore(part).violation(violation.check) if part != workload else None
+        if again is not None:
+            workload, violation = part, again
+        return Find(signature_of(workload, violation), workload, violation)
+
+    def _explore(self, workload: Workload) -> Result:
+        key = repr(workload)
+        if key not in self._results:
+            if len(self._results) > 20_000:
+                self._results.clear()
+            bounds = Bounds(states=self._states, memory=MEMORY, seconds=SECONDS)
+            try:
+                result = explore(self.design, workload, bounds=bounds, checks=self.checks)
+            except SetupError:
+                result = explore(self.design, setup_alone(workload), bounds=bounds, checks=self.checks)
+            self._results[key] = result
+            self.workloads += 1
+            self._reads = joined((self._reads, result.reads))
+            self._performed.update(operation.name for operation in result.workload.operations())
+            self.given_up += not result.complete
+            if self._progress is not None:
+                self._progress(self)
+        return self._results[key]
+
+    def looked_at_nothing(self) -> list[str]:
+        """Say which operations gave the checks nothing to look at in any workload, in a sentence each."""
+        names = [name for name in self.design.programs if name in self._performed]
+        return [*unshown(self._reads), *without_effect(self.design, names)]
+
+    def distinct(self) -> list[Find]:
+        """The finds that no smaller one explains: same check, and operations that contain the smaller one's."""
+        smallest = sorted(self.finds.values(), key=lambda f: f.size)
+        kept: list[Find] = []
+        for find in smallest:
+            check, kinds = find.signature
+            if not any(k.signature[0] == check and set(k.signature[1]) <= set(kinds) for k in kept):
+                kept.append(find)
+        return kept
+
+
+def example_database(design: Design) -> ExampleDatabase:
+    """Where the finds of a design are kept between hunts: below XDG_CACHE_HOME or ~/.cache."""
+    return DirectoryBasedExampleDatabase(cache_home() / "pte-stress" / "hunts" / design.name)

@@ -1,0 +1,253 @@
+"""Hypothesis strategies for workloads that the explorer can try completely.
+
+What is likely to break something is drawn more often than the rest: few CPUs that do one thing each to the same
+page, faults most of all, on a page that was written, swapped out or shared with a child beforehand. Every choice is
+one from a list that begins with the simplest, which is what Hypothesis makes a workload smaller by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from hypothesis import strategies as st
+
+from stress.compiling.fingerprint import reaches
+from stress.design import OPERATIONS, READS, Design
+from stress.errors import UsageError
+from stress.workload import Operation, Workload
+
+MOST_CPUS = 3
+MOST_PER_CPU = 2
+"""Operations of one CPU: what two CPUs cannot do to each other in two operations, three rarely can."""
+MOST_PIECES = 3
+MOST_SETUP = 3 * MOST_PIECES + 6
+"""Operations of the setup: no piece of it has more than three, and an earlier life of an mm with three pages six."""
+MMS = 3
+"""Address spaces: the first, that of a child, that of a child's child or of exec."""
+
+PAGES: tuple[tuple[int, int, int], ...] = ((1, 0, 0),) * 5 + ((2, 0, 0),) * 2
+"""Anonymous pages, pages of a private and of a shared file mapping, as often as each is drawn."""
+PAGES_WITH_FILES: tuple[tuple[int, int, int], ...] = (*PAGES, *(((0, 1, 0), (0, 0, 1)) * 2), (1, 1, 1))
+"""The same for a design that has operations on files."""
+
+BATCHES = (2, 1, 3)
+"""Batches of per-CPU counts, beside what the machine has by default: at 1 nothing is held back, at 2 and 3 a CPU moves
+its count on at once and is left with another."""
+
+WITH_PAGE = ("fault", "zap", "access_process_vm", "use_mm")
+WITH_WRITE = ("fault", "access_process_vm", "use_mm")
+ON_OTHER_MM = ("access_process_vm", "use_mm")
+FILE_ONLY = ("truncate",)
+SMALLEST_FIRST = ("fault", "zap", "swap_out", *READS, "clone", "exit", "fork", "exec", "truncate")
+"""The order in which Hypothesis prefers operations when it makes a workload smaller."""
+WEIGHTS = {
+    "fault": 8,
+    "zap": 3,
+    "swap_out": 5,
+    "statm": 2,
+    "exit": 4,
+    "fork": 3,
+    "truncate": 3,
+    **dict.fromkeys(ON_OTHER_MM, 2),
+}
+"""How often an operation is drawn in relation to one that is not named here."""
+
+
+def kinds_of(design: Design) -> tuple[str, ...]:
+    """Operations that workloads for this design are drawn from. Raises `UsageError` when it has none."""
+    if not design.programs:
+        raise UsageError(f"design {design.name} has no operation: give it programs")
+    known = [kind for kind in SMALLEST_FIRST if kind in design.programs]
+    return (*known, *(kind for kind in design.programs if kind not in known and kind != "precise"))
+
+
+def batches_of(design: Design) -> tuple[int, ...]:
+    """The batches that are drawn for a design: one alone where no step looks at it."""
+    if not reaches(design.steps, "BATCH"):
+        return BATCHES[:1]
+    return (*BATCHES, design.bound.batch(MOST_CPUS))
+
+
+def variants(kind: str, anon: int, pages: int) -> list[Operation]:
+    """All operations of a kind on a machine of so many pages, of which the first ``anon`` are anonymous.
+
+    An operation of a user's own is given a page, and a write or none.
+    """
+    first = anon if kind in FILE_ONLY else 0
+    own = kind not in OPERATIONS
+    places = range(first, pages) if own or kind in WITH_PAGE or kind in FILE_ONLY else (-1,)
+    writes = (True, True, False) if own or kind in WITH_WRITE else (False,)
+    # 0 is what the task runs on, 1 the first mm
+    targets = (1, 2, 3) if kind in ON_OTHER_MM else (0, 0, 1, 2) if kind in READS else (0,)
+    return [Operation(kind, max(p, 0), p + 1, w, a) for p in places for a in targets for w in writes]
+
+
+def _repeated(lists: Iterable[tuple[int, Sequence[Operation]]]) -> list[Operation]:
+    """All these operations in order, each list as often as its weight says, whatever its length."""
+    return [operation for weight, listed in lists for operation in listed for _ in range(weight)]
+
+
+@cache
+def operations(kinds: tuple[str, ...], anon: int, pages: int) -> st.SearchStrategy[Operation]:
+    """One operation of these kinds on a machine of this size."""
+    each = [(WEIGHTS.get(kind, 1), variants(kind, anon, pages)) for kind in kinds]
+    # 12: nearly every number of variants divides it
+    return st.sampled_from(_repeated((max(1, 12 * weight // len(v)), v) for weight, v in each if v))
+
+
+def states(kinds: Sequence[str], page: int) -> list[tuple[Operation, ...]]:
+    """What brings one page, and the tasks that use it, into each state that matters, by operations of these kinds."""
+    write, read = (Operation("fault", page, page + 1, w) for w in (True, False))
+    swap_out, fork, clone, exit_ = (Operation(kind) for kind in ("swap_out", "fork", "clone", "exit"))
+    found = [(write,), (read,), (write, swap_out), (write, swap_out, read), (clone,), (clone, write), (clone, exit_)]
+    found += [(write, fork)]
+    return [piece for piece in found if {operation.name for operation in piece} <= set(kinds)]
+
+
+@cache
+def pieces(kinds: tuple[str, ...], anon: int, pages: int) -> st.SearchStrategy[tuple[Operation, ...]]:
+    """A piece of the setup: the state of a page or of all, or any operation of these kinds."""
+    found = [piece for page in range(pages) for piece in states(kinds, page)]
+    if pages > 1 and "fault" in kinds:
+        found += [tuple(Operation("fault", page, page + 1, True) for page in range(pages))] * 4
+    return st.sampled_from(found * 2 + [(v,) for kind in kinds for v in variants(kind, anon, pages)[:1]])
+
+
+@cache
+def _columns(kinds: tuple[str, ...], anon: int, pages: int, cpus: int) -> st.SearchStrategy[list[list[Operation]]]:
+    each = operations(kinds, anon, pages)
+    return st.lists(st.lists(each, min_size=1, max_size=MOST_PER_CPU), min_size=cpus, max_size=cpus)
+
+
+_Setup = list[tuple[int, tuple[Operation, ...]]]
+
+
+def earlier_life(kinds: Sequence[str], pages: int, cpus: int) -> _Setup:
+    """What an mm has behind it that is used anew: a child wrote to its pages, another CPU took one away, and it ended.
+
+    Its counters are not as they are in memory that nobody has used: what is not set at the start of an mm shows.
+    """
+    if not {"fork", "fault", "exit"} <= set(kinds):
+        return []
+    writes = tuple(Operation("fault", page, page + 1, True) for page in range(pages))
+    taken: _Setup = [(1, (Operation("swap_out"),))] if cpus > 1 and "swap_out" in kinds else []
+    return [(0, (Operation("fork"), *writes)), *taken, (0, (Operation("exit"),))]
+
+
+@cache
+def _setup(kinds: tuple[str, ...], anon: int, pages: int, cpus: int) -> st.SearchStrategy[_Setup]:
+    cpu = st.sampled_from([0, 0, *range(cpus)])
+    first: st.SearchStrategy[_Setup] = st.sampled_from([[], [], earlier_life(kinds, pages, cpus)])
+    then: st.SearchStrategy[_Setup] = st.lists(st.tuples(cpu, pieces(kinds, anon, pages)), max_size=MOST_PIECES)
+    return st.tuples(first, then).map(lambda parts: parts[0] + parts[1])
+
+
+def _workload(
+    columns: Sequence[Sequence[Operation]],
+    before: Sequence[tuple[int, tuple[Operation, ...]]],
+    pages: tuple[int, int, int],
+    **machine: int | str,
+) -> Workload:
+    """A workload on a machine that has all that its operations can ask for."""
+    anon, private, shared = pages
+    return Workload.of(
+        columns,
+        [(cpu, operation) for cpu, piece in before for operation in piece],
+        anon=anon,
+        private_file=private,
+        shared_file=shared,
+        mms=MMS,
+        swap=2,
+        frames=1 + 2 * sum(pages) + len(columns),
+        ghost=True,
+        task_depth=3,
+        **machine,
+    )
+
+
+def pairs(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload]:
+    """Two operations at the same time, on one page in each of its `states`: so few that all are tried in the end."""
+    each = [
+        operation
+        for kind in kinds
+        if kind not in FILE_ONLY and not (kind in ("status", "stat") and "statm" in kinds)
+        for operation in dict.fromkeys(variants(kind, 1, 1))
+        if kind not in ON_OTHER_MM or (operation.write and operation.arg == 1)
+        if kind not in READS or operation.arg == 0
+    ]
+
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, batch: int) -> Workload:
+        before = [(0, piece)] if piece else []
+        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+
+    operation = st.sampled_from(each)
+    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
+    return st.builds(of, pieces_, operation, operation, st.sampled_from(batches))
+
+
+def watched(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload] | None:
+    """A page goes while it is mapped, and somebody reads behind that: what is counted too late shows to the reader.
+
+    None where the kinds lack one of the three.
+    """
+    maps = [Operation(kind, 0, 1, True, int(kind in ON_OTHER_MM)) for kind in WITH_WRITE if kind in kinds]
+    goes = [operation for kind in ("swap_out", "zap") if kind in kinds for operation in variants(kind, 1, 1)]
+    reads = [Operation(kind) for kind in READS if kind in kinds]
+    if not (maps and goes and reads):
+        return None
+
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, read: Operation, batch: int) -> Workload:
+        before = [(0, piece)] if piece else []
+        return _workload([[one], [other, read]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+
+    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
+    chosen = [st.sampled_from(each) for each in (maps, goes, reads)]
+    return st.builds(of, pieces_, *chosen, st.sampled_from(batches))
+
+
+_CPUS = st.sampled_from([1, *[2] * 5, *[3] * 2])
+_TWO_OF_THREE = st.sampled_from([False, True, True])
+
+
+@st.composite
+def larger(
+    draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> Workload:
+    """A few CPUs with a few operations each, on a few pages of any kind."""
+    files = any(kind in FILE_ONLY for kind in kinds)
+    only = all(kind in FILE_ONLY for kind in kinds)
+    choices = [c for c in (PAGES_WITH_FILES if files else PAGES) if not only or c[1:] != (0, 0)]
+    anon, private, shared = draw(st.sampled_from(choices))
+    pages = anon + private + shared
+    cpus = draw(_CPUS)
+    before = draw(_setup(tuple(setup_kinds), anon, pages, cpus))
+    return _workload(
+        draw(_columns(tuple(kinds), anon, pages, cpus)),
+        before,
+        (anon, private, shared),
+        arch=arch,
+        mmu=draw(_TWO_OF_THREE),
+        above_4g=draw(_TWO_OF_THREE) if arch == "pae" else True,
+        batch=draw(st.sampled_from(batches)),
+    )
+
+
+def workloads(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str] | None = None, batches: Sequence[int] = BATCHES[:1]
+) -> st.SearchStrategy[Workload]:
+    """Workloads of these kinds of operations: a third each `pairs` and `watched`, of which none is drawn twice, and
+    `larger`, which go on when those are exhausted.
+
+    ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
+    """
+    before = setup_kinds or kinds
+    if all(kind in FILE_ONLY for kind in kinds):
+        return larger(kinds, arch, before, batches)
+    third = watched(kinds, arch, before, batches)
+    drawn = [pairs(kinds, arch, before, batches), *([third] if third is not None else [])]
+    return st.one_of(*drawn, larger(kinds, arch, before, batches))

@@ -1,0 +1,101 @@
+"""What the engine is given of a design and a workload: numbers in one array ``p``.
+
+The first words are the header, by the constants below; behind them, from word `P_CPU` on, two for each CPU: its
+first row among the operations, and how many it performs. Then come the rows of the programs (`P_CODE`), one for
+each step: the step's number, its kind, and where each outcome leads (a row, or `END`); and the rows of
+the operations (`P_OPS`).
+"""
+
+from __future__ import annotations
+
+from shm_layout.record import MOST
+from shm_layout.registers import REGISTERS
+
+P_STEPS = 0
+"""Address of the function over the steps of the built-in designs; in plain Python a list of them."""
+P_SPLIT = 1
+"""Number of the first step that is not among them."""
+P_OWN_STEPS = 2
+"""The same for the steps that the design brings along, counted from `P_SPLIT`; its checks are the last of them."""
+P_ROW = 3
+"""Words of a row of code."""
+P_CODE = 4
+"""Index in ``p`` of the first row of code."""
+P_OPS = 5
+"""Index in ``p`` of the first row of operations."""
+P_CPUS = 6
+P_WORDS = 7
+"""Words of the memory."""
+P_READS = 8
+"""1 when an operation of the workload is a read."""
+P_BOUND = 9
+"""The design's bound in pages, -1 for none."""
+P_EXACT_PC = 10
+"""Row where the pass begins that must be exact at rest, -1 for none."""
+P_BOUNDED_PC = 11
+"""Row where the pass begins that must be within the bound at rest, -1 for none."""
+P_CHECKS = 12
+"""Number of checks that the design brings along."""
+P_FIRST_CHECK = 13
+"""Number of the first of them, as a step."""
+P_SYMMETRY = 14
+"""Index in ``p`` of what `stress.explore.model.symmetry` needs, 0 where no CPUs are interchangeable."""
+P_UNDER_WAY = 27
+"""Which function that the design brings along is under way: 0 in the lower half for none; see `transition.take_own`."""
+P_RECORD = 15
+"""Index in ``p`` of the record that steps note their accesses in (`shm_layout.record`)."""
+P_WATCHED = 16
+"""1 when the steps of the design are checked as they are taken: `stress.explore.model.rules`."""
+P_ACCESSES = 17
+"""Index in ``p`` of what the last transition of each CPU accessed, `MADE_WORDS` for each."""
+P_CHANGES = 18
+"""Index in ``p`` of the ptes that each operation is known to change: for each row `P_CHANGE_WORDS` words of bits, and
+as many for those that it changes while their mm exits."""
+P_CHANGE_WORDS = 19
+P_LEARNED = 20
+"""Set when an operation changed a pte that it was not known to change."""
+P_PTES = 21
+"""Index in ``p`` of room for all ptes, as they were before a transition."""
+P_ENDED = 23
+"""Index in ``p`` of what goes with a task that has ended: how many fields, and the constants of each."""
+P_OF_CPUS = 24
+"""Index in ``p`` of the words in which CPUs keep counts: how many for each mm, and for mm after mm their indices."""
+P_RACED = 25
+"""1 when the counters are exact as long as no two operations have overlapped, and nothing is promised afterwards."""
+P_HOLDERS = 26
+"""Index in ``p`` of the holders that the design brings along, as steps before its checks: how many, and for each 1
+where it is called for every CPU."""
+P_SEEN = 22
+"""Reads that came to an end, and those of them that showed a value: bits 2 n and 2 n + 1 of operation number n.
+
+`SEEN_EXACT` and `SEEN_BOUNDED` stand for the passes at rest; no read has their numbers.
+"""
+P_SHADOWS = 28
+"""Index in ``p`` of the words that no design reads (`shm_layout.structs.SHADOWS`): how many ranges, and their ends."""
+P_CPU = 32
+SEEN_EXACT, SEEN_BOUNDED = 0, 1
+
+CODE_STEP, CODE_KIND, CODE_JUMP = range(3)
+PRIVATE, WHOLE, USERS = 1, 2, 4
+"""Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for; it is
+a user's, not one of this package."""
+OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
+"""Words of a row of operations; `OP_READ` is 1 for a read, `OP_LATE` the pages that the design says it may be late
+by, -1 where that follows from the ptes that it changes (`stress.explore.model.read_interval`)."""
+OP_ROW = 8
+
+MADE_COUNT, MADE_KIND, MADE_STEP, MADE_FIRST = range(4)
+"""Words of what a CPU's transition accessed: how many times, `CODE_KIND` and number of the step, the accesses."""
+MADE_WORDS = MADE_FIRST + 2 * MOST
+"""Each access is its index and its kind, as in the record."""
+
+R_DONE = REGISTERS
+"""Beside the registers proper: the operations that the CPU has finished."""
+R_LAST = REGISTERS + 1
+"""Of CPU 0, where preemptions are bounded: the CPU that moved last, + 1."""
+R_PREEMPTED = REGISTERS + 2
+"""Of CPU 0, likewise: how often a CPU was left that could go on."""
+R_MET = REGISTERS + 3
+"""Of every CPU, where `P_RACED` is set: 1 once two operations have overlapped."""
+STRIDE = 44
+"""Words from the registers of one CPU to those of the next."""

@@ -1,0 +1,244 @@
+"""One transition: a CPU takes one step that others can see, and the private ones around it.
+
+Plain Python that is compiled with the engine, and that `replay` runs as it is. ``p`` is the image of design and
+workload (`stress.explore.model.image`), ``m`` the memory, ``g`` the registers of all CPUs, `STRIDE` words each.
+"""
+
+from __future__ import annotations
+
+from shm_layout.record import CHANGED, COUNT, FAULT, REGISTERS_CHANGED, STEP
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
+from shm_layout.words import Words
+from stress.explore.model.check_bits import PROGRESS, USER, oops_bits
+from stress.explore.model.image import (
+    CODE_JUMP,
+    CODE_KIND,
+    CODE_STEP,
+    OP_ADDRESS,
+    OP_ARG,
+    OP_END,
+    OP_NUMBER,
+    OP_PC,
+    OP_READ,
+    OP_WRITE,
+    P_CODE,
+    P_CPU,
+    P_CPUS,
+    P_OWN_STEPS,
+    P_RACED,
+    P_READS,
+    P_RECORD,
+    P_ROW,
+    P_SPLIT,
+    P_STEPS,
+    P_UNDER_WAY,
+    P_WATCHED,
+    PRIVATE,
+    R_DONE,
+    R_MET,
+    STRIDE,
+    USERS,
+)
+from stress.explore.model.primitives import RAISED, call_step, window
+from stress.explore.model.read_interval import (
+    begin_read,
+    judge_read,
+    keep_ptes,
+    learn_changes,
+    operation_row,
+    widen_read,
+)
+from stress.explore.model.rules import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS, forget_accesses, keep_accesses
+from stress.step import WAIT, helper
+
+FINISHED = -1
+"""The CPU has performed all its operations."""
+WAITS = -2
+"""Its next step is not enabled."""
+PRIVATE_STEPS = 10_000
+"""Private steps in a row, at most: more are a loop that never ends."""
+NEVER_ENDS = -4
+"""In the place of a row: a loop of private steps. Unlike `END`, `STAY` and `NOWHERE` of `stress.program`."""
+REFUSED = -5
+"""A step broke the rules of steps: what it did stands in the record. Also in the place of a row."""
+RAISED_ROW = -6
+"""In the place of a row: a step raised an exception."""
+
+
+@helper
+def take_own(p: Words, number: int, m: Words, r: Words, who: int) -> int:
+    """Call a step or check that the design brings along, and note that it is under way: it may never end.
+
+    ``who``: the CPU that moves, + 1, or 0 at rest. A call is noted as its place among all calls (the upper half of the
+    word), ``number`` + 1 and ``who`` (8 bits), for `stress.system.never_ends.watched`.
+    """
+    call = ((p[P_UNDER_WAY] >> 32) + 1) << 32
+    p[P_UNDER_WAY] = call | (number + 1) << 8 | who
+    outcome = call_step(p[P_OWN_STEPS], number, m, r, window(p, p[P_RECORD]))
+    p[P_UNDER_WAY] = call
+    return outcome
+
+
+@helper
+def take(p: Words, number: int, m: Words, r: Words) -> int:
+    """Take a step by its number; returns its outcome."""
+    if number < p[P_SPLIT]:
+        return call_step(p[P_STEPS], number, m, r, window(p, p[P_RECORD]))
+    return take_own(p, number - p[P_SPLIT], m, r, r[R_CPU] + 1 if r[R_OP] != 0 else 0)
+
+
+@helper
+def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
+    """Take a step whose accesses are to be looked at: the record holds them behind it, and no others."""
+    record = window(p, p[P_RECORD])
+    if record[FAULT] == 0:  # else it keeps what the wrong step did
+        record[STEP] = number
+        record[COUNT] = 0
+        record[CHANGED] = 0
+        record[REGISTERS_CHANGED] = 0
+    return take(p, number, m, r)
+
+
+@helper
+def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
+    """Take steps from row ``pc`` on as long as they are private; returns the row of the first that is not, or `END`."""
+    for _ in range(PRIVATE_STEPS):
+        if pc < 0:
+            return pc
+        row = p[P_CODE] + pc * p[P_ROW]
+        if (p[row + CODE_KIND] & PRIVATE) == 0:
+            return pc
+        outcome = 0
+        if p[P_WATCHED] != 0:
+            outcome = take_watched(p, p[row + CODE_STEP], m, r)
+            if broke_private(p, p[row + CODE_KIND]):
+                return REFUSED
+        else:
+            outcome = take(p, p[row + CODE_STEP], m, r)
+        if outcome == RAISED:
+            return RAISED_ROW
+        pc = p[row + CODE_JUMP + outcome]
+    return NEVER_ENDS
+
+
+@helper
+def broke_private(p: Words, kind: int) -> bool:
+    """Whether the private step that was just taken is wrong: a user's makes no access at all.
+
+    Those of this package may read what only their CPU writes, or what cannot change meanwhile.
+    """
+    record = window(p, p[P_RECORD])
+    if record[FAULT] == 0 and record[COUNT] != 0 and (kind & USERS) != 0:
+        record[FAULT] = PRIVATE_ACCESS
+    return record[FAULT] != 0
+
+
+@helper
+def waited(p: Words, r: Words, pc: int, number: int) -> int:
+    """The step that was just taken waits: `WAITS`; 0, with the step still next, where it has changed registers.
+
+    A worker tries again with the registers as the step left them, so that is a transition.
+    """
+    record = window(p, p[P_RECORD])
+    if record[CHANGED] != 0:
+        record[FAULT] = CHANGED_BEFORE_WAIT
+        return REFUSED
+    if number >= p[P_SPLIT] and record[REGISTERS_CHANGED] != 0:
+        r[R_PC] = pc
+        return 0
+    return WAITS
+
+
+@helper
+def begin_operation(p: Words, m: Words, g: Words, cpu: int) -> None:
+    """Put the arguments of a CPU's next operation into its registers."""
+    r = window(g, cpu * STRIDE)
+    row = operation_row(p, r, cpu)
+    r[R_OP] = p[row + OP_NUMBER]
+    r[R_PC] = p[row + OP_PC]
+    r[R_ADDRESS] = p[row + OP_ADDRESS]
+    r[R_END] = p[row + OP_END]
+    r[R_WRITE] = p[row + OP_WRITE]
+    r[R_ARG] = p[row + OP_ARG]
+    if p[row + OP_READ] != 0:
+        begin_read(p, m, g, cpu)
+
+
+@helper
+def end_operation(p: Words, r: Words, cpu: int) -> int:
+    """The operation is done: its registers are cleared. Returns the checks that a read breaks."""
+    broken = 0
+    if p[operation_row(p, r, cpu) + OP_READ] != 0:
+        broken = judge_read(p, r)
+    for i in range(KEPT, R_DONE):
+        r[i] = 0
+    r[R_DONE] = r[R_DONE] + 1
+    return broken
+
+
+@helper
+def note_overlap(p: Words, g: Words, cpu: int) -> None:
+    """Note, with every CPU, that the operation that a CPU is in overlaps another one.
+
+    With every CPU, so that identical CPUs stay interchangeable.
+    """
+    others = 0
+    for other in range(p[P_CPUS]):
+        if other != cpu:
+            others |= g[other * STRIDE + R_OP]
+    if others != 0:
+        for each in range(p[P_CPUS]):
+            g[each * STRIDE + R_MET] = 1
+
+
+@helper
+def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
+    """Let a CPU take one step: `FINISHED`, `WAITS`, or the checks that break, as bits (`check_bits`).
+
+    A step that waits has changed nothing in ``m``; its registers must be put back by the caller. `REFUSED` when a step
+    breaks the rules of steps.
+    """
+    r = window(g, cpu * STRIDE)
+    if p[P_WATCHED] != 0:
+        forget_accesses(p, cpu)
+    if p[P_READS] != 0:
+        keep_ptes(p, m)
+    if r[R_OP] == 0:
+        if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
+            return FINISHED
+        begin_operation(p, m, g, cpu)
+        if p[P_RACED] != 0:
+            note_overlap(p, g, cpu)
+    pc = private_steps(p, m, r, r[R_PC])
+    if pc >= 0:
+        row = p[P_CODE] + pc * p[P_ROW]
+        outcome = 0
+        if p[P_WATCHED] != 0:
+            outcome = take_watched(p, p[row + CODE_STEP], m, r)
+            if p[p[P_RECORD] + FAULT] != 0:
+                return REFUSED
+            if outcome == WAIT:
+                return waited(p, r, pc, p[row + CODE_STEP])
+            keep_accesses(p, cpu, p[row + CODE_KIND])
+        else:
+            outcome = take(p, p[row + CODE_STEP], m, r)
+            if outcome == WAIT:
+                return WAITS
+        if p[P_READS] != 0:
+            learn_changes(p, m, r, cpu)
+        pc = RAISED_ROW if outcome == RAISED else private_steps(p, m, r, p[row + CODE_JUMP + outcome])
+    if pc == REFUSED:
+        return REFUSED
+    if pc == RAISED_ROW:
+        return USER
+    broken = oops_bits(r)
+    if pc >= 0:
+        r[R_PC] = pc
+    elif pc == NEVER_ENDS:
+        broken |= PROGRESS
+    else:
+        broken |= end_operation(p, r, cpu)
+    if p[P_READS] != 0:
+        for other in range(p[P_CPUS]):
+            widen_read(p, m, g, other)
+    return broken

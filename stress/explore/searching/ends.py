@@ -1,0 +1,244 @@
+"""From every state an end can be reached: what the compiled search leaves open is settled here.
+
+An end is a state in which no CPU can move, or one that breaks a check behind which nothing is followed. A state in
+which a CPU can take a step that does not jump back in its program, or ends the operation, leads on: programs are
+finite, so whoever goes on like that comes to an end or to one of the few states, all of whose steps jump back, that
+are marked `stress.explore.searching.state.NOT_ONWARD`. If an end can be reached from each of these, it can from every
+state. `walk` looks for one greedily, compiled, and remembers every state that it passed; where it gets stuck, `Onward`
+looks at all that can be reached.
+"""
+
+# Compiled functions have no objects to keep their arrays in.
+# ruff: noqa: PLR0917
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stress.explore.model.check_bits import GOES_ON
+from stress.explore.model.image import P_CPUS, P_SYMMETRY
+from stress.explore.model.symmetry import put_in_order
+from stress.explore.model.transition import FINISHED, WAITS, transition
+from stress.explore.searching.state import collect, hash_of_loaded, load_state, number_of, put_back
+from stress.step import helper
+
+UNKNOWN, PASSED, REACHES, ENDLESS = range(4)
+"""What is known of a state: nothing, that the present walk passed it, that it reaches an end, that it does not."""
+WALKS = 10_000
+"""Walks between two looks at the clock."""
+
+
+@helper
+def successors(s: Any, p: Any, words: Any, a: Any, tables: Any, keys: Any, batch: Any, number: int, out: Any) -> int:
+    """Put the numbers of the states behind a state into ``out``; returns how many, 0 for an end."""
+    m, g, kept_m, kept_g, w = words
+    block_table, row_table, column_of, table = tables
+    load_state(s, m, g, kept_m, kept_g, a, number)
+    out_batch = (batch, hash_of_loaded(s, a[1], keys))
+    count = 0
+    for cpu in range(p[P_CPUS]):
+        bits = transition(p, m, g, cpu)
+        if bits == FINISHED:
+            continue
+        if bits == WAITS:
+            put_back(p, m, g, kept_m, kept_g)
+            continue
+        if (bits & ~GOES_ON) != 0:
+            put_back(p, m, g, kept_m, kept_g)
+            return 0
+        if p[P_SYMMETRY] != 0:
+            put_in_order(p, m, g, w)
+        inner = (block_table, row_table, column_of)
+        found = collect(s, p, m, g, kept_m, kept_g, a, inner, keys, out_batch, number, cpu)
+        out[count] = number_of(s, table, a[0], batch, found)
+        count += 1
+    return count
+
+
+def walk(
+    s: Any,
+    p: Any,
+    m: Any,
+    g: Any,
+    kept_m: Any,
+    kept_g: Any,
+    w: Any,
+    states: Any,
+    table: Any,
+    loaded: Any,
+    active: Any,
+    column_of: Any,
+    blocks: Any,
+    block_table: Any,
+    rows: Any,
+    row_table: Any,
+    keys: Any,
+    batch: Any,
+    known: Any,
+    path: Any,
+    out: Any,
+    roots: Any,
+    count: int,
+) -> int:
+    """Walk from each root to an end; returns how many did, in order, before one got stuck.
+
+    Arguments as of `stress.explore.searching.expand.expand`; ``known``: int8 (states,), by the constants above;
+    ``path``: int32 (states,) and ``out``: int64 (CPUs,), scratch; the numbers of the successors of the last state
+    looked at are left in ``out``, behind their count. ``roots``: int64 (count,).
+    """
+    a = (states, loaded, active, blocks, rows)
+    tables = (block_table, row_table, column_of, table)
+    words = (m, g, kept_m, kept_g, w)
+    for root in range(count):
+        state = roots[root]
+        length = 0
+        while known[state] == UNKNOWN:
+            known[state] = PASSED
+            path[length] = state
+            length += 1
+            behind = successors(s, p, words, a, tables, keys, batch, state, out)
+            if behind == 0:
+                known[state] = REACHES
+                break
+            onward = -1
+            for i in range(behind):
+                if known[out[i]] == REACHES:
+                    onward = out[i]
+                    break
+                if known[out[i]] == UNKNOWN and out[i] > onward:
+                    onward = out[i]
+            if onward < 0:
+                break
+            state = onward
+        reaches = known[state] == REACHES
+        for i in range(length):
+            known[path[i]] = REACHES if reaches else UNKNOWN
+        if not reaches:
+            return root
+    return count
+
+
+def behind(
+    s: Any,
+    p: Any,
+    m: Any,
+    g: Any,
+    kept_m: Any,
+    kept_g: Any,
+    w: Any,
+    states: Any,
+    table: Any,
+    loaded: Any,
+    active: Any,
+    column_of: Any,
+    blocks: Any,
+    block_table: Any,
+    rows: Any,
+    row_table: Any,
+    keys: Any,
+    batch: Any,
+    out: Any,
+    number: int,
+) -> int:
+    """`successors` for one state, to be called from Python."""
+    a = (states, loaded, active, blocks, rows)
+    tables = (block_table, row_table, column_of, table)
+    return int(successors(s, p, (m, g, kept_m, kept_g, w), a, tables, keys, batch, number, out))
+
+
+class OutOfTime(Exception):
+    """The time was up before it was known whether every state reaches an end."""
+
+    bound = "seconds"
+
+
+class OutOfRoom(OutOfTime):
+    """There is no memory left, within the bound, for what it takes to know that."""
+
+    bound = "memory"
+
+
+BYTES = 13
+"""What is known of a state, and its places in a path, in a queue and in front of another state."""
+UNSEEN, FIRST = -2, -1
+"""In the place of the state that another was reached from."""
+
+
+class Onward:
+    """What is known of the states of a finished search."""
+
+    def __init__(self, search: Any, in_time: Callable[[], bool]) -> None:
+        """``search``: a `stress.explore.searching.search.Search` that is done; ``in_time``: whether to go on."""
+        import numpy as np
+
+        from stress.explore.searching.compiled import compiled
+
+        self.count = search.found_states
+        self.in_time = in_time
+        self.known = np.zeros(self.count, np.int8)
+        self.path, self.queue = np.empty(self.count, np.int32), np.empty(self.count, np.int32)
+        self.came_from = np.full(self.count, UNSEEN, np.int32)
+        self.out = np.zeros(search.cpus, np.int64)
+        self.given = search.arguments()
+        self.walk, self.behind = compiled()["walk"], compiled()["behind"]
+        self.np = np
+
+    def first_endless(self, roots: Sequence[int]) -> int:
+        """The first of these states from which no end can be reached, -1 for none. Raises `OutOfTime`."""
+        at = 0
+        while at < len(roots):
+            if not self.in_time():
+                raise OutOfTime
+            part = self.np.asarray(roots[at : at + WALKS], self.np.int64)
+            ended = int(self.walk(*self.given, self.known, self.path, self.out, part, len(part)))
+            at += ended
+            if ended < len(part):
+                if not self._reaches(int(part[ended])):
+                    return int(part[ended])
+                at += 1
+        return -1
+
+    def _reaches(self, root: int) -> bool:
+        """Whether an end can be reached from a state: looks at all that can, until one is found."""
+        if self.known[root] == ENDLESS:
+            return False
+        came_from, queue = self.came_from, self.queue
+        came_from[root], queue[0] = FIRST, root
+        looked, length = 0, 1
+        try:
+            while looked < length:
+                state = int(queue[looked])
+                looked += 1
+                if not self.in_time():
+                    raise OutOfTime
+                count = int(self.behind(*self.given, self.out, state))
+                following = self.out[:count].tolist()
+                if count == 0 or any(self.known[n] == REACHES for n in following):
+                    while state >= 0:
+                        self.known[state] = REACHES
+                        state = int(came_from[state])
+                    return True
+                for n in following:
+                    if came_from[n] == UNSEEN and self.known[n] != ENDLESS:
+                        came_from[n], queue[length] = state, n
+                        length += 1
+            self.known[queue[:length]] = ENDLESS
+            return False
+        finally:
+            came_from[queue[:length]] = UNSEEN
+
+
+def nearest_endless(search: Any, first: int, in_time: Callable[[], bool]) -> int:
+    """The nearest from which no end can be reached, among the first states of a finished search; -1 for none.
+
+    Raises `OutOfTime`, `OutOfRoom`.
+    """
+    roots = search.not_onward()
+    if len(roots) == 0:
+        return -1
+    if search.bytes() + BYTES * search.found_states > search.memory:
+        raise OutOfRoom
+    states = Onward(search, in_time)
+    endless = states.first_endless(roots)
+    return endless if endless < 0 else states.first_endless(range(min(endless + 1, first)))

@@ -1,0 +1,359 @@
+"""One breadth-first search: its memory, which grows, and what can be read from it when it is done."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shm_layout.available import memory_available
+from shm_layout.registers import KEPT, R_OP
+from shm_layout.structs import FIRST_WORD
+from stress.errors import MachineError
+from stress.explore.model import symmetry, transition
+from stress.explore.model.check_bits import NAMES
+from stress.explore.model.image import P_SYMMETRY, R_DONE, STRIDE
+from stress.explore.model.model import Model, scratch_words
+from stress.explore.result import Bounds, Violation
+from stress.explore.searching import ends as onward
+from stress.explore.searching import state as stored
+from stress.explore.searching.compiled import arrays, compiled
+from stress.explore.searching.expand import CHECK_COUNT
+from stress.explore.searching.state import BATCH, BLOCK
+
+SLICE = 50_000
+"""States visited between two looks at the clock."""
+MOST_STATES = 2**31 - BATCH
+FIRST_TABLE = 1 << 12
+LEAST_ROOM = 1 << 16
+"""Room for so many states, or none at all."""
+MOST_WORDS = 1 << 21
+"""Words that final states take while they are counted."""
+BYTES_OF_WORD = 16
+"""Of a state that is listed as a tuple: some of its numbers are objects of their own."""
+FEW, MANY = 16, 32
+"""Bits of a number in a state."""
+_Words = NDArray[np.int64]
+
+
+class Search:
+    """One breadth-first search: its memory, and where it stands."""
+
+    def __init__(self, model: Model, bounds: Bounds, wanted: int, *, stop_first: bool, preemptions: int = -1) -> None:
+        """Prepare the search. ``wanted``: the checks that are looked at, as bits; ``preemptions``: -1 for no bound."""
+        self.model = model
+        self.memory = bounds.memory or memory_available().available // 2
+        self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
+        self.p, self.m, self.g = arrays(model)
+        if preemptions >= 0:
+            self.p[P_SYMMETRY] = 0  # who moved last tells the CPUs apart
+        self.m = np.pad(self.m, (0, stored.GROUP * BLOCK))
+        self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
+        self.w = np.array(scratch_words(model), np.int64)
+        self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros(1 << 11, np.int64)
+        self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros(1 << 11, np.int64)
+        self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1
+        self.s = np.zeros(stored.S_WORDS, np.int64)
+        self.s[stored.WANTED], self.s[stored.STOP_FIRST] = wanted, stop_first
+        self.s[stored.PREEMPTIONS] = preemptions
+        self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
+        self.cpus = len(model.workload.cpus)
+        self.table = np.zeros(FIRST_TABLE, np.int64)
+        self.bits = FEW
+        self.active: list[int] = []
+        self.column_of = np.full((len(model.memory) - FIRST_WORD) // BLOCK, -1, np.int64)
+        self._make_room(0)
+        self.states[: self.width] = 0
+        self._first_state()
+
+    @property
+    def columns(self) -> int:
+        """Numbers that a state is made of."""
+        return len(self.active) + self.cpus
+
+    @property
+    def width(self) -> int:
+        """Words of 64 bits that a state takes."""
+        return -(-self.columns * self.bits // 64)
+
+    def _numbers(self, begin: int, end: int) -> NDArray[Any]:
+        """The numbers of states, a row for each."""
+        words = self.states[begin * self.width : end * self.width].reshape(-1, self.width)
+        return words.view(f"u{self.bits // 8}")[:, : self.columns]
+
+    def _make_room(self, count: int) -> None:
+        """Arrays for states of the present number of columns. Pages that are not touched take no memory.
+
+        Where a limit on address space (ulimit -v) leaves no room for the bound on memory, the bound is halved.
+        """
+        room = max(min(self.most_states, self.memory // (8 * self.width + 5)), count, 1)
+        try:
+            self.states = np.empty(room * self.width, np.int64)
+            if count == 0:
+                self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
+        except MemoryError:
+            if room <= max(count, LEAST_ROOM):
+                raise MachineError(f"no memory for {room:,} states: raise the limit (ulimit -v)") from None
+            self.memory //= 2
+            self._make_room(count)
+            return
+        self.parent, self.via = self.parent[:room], self.via[:room]
+        self.loaded = np.full(self.columns, -1, np.int64)
+        self.batch = np.empty(BATCH * self.width, np.int64)
+        self.origin = np.empty(BATCH * 3, np.int64)
+
+    @property
+    def found_states(self) -> int:
+        """How many states were found."""
+        return int(self.s[stored.FOUND])
+
+    def not_onward(self) -> _Words:
+        """The states that are no end and all of whose steps jump back in their programs; of a search that is done."""
+        return np.flatnonzero(self.via[: self.found_states] < 0)
+
+    def arguments(self) -> tuple[_Words, ...]:
+        """What compiled code is given of the search: the first arguments of `expand`, `walk` and `behind`."""
+        own = (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w, self.states, self.table, self.loaded)
+        rows = (self.blocks, self.block_table, self.rows, self.row_table)
+        return (*own, np.array(self.active, np.int64), self.column_of, *rows, self.keys, self.batch)
+
+    def _first_state(self) -> None:
+        for cpu in range(self.cpus):
+            row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
+            number = self._intern("registers", self.rows, self.row_table, row, cpu)
+            assert number == cpu  # registers differ by the CPU's number at least
+            self._numbers(0, 1)[0, cpu] = number
+        self.s[stored.ROWS] = self.cpus
+        self.parent[0], self.via[0] = -1, stored.NOT_ONWARD
+        self.s[stored.FOUND] = self.s[stored.LEVEL_END] = 1
+        self._reindex()
+
+    def _intern(self, what: str, arena: _Words, table: _Words, words: _Words, count: int) -> int:
+        return int(compiled()[f"intern_{what}"](arena, table, len(table) - 1, self.keys, words, count))
+
+    def _add_block(self, block: int) -> None:
+        """A block has changed for the first time: all states so far have it as it was in the first one."""
+        count, first = int(self.s[stored.FOUND]), FIRST_WORD + block * BLOCK
+        old = self._numbers(0, count)
+        at = len(self.active)
+        self.active.append(block)
+        self.column_of[block] = at
+        words = self.kept_m[first : first + BLOCK]
+        so_far = int(self.s[stored.BLOCKS])
+        number = self._intern("block", self.blocks, self.block_table, words, so_far)
+        self.s[stored.BLOCKS] += number == so_far
+        self._make_room(count)
+        self.states[: count * self.width] = 0  # what no number lies in is compared, too
+        new = self._numbers(0, count)
+        new[:, :at], new[:, at], new[:, at + 1 :] = old[:, :at], number, old[:, at:]
+        self._reindex()
+
+    def _widen(self) -> None:
+        """Let numbers take 32 bits, because they no longer fit into 16."""
+        count = int(self.s[stored.FOUND])
+        old = self._numbers(0, count)
+        self.bits = MANY
+        self._make_room(count)
+        self.states[: count * self.width] = 0
+        self._numbers(0, count)[:] = old
+
+    def _reindex(self) -> None:
+        """Enter all states into an empty table."""
+        self.s[stored.COLUMNS], self.s[stored.WIDTH], self.s[stored.BITS] = self.columns, self.width, self.bits
+        self.table = np.zeros(len(self.table), np.int64)
+        count = int(self.s[stored.FOUND])
+        compiled()["reindex"](self.s, self.states, self.keys, count, self.table, len(self.table) - 1)
+
+    def _numbers_fit(self, rows: int) -> bool:
+        """Make the numbers wide if twice ``rows`` ask for it; False when the memory does not allow it."""
+        if 2 * rows > 1 << self.bits:
+            if 2 * self.bytes() > self.memory:
+                return False
+            self._widen()
+        return True
+
+    def _grow(self, arena: _Words, table: _Words) -> tuple[_Words, _Words]:
+        larger, larger_table = np.zeros(2 * len(arena), np.int64), np.zeros(2 * len(table), np.int64)
+        larger[: len(arena)] = arena
+        compiled()["rehash"](table, len(table), larger_table, len(larger_table) - 1)
+        return larger, larger_table
+
+    def advance(self, budget: int = SLICE) -> int:
+        """Visit up to ``budget`` states; returns the status of `stress.explore.searching.expand.expand`."""
+        s = self.s
+        s[stored.COLUMNS], s[stored.WIDTH], s[stored.BITS] = self.columns, self.width, self.bits
+        s[stored.ACTIVE], s[stored.ROOM] = len(self.active), len(self.parent)
+        s[stored.TABLE_SIZE], s[stored.BUDGET] = len(self.table), budget
+        # What one state can add at most must fit.
+        s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
+        s[stored.ROW_ROOM] = len(self.rows) // STRIDE - self.cpus * self.cpus
+        s[stored.BLOCK_MASK], s[stored.ROW_MASK] = len(self.block_table) - 1, len(self.row_table) - 1
+        status = int(compiled()["expand"](*self.arguments(), self.parent, self.via, self.origin, self.found))
+        if status == stored.TABLE_FULL:
+            larger = np.zeros(2 * len(self.table), np.int64)
+            compiled()["rehash"](self.table, len(self.table), larger, len(larger) - 1)
+            self.table = larger
+        elif status == stored.BLOCKS_FULL and self._numbers_fit(len(self.blocks) // BLOCK):
+            self.blocks, self.block_table = self._grow(self.blocks, self.block_table)
+        elif status == stored.ROWS_FULL and self._numbers_fit(len(self.rows) // STRIDE):
+            self.rows, self.row_table = self._grow(self.rows, self.row_table)
+        elif status in (stored.BLOCKS_FULL, stored.ROWS_FULL):
+            return stored.STATES_FULL
+        elif status == stored.BLOCK_CHANGED:
+            self._add_block(int(self.s[stored.NEW_BLOCK]))
+        return status
+
+    def bytes(self) -> int:
+        """Memory taken by the states and all that belongs to them."""
+        fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
+        return int(self.s[stored.FOUND]) * (8 * self.width + 5) + sum(a.nbytes for a in fixed)
+
+    def schedule(self, state: int, *then: int) -> tuple[int, ...]:
+        """The CPUs that move on the way to a state, and the one that moves from there."""
+        way = list(reversed(then))
+        while self.parent[state] >= 0:
+            way.append(int(self.via[state]) & stored.CPU_OF_VIA)
+            state = int(self.parent[state])
+        way.reverse()
+        return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
+
+    def _as_numbered(self, way: list[int]) -> list[int]:
+        """A way through states whose CPUs were put in order, in terms of the CPUs as they were numbered at first."""
+        p, m, g = self.model.p, list(self.model.memory), list(self.model.registers)
+        who = list(range(self.cpus))
+        out = []
+        for cpu in way:
+            out.append(who[cpu])
+            transition.transition(p, m, g, cpu)
+            symmetry.put_in_order(p, m, g, who)
+        return out
+
+    def look_for_endless(self, in_time: Callable[[], bool]) -> None:
+        """After the last state: note the nearest from which no end can be reached, if it is nearer than what is noted.
+
+        Raises `onward.OutOfTime`, `onward.OutOfRoom`.
+        """
+        noted = 3 * NAMES.index("progress")
+        nearer = self.found_states
+        if self.found[noted] >= 0:  # states lie in the order of their distance
+            length = int(self.found[noted + 2])
+            nearer = bisect_left(range(nearer), length, key=lambda state: len(self.schedule(state)))
+        state = onward.nearest_endless(self, nearer, in_time)
+        if state >= 0:
+            self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
+
+    def violations(self) -> tuple[Violation, ...]:
+        """The checks that were broken, each with the way to it."""
+        out = []
+        for check, (state, cpu, _) in zip(NAMES, self.found.reshape(-1, 3).tolist(), strict=True):
+            if state >= 0:
+                move = (cpu,) if cpu >= 0 else ()
+                out.append(Violation(check, self.schedule(state, *move), cpu < 0))
+        return tuple(out)
+
+    def final_states(self) -> NDArray[np.int64]:
+        """Numbers of the states in which every CPU has performed all its operations."""
+        rows = self.rows.reshape(-1, STRIDE)
+        counts = [len(operations) for operations in self.model.workload.cpus]
+        total = int(self.s[stored.FOUND])
+        ended = [(rows[:, R_DONE] == count) & (rows[:, R_OP] == 0) for count in counts]
+        found = []
+        for begin in range(0, total, SLICE):
+            part = self._numbers(begin, min(begin + SLICE, total))[:, len(self.active) :]
+            final = ended[0][part[:, 0]]
+            for cpu in range(1, self.cpus):
+                final &= ended[cpu][part[:, cpu]]
+            found.append(np.flatnonzero(final) + begin)
+        return np.concatenate(found)
+
+    def _of(self, states: NDArray[np.int64]) -> NDArray[Any]:
+        """The numbers of these states, a row for each, as `_numbers` gives those of neighbours."""
+        words = self.states[: self.found_states * self.width].reshape(-1, self.width)[states]
+        return words.view(f"u{self.bits // 8}")[:, : self.columns]
+
+    def count_outcomes(self, ends: NDArray[np.int64], in_time: Callable[[], bool]) -> tuple[int, int]:
+        """How many distinct final states the states ``ends`` stand for, and how many of ``ends`` were looked at.
+
+        Where CPUs are interchangeable a state stands for all its images, which are counted, not made. Ends early, but
+        not before the first part, when the time is up.
+        """
+        if not self.p[P_SYMMETRY] and self.s[stored.PREEMPTIONS] < 0:
+            return len(ends), len(ends)
+        total, looked = 0, 0
+        size = max(1, MOST_WORDS // (self.columns + self.cpus * (STRIDE + len(self.column_of))))
+        seen: list[_Words] = []
+        while looked < len(ends) and (looked == 0 or in_time()):
+            part = self._of(ends[looked : looked + size])
+            looked += len(part)
+            if self.p[P_SYMMETRY]:
+                total += self._count_images(part)
+            else:
+                seen.append(self._hashes(part))
+        return total + (len(np.unique(np.concatenate(seen), axis=0)) if seen else 0), looked
+
+    def _hashes(self, part: NDArray[Any]) -> _Words:
+        """Two hashes of each state without who moved last: of its blocks, and of the registers that are kept."""
+        used, place = np.unique(part[:, len(self.active) :], return_inverse=True)
+        keys = np.random.default_rng(2).integers(1, 2**63, (2, self.columns + KEPT), np.int64) | 1
+        registers = self.rows.reshape(-1, STRIDE)[used][:, :KEPT] @ keys[:, self.columns :].T
+        numbers = np.repeat(part.astype(np.int64)[:, :, None], 2, axis=2)
+        numbers[:, len(self.active) :] = registers[place.reshape(len(part), self.cpus)]
+        return np.asarray((numbers * keys[:, : self.columns].T).sum(axis=1))
+
+    def _count_images(self, part: NDArray[Any]) -> int:
+        """How many images these states have, added up."""
+        grouped = symmetry.groups(self.model.p)
+        own = np.array(symmetry.own_words(self.model.p), np.int64).reshape(self.cpus, -1)
+        memory = np.array(self.model.memory, np.int64)[own]
+        columns, offsets = self.column_of[(own - FIRST_WORD) // BLOCK], (own - FIRST_WORD) % BLOCK
+        changing = self.blocks.reshape(-1, BLOCK)[part[:, columns.clip(0)], offsets]
+        words = np.where(columns >= 0, changing, memory)
+        used, place = np.unique(part[:, len(self.active) :], return_inverse=True)
+        _, registers = np.unique(
+            self.rows.reshape(-1, STRIDE)[used][:, symmetry.EXCHANGED], axis=0, return_inverse=True
+        )
+        content = np.dstack((registers.reshape(-1)[place.reshape(len(part), self.cpus)], words))
+        _, same = np.unique(content.reshape(-1, content.shape[2]), axis=0, return_inverse=True)
+        same = same.reshape(len(part), self.cpus)
+        equal = np.ones_like(same)
+        for group in grouped:
+            for place_of, cpu in enumerate(group):
+                equal[:, cpu] = (same[:, group[: place_of + 1]] == same[:, [cpu]]).sum(axis=1)
+        kinds, counts = np.unique(equal, axis=0, return_counts=True)
+        pairs = zip(kinds.tolist(), counts.tolist(), strict=True)
+        return sum(count * symmetry.image_count(kind, grouped) for kind, count in pairs)
+
+    def contents(self, state: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+        """A state as words: the memory behind the constants, then the registers of each CPU that are kept.
+
+        Where CPUs are interchangeable it stands for several, which come one by one.
+        """
+        row = self._numbers(state, state + 1)[0].tolist()
+        memory = np.array(self.model.memory, np.int64)
+        for block, number in zip(self.active, row, strict=False):
+            first = FIRST_WORD + block * BLOCK
+            memory[first : first + BLOCK] = self.blocks[number * BLOCK : (number + 1) * BLOCK]
+        registers = [w for n in row[len(self.active) :] for w in self.rows[n * STRIDE : (n + 1) * STRIDE].tolist()]
+        symmetric = bool(self.p[P_SYMMETRY])
+        alone = (memory.tolist(), registers)
+        kept = [slice(cpu * STRIDE, cpu * STRIDE + KEPT) for cpu in range(self.cpus)]
+        for m, g in symmetry.images(self.model.p, *alone) if symmetric else (alone,):
+            yield (tuple(m[FIRST_WORD:]), *(tuple(g[part]) for part in kept))
+
+    def list_ends(
+        self, ends: NDArray[np.int64], outcomes: int, in_time: Callable[[], bool]
+    ) -> tuple[frozenset[Any] | None, str]:
+        """The contents of all final states, or None and the bound that they go beyond."""
+        words = len(self.model.memory) + self.cpus * KEPT
+        if self.bytes() + outcomes * words * BYTES_OF_WORD > self.memory:
+            return None, "memory"
+        found: set[Any] = set()
+        for state in ends.tolist():
+            for content in self.contents(state):
+                if not in_time():
+                    return None, "seconds"
+                found.add(content)
+        return frozenset(found), ""

@@ -1,0 +1,188 @@
+"""A state as it is stored: numbers in words, its hash, and the way into the memory and back.
+
+A state is a row of numbers: one for each block of `BLOCK` words of the memory that ever changes, one for the
+registers of each CPU; each names a row that `stress.explore.searching.intern` keeps. The numbers take 16 bits each, and
+32 once there are more than 2**16 rows of a kind; they are looked at as words of 64 bits. Compiled with the engine,
+whose words and results are numbered here, too.
+"""
+
+# Compiled functions have no objects to keep their arrays in.
+# ruff: noqa: PLR0917
+
+from __future__ import annotations
+
+from typing import Any
+
+from shm_layout.structs import FIRST_WORD
+from stress.explore.model.image import P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
+from stress.explore.model.primitives import window
+from stress.explore.searching.intern import LOW, MIX, differ, interning
+from stress.step import helper
+
+BLOCK = 8
+"""Words of a block: a cache line."""
+NOT_ONWARD, CPU_OF_VIA = -128, 127
+"""`via` names a CPU, and its sign bit a state that is no end and all of whose steps jump back in their programs."""
+BATCH = 256
+"""New states that are looked up together."""
+GROUP = 4
+"""Blocks that are looked at together for a change: the memory is padded to a multiple of them."""
+
+intern_block, intern_registers = interning(BLOCK), interning(STRIDE)
+
+# words of the search's own state ``s``
+CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
+COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(12, 22)
+WIDTH, BITS = 22, 23
+"""Words that a state takes; bits of each of its numbers."""
+S_WORDS = 24
+
+# why `expand` returned
+AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
+RULE_BROKEN, LEARNED = 8, 9
+
+
+@helper
+def state_number(states: Any, at: int, bits: int, column: int) -> int:
+    """The number in a column of the state that begins at word ``at``."""
+    place = column * bits
+    return int((states[at + (place >> 6)] >> (place & 63)) & ((1 << bits) - 1))
+
+
+@helper
+def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number: int) -> None:
+    """Copy a state into the memory and the registers, and into what they are put back from."""
+    states, loaded, active, blocks, rows = a
+    columns, changing = s[COLUMNS], s[ACTIVE]
+    first, bits = number * s[WIDTH], s[BITS]
+    for column in range(columns):
+        row = state_number(states, first, bits, column)
+        if row == loaded[column]:
+            continue
+        loaded[column] = row
+        if column < changing:
+            to = FIRST_WORD + active[column] * BLOCK
+            for i in range(BLOCK):
+                m[to + i] = blocks[row * BLOCK + i]
+                kept_m[to + i] = blocks[row * BLOCK + i]
+        else:
+            to = (column - changing) * STRIDE
+            for i in range(STRIDE):
+                g[to + i] = rows[row * STRIDE + i]
+                kept_g[to + i] = rows[row * STRIDE + i]
+
+
+@helper
+def put_back(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> None:
+    """Memory and registers as they were kept: a transition is undone, or a walk begins anew."""
+    for i in range(FIRST_WORD, p[P_WORDS]):
+        m[i] = kept_m[i]
+    for i in range(p[P_CPUS] * STRIDE):
+        g[i] = kept_g[i]
+
+
+@helper
+def spread(total: int) -> int:
+    """32 bits of hash from the sum over the columns of number times key."""
+    return (((total ^ ((total >> 29) & LOW)) * MIX) >> 32) & LOW
+
+
+@helper
+def hash_of_loaded(s: Any, loaded: Any, keys: Any) -> int:
+    """The sum over the columns of number times key, of the state that is loaded."""
+    total = 0
+    for i in range(s[COLUMNS]):
+        total += loaded[i] * keys[i]
+    return total
+
+
+@helper
+def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
+    """The number of a state that is known: the first of the batch, with this hash."""
+    width, mask = s[WIDTH], s[TABLE_SIZE] - 1
+    slot = found & mask
+    while True:
+        entry = table[slot]
+        if ((entry >> 32) & LOW) == found:
+            n = (entry & LOW) - 1
+            if not differ(states, n * width, batch, 0, width):
+                return int(n)
+        slot = (slot + 1) & mask
+
+
+@helper
+def renumber(state: Any, base: int, bits: int, column: int, by: int) -> int:
+    """Add ``by`` to the number in a column of the state that begins at word ``base``; returns ``by``."""
+    state[base + (column * bits >> 6)] += by << (column * bits & 63)
+    return by
+
+
+@helper
+def collect(
+    s: Any,
+    p: Any,
+    m: Any,
+    g: Any,
+    kept_m: Any,
+    kept_g: Any,
+    a: Any,
+    tables: Any,
+    keys: Any,
+    out: Any,
+    cur: int,
+    cpu: int,
+) -> int:
+    """Put the state that CPU ``cpu`` led to from state ``cur`` into the batch, and the memory back.
+
+    Returns its hash, -1 when a block has changed that has no column yet.
+    """
+    states, loaded, _, blocks, rows = a
+    block_table, row_table, column_of = tables
+    batch, state_hash = out
+    width, bits = s[WIDTH], s[BITS]
+    base, before = s[PENDING] * width, cur * width
+    for i in range(width):
+        batch[base + i] = states[before + i]
+    for group in range(FIRST_WORD, p[P_WORDS], GROUP * BLOCK):
+        # A bound that the compiler does not know: a loop of 32 turns is unrolled, and then not made a vector's.
+        if not differ(m, group, kept_m, group, min(GROUP * BLOCK, p[P_WORDS] - group)):
+            continue
+        for at in range(group, group + GROUP * BLOCK, BLOCK):
+            if not differ(m, at, kept_m, at, BLOCK):
+                continue
+            block = (at - FIRST_WORD) // BLOCK
+            column = column_of[block]
+            if column < 0:
+                s[NEW_BLOCK] = block
+                return -1
+            row = intern_block(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), s[BLOCKS])
+            s[BLOCKS] += row == s[BLOCKS]
+            state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
+            for i in range(BLOCK):
+                m[at + i] = kept_m[at + i]
+    only_own = p[P_READS] == 0 and p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
+    for other in range(p[P_CPUS]):
+        if other != cpu and only_own:
+            continue
+        at = other * STRIDE
+        if differ(g, at, kept_g, at, STRIDE):
+            column = s[ACTIVE] + other
+            row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])
+            s[ROWS] += row == s[ROWS]
+            state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
+            for i in range(STRIDE):
+                g[at + i] = kept_g[at + i]
+    return spread(state_hash)
+
+
+def reindex(s: Any, states: Any, keys: Any, count: int, table: Any, mask: int) -> None:
+    """Enter the first ``count`` states into an empty table."""
+    for n in range(count):
+        total = 0
+        for i in range(s[COLUMNS]):
+            total += state_number(states, n * s[WIDTH], s[BITS], i) * keys[i]
+        found = spread(total)
+        slot = found & mask
+        while table[slot] != 0:
+            slot = (slot + 1) & mask
+        table[slot] = (found << 32) | (n + 1)

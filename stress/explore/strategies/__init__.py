@@ -1,0 +1,1 @@
+"""The strategies of exploration, one file each."""

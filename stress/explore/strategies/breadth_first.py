@@ -1,0 +1,127 @@
+"""Every state that can be reached, nearest first: the strategy that proves, and that finds shortest counterexamples.
+
+Drives the compiled search of `stress.explore.searching.expand` and watches the bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from stress.explore.counterexample.trace import check_raised
+from stress.explore.model import rules
+from stress.explore.model.model import Model, learn
+from stress.explore.model.reads import reads_seen
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
+from stress.explore.searching import ends as onward
+from stress.explore.searching import state
+from stress.explore.searching.compiled import watched_of
+from stress.explore.searching.search import Search
+from stress.system.never_ends import NeverEnds
+
+Progress = Callable[[int, int, int], None]
+"""Called now and then with states found, states visited, and depth."""
+
+
+def breadth_first(
+    model: Model,
+    bounds: Bounds,
+    wanted: int,
+    *,
+    stop_first: bool = False,
+    finals: bool = False,
+    preemptions: int = -1,
+    progress: Progress | None = None,
+) -> Result:
+    """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits; what ends a path is, too.
+
+    ``preemptions``: only what can be reached with so many of them; see `stress.explore.strategies.preemption`.
+
+    ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
+    can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
+    leave room for them. The bounds hold for what follows the search, too.
+    """
+
+    def begin() -> Search:
+        return Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
+
+    search = begin()
+    search.advance(0)  # the time to compile does not count
+    started = time.perf_counter()
+    bound = ""
+    status = state.AGAIN
+
+    def in_time() -> bool:
+        return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
+
+    def visit(go_on: Callable[[], None]) -> None:
+        nonlocal status, bound, search
+        while status not in (state.DONE, state.STOPPED):
+            go_on()
+            status = search.advance()
+            if status == state.RULE_BROKEN:
+                raise rules.broken_rule(model, search.p)
+            if status == state.LEARNED:
+                learn(model, search.p)
+                search = begin()
+            if progress:
+                progress(int(search.s[state.FOUND]), int(search.s[state.CUR]), int(search.s[state.DEPTH]))
+            if status == state.STATES_FULL:
+                bound = "states" if search.s[state.FOUND] == bounds.states else "memory"
+            elif search.bytes() > search.memory:
+                bound = "memory"
+            elif not in_time():
+                bound = "seconds"
+            if bound:
+                break
+        if status == state.DONE:
+            bound = ""  # reached with the last state, if at all
+            if preemptions < 0:
+                search.look_for_endless(in_time)
+
+    violations: tuple[Violation, ...] | None = None
+    try:
+        watched_of(model, lambda: search.p, visit)
+    except NeverEnds as endless:
+        if status == state.DONE:  # in what was taken before
+            raise
+        bound = NEVER_ENDS
+        violations = with_endless(search.violations(), search.schedule(int(search.s[state.CUR])), endless.under_way)
+    except onward.OutOfTime as out:
+        bound = out.bound
+    except KeyboardInterrupt:
+        bound = INTERRUPTED
+    outcomes, every_end, notes = 0, None, []
+    try:
+        ends = search.final_states()
+        outcomes, looked = search.count_outcomes(ends, in_time)
+        if looked < len(ends):
+            bound = bound or "seconds"
+            notes.append(f"outcomes are those of {looked:,} of {len(ends):,} final states: the time was up")
+        elif finals:
+            every_end, listing = search.list_ends(ends, outcomes, in_time)
+            if listing:
+                bound = bound or listing
+                notes.append(f"the {outcomes:,} final states were not listed: the bound on {listing} was reached")
+    except KeyboardInterrupt:
+        bound = INTERRUPTED
+    seconds = time.perf_counter() - started
+    violations = search.violations() if violations is None else violations
+    check_raised(model, violations)
+    return Result(
+        design=model.design,
+        workload=model.workload,
+        strategy="breadth-first",
+        complete=status == state.DONE and not bound,
+        bound=bound,
+        states=int(search.s[state.FOUND]),
+        transitions=int(search.s[state.TRANSITIONS]),
+        depth=int(search.s[state.DEPTH]),
+        seconds=seconds,
+        outcomes=outcomes,
+        violations=violations,
+        bytes=search.bytes(),
+        notes=tuple(notes),
+        finals=every_end,
+        reads=reads_seen(model, search.p),
+    )

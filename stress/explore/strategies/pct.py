@@ -1,0 +1,56 @@
+"""PCT: random priorities with few changes, and a bound on the chance to miss a bug.
+
+S. Burckhardt, P. Kothari, M. Musuvathi, S. Nagarakatte: A Randomized Scheduler with Probabilistic Guarantees of
+Finding Bugs, ASPLOS 2010. The n CPUs have distinct random priorities, and the highest that can move does. At d - 1
+steps, drawn from k, the CPU that moves gets a priority below all others. A bug that needs d ordering constraints is
+found by one such schedule with a chance of at least 1 / (n k^(d-1)), where k bounds the length of a schedule.
+"""
+
+from __future__ import annotations
+
+from stress.errors import UsageError
+from stress.explore.model.model import Model
+from stress.explore.result import Bounds, Result
+from stress.explore.searching.sampling import Sampler, sample
+from stress.explore.searching.walks import LONGEST, RUNS_DONE
+from stress.explore.strategies.breadth_first import Progress
+
+DEPTH = 3
+MEASURED = 100
+"""Random schedules that k is measured on beforehand; it grows when a longer schedule is seen."""
+
+
+def chance(cpus: int, steps: int, depth: int) -> float:
+    """The chance that one schedule finds a bug of this depth, at least."""
+    return 1.0 / float(cpus * max(steps, 1) ** (depth - 1))
+
+
+def pct(
+    model: Model,
+    bounds: Bounds,
+    wanted: int,
+    *,
+    seed: int,
+    runs: int | None = None,
+    depth: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Draw ``runs`` schedules (1000 by default) for bugs of ``depth`` (3 by default).
+
+    Raises `UsageError` for a number of runs or a depth below one.
+    """
+    depth = DEPTH if depth is None else depth
+    if depth < 1:
+        raise UsageError(f"a depth of {depth}: a bug has at least 1 ordering constraint")
+    sampler = Sampler(model, wanted, seed, depth)
+    cpus = sum(1 for operations in model.workload.cpus if operations)
+
+    def note(s: list[int]) -> str:
+        one = chance(cpus, int(s[LONGEST]), depth)
+        every = 1 - (1 - one) ** int(s[RUNS_DONE])
+        return (
+            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {cpus}, k = {s[LONGEST]}, d = {depth}: a bug of\n"
+            f"that depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
+        )
+
+    return sample(sampler, "pct", bounds, runs=runs, note=note, depth=depth, measured=MEASURED, progress=progress)

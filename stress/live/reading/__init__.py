@@ -1,0 +1,1 @@
+"""What the kernel says: files of /proc, page tables, facts about the machine."""

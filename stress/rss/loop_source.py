@@ -1,0 +1,347 @@
+"""The compiled loops around a counter's steps, and the bare loops that they are held against.
+
+A worker's words ``w`` (see `stress.rss.arena`) say what it does; ``r`` are its registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from string import Template
+from textwrap import indent
+from typing import Any
+
+from shm_layout import atomic, registers, structs
+from shm_layout.words import Words
+from stress.compiling.modules import compiled_module, name_steps
+from stress.compiling.program_loop import Loop, loop_lines
+from stress.program import Assembled, Program, assemble
+from stress.rss import arena
+from stress.rss.stack_registers import own_registers
+from stress.rss.subjects import Subject
+from stress.step import NEXT, StepFunction, step
+from stress.workers.loop import helpers
+
+
+@step(private=True)
+def no_tick(m: Words, r: Words) -> int:
+    """The tick of a counter that has none."""
+    return NEXT
+
+
+_BEGIN = """import numba
+inlined = numba.njit(forceinline=True)
+"""
+_LOOPS = """
+@njit
+def meet(array, shared, workers):
+    m = words(array, 0)
+    fetch_add(m, shared, 1)
+    while load(m, shared) < workers:
+        sched_yield()
+    return 0
+
+@njit
+def start(theirs, r):
+    r[$R_CPU] = theirs[$R_CPU]
+    r[$R_CURRENT] = theirs[$R_CURRENT]
+    return 0
+
+@njit
+def cost_up(array, first, count):
+    m = words(array, 0)
+    r = own_registers()
+    start(words(array, first + $REGISTERS_AT), r)
+    for _ in range(count):
+        r[$R_MM] = 0
+        up_inlined(m, r)
+    return 0
+
+@njit
+def bare(array, first, count):
+    m = words(array, 0)
+    r = own_registers()
+    start(words(array, first + $REGISTERS_AT), r)
+    for _ in range(count):
+$bare
+    return 0
+
+@njit
+def judge(m, w, r, which):
+    low = high = 0
+    for k in range(w[$WORKERS]):
+        theirs = w[$FIRST_BLOCK] + k * $BLOCK_WORDS
+        low += load(m, theirs + $PLUS_DONE)
+        high -= load(m, theirs + $MINUS_DONE)
+    r[$R_MM] = 0
+    if which == 0:
+        read(m, r)
+    else:
+        precise(m, r)
+    shown = r[$R_RESIDENT]
+    for k in range(w[$WORKERS]):
+        theirs = w[$FIRST_BLOCK] + k * $BLOCK_WORDS
+        low -= load(m, theirs + $MINUS_BEGUN)
+        high += load(m, theirs + $PLUS_BEGUN)
+    low += w[$BASE]
+    high += w[$BASE]
+    error = max(low - shown, shown - high, 0)
+    if shown < 0:
+        w[$NEGATIVE] += 1
+    return error
+
+@njit
+def run(array, first):
+    m = words(array, 0)
+    w = words(array, first)
+    r = words(array, first + $REGISTERS_AT)
+    x = w[$SEED]
+    place = held = cycle = number = reads = 0
+    stay = left = m[w[$STAY_TABLE] + r[$R_CPU]]
+    falling = False
+    while number < w[$COUNT]:
+        if left <= 0:
+            if w[$HOP] != 0:
+                place += 1
+                if place == w[$PLACES]:
+                    place = 0
+                    cycle += 1
+                    falling = (cycle & 1) != 0
+                r[$R_CPU] = w[$WORKER] + w[$WORKERS] * (place % w[$CPU_PLACES])
+                r[$R_CURRENT] = w[$WORKER] + w[$WORKERS] * (place % w[$TASK_PLACES])
+            else:
+                cycle += 1
+                falling = (cycle & 1) != 0
+            if w[$FILL_ONLY] != 0 and cycle > 0:
+                break
+            x = rand(x)
+            stay = m[w[$STAY_TABLE] + r[$R_CPU]]
+            left = stay if (cycle & 2) == 0 else 1 + draw(x, 2 * stay)
+        r[$R_MM] = 0
+        if falling and held > 0:
+            x = rand(x)
+            pages = min(held, 1 + draw(x, 2 * stay))
+            store(w, $MINUS_BEGUN, w[$MINUS_BEGUN] + pages)
+            r[$R_FREED] = pages
+            down(m, r)
+            store(w, $MINUS_DONE, w[$MINUS_DONE] + pages)
+            held -= pages
+            left -= pages
+        else:
+            store(w, $PLUS_BEGUN, w[$PLUS_BEGUN] + 1)
+            up(m, r)
+            store(w, $PLUS_DONE, w[$PLUS_DONE] + 1)
+            held += 1
+            left -= 1
+        number += 1
+        if number % $TICK == 0:
+            r[$R_MM] = 0
+            tick(m, r)
+        if number % w[$EVERY] == 0:
+            error = judge(m, w, r, 0)
+            w[$SAMPLES_AT + reads % $SAMPLES] = error
+            reads += 1
+            w[$WORST] = max(w[$WORST], error)
+    w[$READS] = reads
+    w[$SEED] = x
+    return number
+
+@njit
+def give(array, first, pages):
+    m = words(array, 0)
+    r = words(array, first + $REGISTERS_AT)
+    r[$R_MM] = 0
+    r[$R_FREED] = -pages
+    down(m, r)
+    r[$R_FREED] = 0
+    return 0
+
+@njit
+def at_rest(array, first):
+    m = words(array, 0)
+    w = words(array, first)
+    r = words(array, first + $REGISTERS_AT)
+    w[$REST] = judge(m, w, r, 0)
+    w[$REST_PRECISE] = judge(m, w, r, 1)
+    return 0
+"""
+
+_TASK = """
+current = r[$R_CURRENT] * m[$TASK_STRIDE]
+if m[m[$TASK_MM] + current] != r[$R_MM]:
+    fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], 1)
+    continue
+"""
+_OWN_TASK = (
+    _TASK
+    + """
+if (m[m[$TASK_FLAGS] + current] & 1) != 0:
+    fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], 1)
+    continue
+task = m[$TASK_RSS] + current
+write_once(m, task, read_once(m, task) + 1)
+"""
+)
+_CPU = "cpu = m[$CPU_RSS] + (r[$R_CPU] * m[$NR_MMS] + r[$R_MM]) * m[$RSS_STAT_STRIDE]\n"
+
+BARE: dict[str, str] = {
+    "plain_mm": "rss = m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE]\nwrite_once(m, rss, read_once(m, rss) + 1)",
+    "atomic_mm": "fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], 1)",
+    "plain_task": _OWN_TASK,
+    "task_then_locked_mm": _OWN_TASK
+    + """
+if read_once(m, task) > 16:
+    rss = m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE]
+    anon_rss = m[$MM_ANON_RSS] + r[$R_MM] * m[$MM_STRIDE]
+    lock = m[$MM_PAGE_TABLE_LOCK] + r[$R_MM] * m[$MM_STRIDE]
+    anon_task = m[$TASK_ANON_RSS] + current
+    while load(m, lock) != 0 or cmpxchg(m, lock, 0, 1) != 0:
+        cpu_relax()
+    write_once(m, rss, read_once(m, rss) + read_once(m, task))
+    write_once(m, anon_rss, read_once(m, anon_rss) + read_once(m, anon_task))
+    write_once(m, task, 0)
+    write_once(m, anon_task, 0)
+    store(m, lock, 0)
+""",
+    "task_then_atomic_mm": _TASK
+    + """
+events = m[$TASK_EVENTS] + current
+task = m[$TASK_RSS] + current
+if read_once(m, events) >= 64:
+    fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], read_once(m, task))
+    write_once(m, task, 0)
+    fetch_add(m, m[$MM_ANON_RSS] + r[$R_MM] * m[$MM_STRIDE], 0)
+    write_once(m, m[$TASK_ANON_RSS] + current, 0)
+    write_once(m, events, 0)
+write_once(m, events, read_once(m, events) + 1)
+write_once(m, task, read_once(m, task) + 1)
+""",
+    "cpu_then_locked_mm": _CPU
+    + """
+value = read_once(m, cpu) + 1
+if abs(value) < m[$BATCH]:
+    write_once(m, cpu, value)
+else:
+    lock = m[$MM_RSS_LOCK] + r[$R_MM] * m[$MM_STRIDE]
+    rss = m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE]
+    while load(m, lock) != 0 or cmpxchg(m, lock, 0, 1) != 0:
+        cpu_relax()
+    write_once(m, rss, read_once(m, rss) + value)
+    write_once(m, cpu, 0)
+    store(m, lock, 0)
+""",
+    "cpu_then_atomic_mm": """
+if m[$TREE_LEVELS] == 0:
+    fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], 1)
+    continue
+"""
+    + _CPU
+    + """
+batch = m[$BATCH]
+value = read_once(m, cpu)
+write_once(m, cpu, value + 1)
+carried = ((value + 1) & ~(batch - 1)) - (value & ~(batch - 1))
+if carried != 0:
+    level = 1
+    while level < m[$TREE_LEVELS] and carried != 0:
+        batch = batch << ((m[$TREE_ORDERS] >> (4 * (level - 1))) & 15)
+        old = fetch_add(m, m[$NODE_COUNT] + level * m[$NODE_STRIDE], carried)
+        carried = ((old + carried) & ~(batch - 1)) - (old & ~(batch - 1))
+        level += 1
+    if carried != 0:
+        fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], carried)
+""",
+    "flag_then_plain_mm": """
+if load(m, m[$MM_SINGLE] + r[$R_MM] * m[$MM_STRIDE]) != 0:
+    current = r[$R_CURRENT] * m[$TASK_STRIDE]
+    if m[m[$TASK_MM] + current] != r[$R_MM] or (m[m[$TASK_FLAGS] + current] & 1) != 0:
+        fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], 1)
+        continue
+    local = m[$MM_LOCAL_RSS] + r[$R_MM] * m[$MM_STRIDE]
+    write_once(m, local, read_once(m, local) + 1)
+    continue
+"""
+    + _CPU
+    + """
+value = read_once(m, cpu) + 1
+if abs(value) < m[$BATCH]:
+    write_once(m, cpu, value)
+else:
+    lock = m[$MM_RSS_LOCK] + r[$R_MM] * m[$MM_STRIDE]
+    while load(m, lock) != 0 or cmpxchg(m, lock, 0, 1) != 0:
+        cpu_relax()
+    fetch_add(m, m[$MM_RSS] + r[$R_MM] * m[$MM_STRIDE], value)
+    write_once(m, cpu, 0)
+    store(m, lock, 0)
+""",
+}
+"""What one change comes down to: every access to memory that it makes, its tests included."""
+_COST_OF_READ = """
+@njit
+def cost_$name(array, first, count):
+    m = words(array, 0)
+    r = own_registers()
+    start(words(array, first + $REGISTERS_AT), r)
+    total = 0
+    for _ in range(count):
+        r[$R_MM] = 0
+        $name(m, r)
+        total += r[$R_RESIDENT]
+    return total
+"""
+
+
+_ATOMICS = ("read_once", "write_once", "load", "store", "cmpxchg", "fetch_add", "cpu_relax", "sched_yield")
+
+
+def _symbols() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for module in (structs, registers, arena):
+        found |= {k: v for k, v in vars(module).items() if k.isupper() and isinstance(v, int)}
+    return found
+
+
+def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inlined: bool) -> Iterator[str]:
+    """A program as a function that waits where a step waits; inlined with all its steps where it is called."""
+    suffix = "_inlined" if inlined else ""
+    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0"
+    yield from loop_lines(
+        program,
+        Loop(
+            call=lambda step: f"{steps[step]}{suffix}(m, r)",
+            waits=lambda pc: ("cpu_relax()", f"if spins % {helpers.SPINS} == 0:", "    sched_yield()"),
+        ),
+    )
+    yield "    return pc"
+
+
+def compile_subject(subject: Subject) -> dict[str, Any]:
+    """The compiled loops of a counter by name: meet, give, cost_up, cost_read, cost_precise, bare, run, at_rest.
+
+    Machine code is made at the first call, or read from disk.
+    """
+    fragments = {
+        "up": subject.up,
+        "down": subject.down,
+        "read": subject.read,
+        "precise": subject.precise or subject.read,
+        "tick": subject.tick or (no_tick,),
+    }
+    programs = {name: assemble(Program(fragment), "64") for name, fragment in fragments.items()}
+    steps = name_steps(programs.values())
+    symbols = _symbols()
+    bare = indent(Template(BARE[subject.bare]).substitute(symbols).strip(), " " * 8)
+    text = _BEGIN + "".join(
+        "\n".join(_function(name, program, steps, inlined)) + "\n"
+        for name, program in programs.items()
+        for inlined in (False, True)
+        if name == "up" or not inlined
+    )
+    text += Template(_LOOPS).substitute(symbols, bare=bare)
+    text += "".join(Template(_COST_OF_READ).substitute(symbols, name=name) for name in ("read", "precise"))
+    functions: dict[str, Callable[..., Any]] = {name: step for step, name in steps.items()}
+    functions |= {f.__name__: f for f in (helpers.rand, helpers.draw)}
+    namespace = compiled_module(f"rss_{subject.name}", text, functions)
+    namespace.update({f"{steps[s]}_inlined": namespace["inlined"](s) for s in programs["up"].steps})
+    namespace["own_registers"] = own_registers
+    namespace.update({name: getattr(atomic, name) for name in _ATOMICS})  # compiled by shm_layout.lowering
+    return namespace

@@ -1,0 +1,163 @@
+"""Steps and checks of the user's own that never end: watched from outside, by the time that they take of a CPU.
+
+In plain Python a timer looks which call is under way; in compiled code, which nothing interrupts, a thread does the
+work and notes each call of a step or check of the user's own in a word, which the main thread looks at.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import CodeType, FrameType
+
+from stress.errors import PteStressError
+from stress.system.interrupts import held_back
+
+LIMIT = 2.0
+"""Seconds of a CPU after which one call of a step or check is said never to end. Those that end take microseconds."""
+LOOK = 0.02
+"""Seconds between two looks at what is under way."""
+
+
+class NeverEnds(PteStressError):
+    """One call of a step or check goes on without end: check `progress` is broken. Exit status 1."""
+
+    def __init__(self, name: str, under_way: int = 0) -> None:
+        """``name``: of the step or check; ``under_way``: the word in which compiled code noted it."""
+        self.name = name
+        self.under_way = under_way
+        super().__init__(f"check progress is broken: {name} does not end; look for a loop in it")
+
+
+@contextmanager
+def bounded(functions: Iterable[Callable[..., object]]) -> Iterator[None]:
+    """Raise `NeverEnds` in the block when one call of these functions, in plain Python, does not end.
+
+    The call is recognized by its frame. Signals, and so this, are of the main thread; in others nothing is bounded.
+    """
+    names: dict[CodeType, str] = {}
+    for function in functions:
+        if (code := getattr(function, "__code__", None)) is not None:
+            names[code] = getattr(function, "__name__", "a step")
+    if not names or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[FrameType | None] = [None]
+    since = 0.0
+
+    def look(number: int, frame: FrameType | None) -> None:
+        nonlocal since
+        found = None
+        while frame is not None:
+            found = frame if frame.f_code in names else found
+            frame = frame.f_back
+        now = time.thread_time()
+        if found is None or found is not seen[0]:
+            seen[0], since = found, now
+        elif now - since > LIMIT:
+            seen[0] = None
+            raise NeverEnds(names[found.f_code])
+
+    handler = signal.signal(signal.SIGVTALRM, look)
+    timer = signal.setitimer(signal.ITIMER_VIRTUAL, LOOK, LOOK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, *timer)
+        signal.signal(signal.SIGVTALRM, handler)
+        seen[0] = None
+
+
+def _freeze(thread: threading.Thread) -> None:
+    """Let a thread in compiled code sleep for ever: a signal handler of its own that does not return."""
+    libc = ctypes.CDLL(None)
+    libc.signal.restype = ctypes.c_void_p
+    libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    libc.signal(signal.SIGRTMAX, ctypes.cast(libc.pause, ctypes.c_void_p))
+    assert thread.ident is not None
+    signal.pthread_kill(thread.ident, signal.SIGRTMAX)
+
+
+def watched(
+    work: Callable[[Callable[[], None]], None], under_way: Callable[[], int], name: Callable[[int], str]
+) -> None:
+    """Do work in which a call of compiled code may never end: a thread does it.
+
+    ``work`` calls the function that it is given now and then, which raises KeyboardInterrupt when the user wants the
+    end. ``under_way`` gives a word that differs for each call of a step or check of the user's own, and has 0 in its
+    lower half between two; ``name`` what it stands for. Raises `NeverEnds`, and what ``work`` raises. A call that does
+    not end sleeps from then on, until the process ends.
+    """
+    ended, asked = threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    def go_on() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    watch = _Watch(under_way)
+
+    def run() -> None:
+        watch.begin()
+        try:
+            work(go_on)
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    started = False
+    while not ended.is_set():
+        try:
+            if not started:
+                with held_back():  # from the thread for good
+                    started = True
+                    thread.start()
+            ended.wait(LOOK)
+            word = watch.endless()
+        except KeyboardInterrupt:
+            if asked.is_set():  # already, and the user does not want to wait
+                raise
+            asked.set()
+            continue
+        if word:
+            _freeze(thread)
+            raise NeverEnds(name(word), word)
+    if raised:
+        raise raised[0]
+    go_on()
+
+
+class _Watch:
+    """Looks which call a thread is in, and how much of a CPU it took."""
+
+    def __init__(self, under_way: Callable[[], int]) -> None:
+        self._clock: int | None = None
+        self._under_way = under_way
+        self._seen, self._since = 0, 0.0
+
+    def begin(self) -> None:
+        """Take the clock of the thread that calls this: that of another one may have ended meanwhile."""
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def _now(self) -> float:
+        """CPU seconds of the thread; 0 before it has begun and once it has ended."""
+        with suppress(OSError):
+            return 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        return 0.0
+
+    def endless(self) -> int:
+        """The word of a call that does not end, else 0."""
+        word = self._under_way()
+        if word & 0xFFFF_FFFF == 0:
+            self._seen = 0
+        elif word != self._seen:
+            self._seen, self._since = word, self._now()
+        elif self._now() - self._since > LIMIT:
+            return word
+        return 0
