@@ -7,8 +7,9 @@ from shm_layout.registers import R_ADDRESS, R_ENTRY, R_PAGE, R_VALUE
 from shm_layout.structs import zone_struct
 from shm_layout.words import Words
 from stress.design import Design
+from stress.labels import label
 from stress.program import At, Program
-from stress.step import NEXT, label, step
+from stress.step import NEXT, step
 
 OTHERWISE = label("otherwise")
 ENTRY0 = zone_struct.word("entry0", "fault, zap", "the entry of page 0; that of page 1 follows")

@@ -22,7 +22,7 @@ import click
 from tabulate import tabulate
 
 from shm_layout.available import memory_available
-from stress.errors import PteStressError
+from shm_layout.errors import PteStressError
 from stress.live.faults import MODES, Row, least_memory, one_repetition
 from stress.live.load.crew import Crew
 from stress.live.reading.machine import MIB, grant_memory, kernel_release, page_size

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from shm_layout.machine import ARCHES
 from stress import designs
 from stress.design import Design
+from stress.designs.parts.operations import FAULTS
 from stress.designs.v12 import INC_TASK_ANON_RSS, INC_TASK_RSS
-from stress.designs.v12_reviewed import FAULTS, SINGLE_PASS
+from stress.designs.v12_reviewed import SINGLE_PASS
 from stress.designs.v12_sound import GET_RSS_LOCKED
 from stress.kernel import exit as exit_
 from stress.kernel import fork, memory, page_alloc, pte_access, rmap, spinlock, swap, tlb, vmscan

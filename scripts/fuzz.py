@@ -26,9 +26,9 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
+from shm_layout.errors import PteStressError
 from stress import designs
 from stress.cli import main as pte_stress
-from stress.errors import PteStressError
 from stress.explore.counterexample.saved import _checksum, programs_hash
 from stress.workload import Workload
 

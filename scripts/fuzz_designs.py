@@ -29,10 +29,10 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
+from shm_layout.errors import PteStressError
 from stress import designs
 from stress.cli import main as command_line
 from stress.commands.explore import read_workload
-from stress.errors import PteStressError
 from stress.explore.model.model import build
 from stress.resolve import resolve_design
 

@@ -38,12 +38,12 @@ import click
 from tabulate import tabulate
 
 from shm_layout import leftovers
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.cli import drop_output
 from stress.commands.options import MOST_WORKERS, SEEDS
 from stress.design import Design
-from stress.errors import MachineError, PteStressError, UsageError
 from stress.resolve import resolve_design
 from stress.system.interrupts import ENDING
 from stress.system.writing import write_file

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 
 SHM = Path("/dev/shm")
 """Where Linux keeps POSIX shared memory and semaphores, shm_overview(7)."""

@@ -10,8 +10,8 @@ from stat import S_ISREG
 
 from shm_layout.available import SHM
 from shm_layout.creator import alive, creator_of, older_pid, unjudged
+from shm_layout.errors import MachineError
 from shm_layout.segment import MAGIC, VERSION
-from stress.errors import MachineError
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from shm_layout import available
 from shm_layout.creator import creator_of, new_names
+from shm_layout.errors import MachineError, UsageError
 from shm_layout.structs import HEADER_WORDS
-from stress.errors import MachineError, UsageError
 
 MAGIC = int.from_bytes(b"pte-strs", "little")
 VERSION = 2

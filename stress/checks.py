@@ -45,6 +45,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
+from stress.design import Design
 from stress.kernel import bug as oops
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_FREE
@@ -317,3 +318,8 @@ def takes_scratch(check: Callable[..., int]) -> bool:
 def oops_names(bits: int) -> list[str]:
     """Names of the checks that these bits of R_OOPS break."""
     return [c.name for c in CHECKS.values() if c.oops & bits]
+
+
+def check_functions(design: Design) -> list[tuple[str, Callable[..., int]]]:
+    """The checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
+    return [*AT_REST.items(), *(("user", function) for function in design.checks)]

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, NoReturn, TextIO
 
 import click
 
+from shm_layout.errors import MachineError, PteStressError
 from stress import __version__
-from stress.errors import MachineError, PteStressError
 from stress.report.words import did_you_mean
 from stress.system.interrupts import INTERRUPTED, end_when_asked_again, listen
 

@@ -11,35 +11,11 @@ from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
+from stress.operation import OPERATIONS as OPERATIONS  # noqa: PLC0414
+from stress.operation import READS as READS  # noqa: PLC0414
 from stress.program import ByArch, Program
 from stress.step import StepFunction
-
-OPERATIONS: tuple[str, ...] = (
-    "fault",
-    "zap",
-    "fork",
-    "clone",
-    "exit",
-    "exec",
-    "swap_out",
-    "truncate",
-    "access_process_vm",
-    "use_mm",
-    "statm",
-    "status",
-    "stat",
-    "tick",
-    "precise",
-)
-"""The operations that a design may have, in the order of their numbers, which begin with 1 (register R_OP).
-
-``get_rss``, the single pass over the counters that is held against the page table at rest, is what
-``statm`` reads, or ``precise`` where a design has it. A user's design may have operations of other names.
-"""
-
-READS = ("statm", "status", "stat")
-"""Operations whose R_RESIDENT and R_SHARED check `read_regular` and `read_pair` look at."""
 
 
 def percpu_batch(cpus: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shm_layout.registers import KEPT
-from stress.design import READS, Bound, Design
+from stress.design import Bound, Design
+from stress.operation import READS
 from stress.program import ByArch, Program
 from stress.step import possible_outcomes
 from stress.step_rules import RuleBroken, check_check, is_own, may_change

@@ -1,8 +1,58 @@
-"""The labels that programs of this package jump to, named after the kernel's functions and goto labels."""
+"""Labels, the outcomes of steps that jump: how they are declared, and those of this package.
+
+The latter are named after the kernel's functions and goto labels. They get the lowest numbers, whatever a user's file
+declares, since they are declared as soon as this module is imported: machine code on disk knows their numbers.
+"""
 
 from __future__ import annotations
 
-from stress.step import label
+from dataclasses import dataclass
+
+_FIRST_LABEL = 3
+
+
+@dataclass(frozen=True)
+class LabelInfo:
+    """A label: its name, whether a jump to it goes back (a loop) or forward, and whether a section begins."""
+
+    name: str
+    back: bool
+    section: bool
+
+
+_labels: list[LabelInfo] = []
+
+
+def label(name: str, *, back: bool = False, section: bool = False) -> int:
+    """Declare a label and return the outcome that jumps to it.
+
+    A jump goes to the nearest place with that label behind the step (``back``: before it), so a fragment
+    of a program can use a label of its own wherever it is put. A ``section`` is a part of a program that
+    an edit can be confined to.
+    """
+    for i, known in enumerate(_labels):
+        if known == LabelInfo(name, back, section):
+            return _FIRST_LABEL + i
+    _labels.append(LabelInfo(name, back, section))
+    return _FIRST_LABEL + len(_labels) - 1
+
+
+def labels() -> tuple[LabelInfo, ...]:
+    """All labels, in the order of their declaration, which is that of their outcomes."""
+    return tuple(_labels)
+
+
+def label_info(outcome: int) -> LabelInfo:
+    """The label that an outcome jumps to. Raises `ValueError` for what is no label."""
+    if type(outcome) is not int or not _FIRST_LABEL <= outcome < outcomes():
+        raise ValueError(f"{outcome!r} is no label: declare one with label(name) from stress.step")
+    return _labels[outcome - _FIRST_LABEL]
+
+
+def outcomes() -> int:
+    """Number of outcomes declared so far: they are 0 to this number - 1."""
+    return _FIRST_LABEL + len(_labels)
+
 
 # branches of handle_pte_fault
 DO_ANONYMOUS_PAGE = label("do_anonymous_page", section=True)

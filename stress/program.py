@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stress.errors import UsageError
-from stress.step import DONE, WAIT, StepFunction, info, label_info, outcomes, possible_outcomes
+from shm_layout.errors import UsageError
+from stress.labels import label_info, outcomes
+from stress.step import DONE, WAIT, StepFunction, info, possible_outcomes
 
 
 @dataclass(frozen=True)

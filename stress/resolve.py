@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from shm_layout.errors import UsageError
 from stress import designs
 from stress.design import Design
 from stress.design_rules import check_design
-from stress.errors import UsageError
 from stress.report.words import did_you_mean
 from stress.step_rules import RuleBroken
 from stress.system.module_file import execute

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shm_layout.errors import UsageError
 from shm_layout.machine import ARCHES
 from stress.checks import CHECKS
-from stress.errors import UsageError
 from stress.system.text_file import read_json
 
 FORMAT = "pte-stress run failure 1"

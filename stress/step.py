@@ -20,6 +20,11 @@ from functools import cache
 from typing import Any, ParamSpec, TypeVar, overload
 
 from shm_layout.words import Words
+from stress.labels import LabelInfo as LabelInfo  # noqa: PLC0414
+from stress.labels import label as label  # noqa: PLC0414
+from stress.labels import label_info as label_info  # noqa: PLC0414
+from stress.labels import labels as labels  # noqa: PLC0414
+from stress.labels import outcomes as outcomes  # noqa: PLC0414
 from stress.step_rules import Reading, RuleBroken, check_body, check_signature, goes_on, is_own
 
 StepFunction = Callable[[Words, Words], int]
@@ -32,8 +37,6 @@ DONE = 1
 """The operation ends here."""
 WAIT = 2
 """Not enabled: nothing in ``m`` was changed; try again later."""
-
-_FIRST_LABEL = 3
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,12 @@ class StepInfo:
     whole: str = ""
 
 
-@dataclass(frozen=True)
-class LabelInfo:
-    """A label: its name, whether a jump to it goes back (a loop) or forward, and whether a section begins."""
-
-    name: str
-    back: bool
-    section: bool
-
-
 _steps: dict[StepFunction, StepInfo] = {}
 _sources: dict[StepFunction, str] = {}
 """Of the user's steps: their files may be edited before anybody asks."""
 _cells: dict[StepFunction, tuple[Any, ...]] = {}
 """Of the user's steps: what they took from the function around them when they were declared."""
 _helpers: list[Callable[..., object]] = []
-_labels: list[LabelInfo] = []
 
 
 @overload
@@ -144,32 +137,6 @@ def info(function: StepFunction) -> StepInfo:
         raise RuleBroken(f"{name} is no step: declare it with @step from stress.step") from None
 
 
-def label(name: str, *, back: bool = False, section: bool = False) -> int:
-    """Declare a label and return the outcome that jumps to it.
-
-    A jump goes to the nearest place with that label behind the step (``back``: before it), so a fragment
-    of a program can use a label of its own wherever it is put. A ``section`` is a part of a program that
-    an edit can be confined to.
-    """
-    for i, known in enumerate(_labels):
-        if known == LabelInfo(name, back, section):
-            return _FIRST_LABEL + i
-    _labels.append(LabelInfo(name, back, section))
-    return _FIRST_LABEL + len(_labels) - 1
-
-
-def labels() -> tuple[LabelInfo, ...]:
-    """All labels, in the order of their declaration, which is that of their outcomes."""
-    return tuple(_labels)
-
-
-def label_info(outcome: int) -> LabelInfo:
-    """The label that an outcome jumps to. Raises `ValueError` for what is no label."""
-    if type(outcome) is not int or not _FIRST_LABEL <= outcome < outcomes():
-        raise ValueError(f"{outcome!r} is no label: declare one with label(name) from stress.step")
-    return _labels[outcome - _FIRST_LABEL]
-
-
 _RETURN = "return NEXT, DONE, WAIT or a label"
 
 
@@ -206,12 +173,3 @@ def possible_outcomes(function: StepFunction) -> frozenset[int]:
     if not found:
         reading.refuse(None, f"never returns: {_RETURN}")
     return frozenset(found)
-
-
-def outcomes() -> int:
-    """Number of outcomes declared so far: they are 0 to this number - 1."""
-    return _FIRST_LABEL + len(_labels)
-
-
-# The labels of this package get the lowest numbers, whatever a user's file declares: machine code on disk knows them.
-import stress.labels  # noqa: E402, F401

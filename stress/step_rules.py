@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import shm_layout.atomic
 from shm_layout import structs
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 
 Function = Callable[..., Any]
 _MISSING = object()

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shm_layout.creator import this_process
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from shm_layout.placement import PLACEMENTS
 from stress import __version__, cli
 from stress.commands.options import SEEDS, format_option, json_option, seed_option
-from stress.errors import MachineError, PteStressError, UsageError
 from stress.report.words import did_you_mean
 
 HEAVY = ["numba", "numpy", "rich", "tabulate", "hypothesis", "psutil", "posix_ipc"]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from shm_layout.errors import MachineError
 from stress.compiling import disk_cache
-from stress.errors import MachineError
 
 FUNCTION = "def plus(x, y):\n    return x + y\n"
 
@@ -210,7 +210,7 @@ def test_no_folder_of_ones_own_is_the_machines_error(added):
     environment = {**os.environ, **places_named}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"stress.errors.MachineError: others may write to {added / 'cache'}")
+    assert last.startswith(f"shm_layout.errors.MachineError: others may write to {added / 'cache'}")
     assert last.endswith("set NUMBA_CACHE_DIR to a folder that only you may write to")
 
 

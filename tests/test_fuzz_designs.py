@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from shm_layout.errors import UsageError
 from stress.commands.explore import read_workload
-from stress.errors import UsageError
 from stress.program import At, Goto
 from stress.workload import Workload
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from shm_layout.errors import UsageError
 from stress import designs
 from stress.design import Design
-from stress.errors import UsageError
 from stress.kernel import exit as exit_
 from stress.kernel import memory, pte_access, spinlock, vmscan
 from stress.kernel.rss import ptlock_split
-from stress.labels import AGAIN, COPY, DO_ANONYMOUS_PAGE, DO_WP_PAGE, NEXT_PTE, OUT_UNLOCK, STALE
+from stress.labels import AGAIN, COPY, DO_ANONYMOUS_PAGE, DO_WP_PAGE, NEXT_PTE, OUT_UNLOCK, STALE, label_info, outcomes
 from stress.program import END, NOWHERE, STAY, At, ByArch, Goto, Program, assemble, entry_name
-from stress.step import DONE, NEXT, WAIT, info, label_info, outcomes, possible_outcomes, step
+from stress.step import DONE, NEXT, WAIT, info, possible_outcomes, step
 
 # any labels of these kinds: declaring more would make every table of outcomes longer
 FORWARD = STALE

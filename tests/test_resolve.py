@@ -8,8 +8,8 @@ from textwrap import dedent
 
 import pytest
 
+from shm_layout.errors import UsageError
 from stress import designs
-from stress.errors import UsageError
 from stress.resolve import import_file, resolve_design
 
 MINE = """

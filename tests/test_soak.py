@@ -19,9 +19,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shm_layout.errors import UsageError
 from stress import designs
 from stress.commands.run import run
-from stress.errors import UsageError
 from stress.workers.mix import parse_mix
 
 ROUNDS = 5

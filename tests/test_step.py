@@ -8,20 +8,9 @@ from stress import designs, labels
 from stress import step as module
 from stress.kernel import exit as exit_
 from stress.kernel import fork, memory, page_alloc, pte_access, rmap, spinlock
+from stress.labels import label, label_info, outcomes
 from stress.program import assemble
-from stress.step import (
-    DONE,
-    NEXT,
-    WAIT,
-    helper,
-    helpers,
-    info,
-    label,
-    label_info,
-    outcomes,
-    possible_outcomes,
-    step,
-)
+from stress.step import DONE, NEXT, WAIT, helper, helpers, info, possible_outcomes, step
 
 HERE = labels.STALE
 BACK = labels.AGAIN
@@ -123,7 +112,7 @@ def test_a_step_that_waits_says_so():
 
 @given(name=st.text(min_size=1), back=st.booleans(), section=st.booleans())
 def test_the_same_label_is_declared_once(name, back, section):
-    before = list(module._labels)
+    before = list(labels._labels)
     try:
         first = label(name, back=back, section=section)
         count = outcomes()
@@ -134,7 +123,7 @@ def test_the_same_label_is_declared_once(name, back, section):
         assert (found.name, found.back, found.section) == (name, back, section)
         assert label(name, back=not back, section=section) != first
     finally:
-        module._labels[:] = before
+        labels._labels[:] = before
 
 
 def test_a_helper_is_listed_once_and_stays_a_function():

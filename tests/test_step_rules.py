@@ -8,10 +8,10 @@ import textwrap
 
 import pytest
 
+from shm_layout.errors import UsageError
 from stress import checks, designs
 from stress.design import Bound, Design
 from stress.design_rules import check_design, without_effect
-from stress.errors import UsageError
 from stress.program import Program
 from stress.resolve import resolve_design
 from stress.step import helpers, possible_outcomes, step

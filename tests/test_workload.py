@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress.errors import UsageError
-from stress.workload import Operation, Workload, parse_operation
+from shm_layout.errors import UsageError
+from stress.operation import Operation, parse_operation
+from stress.workload import Workload
 
 PAGE = st.integers(0, 3)
 OPERATIONS = st.one_of(

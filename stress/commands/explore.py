@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shm_layout.errors import UsageError
 from stress.commands.options import format_option, json_option, save_option, seconds_above_0, seed_option
-from stress.errors import UsageError
 from stress.report.progress import status_shown
 from stress.system.text_file import parse_json, read_text
 

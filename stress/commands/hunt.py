@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shm_layout.errors import UsageError
 from stress.commands.options import allow_code_option, check_folder, format_option, json_option, seed_option
-from stress.errors import UsageError
 from stress.report.progress import status_shown
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shm_layout.errors import UsageError
 from stress.commands.options import format_option, json_option, placement_option
-from stress.errors import UsageError
 
 if TYPE_CHECKING:
     from shm_layout.layout import Layout, Region

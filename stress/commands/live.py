@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from shm_layout.errors import UsageError
 from stress.commands.options import format_option, json_option, seconds_above_0, seed_option
-from stress.errors import UsageError
 from stress.system.interrupts import until_interrupted
 
 WATCH, TABLE, COMPARE = "with --pid", "with --table", "with --compare"
@@ -178,7 +178,8 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     """Page faults by number of workers."""
     from shm_layout.available import memory_available
     from stress.live.faults import KINDS, MODES, fault_table, least_memory
-    from stress.live.reading.machine import allowed_cpus, grant_memory, kernel_release
+    from stress.live.reading.machine import grant_memory, kernel_release
+    from stress.system.cpus import allowed_cpus
 
     cpus = len(allowed_cpus())
     workers = options["workers"] or sorted({*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus})

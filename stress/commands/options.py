@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 from stress.report.words import did_you_mean
 from stress.system.writing import cannot_write
 
@@ -131,3 +131,21 @@ seed_option = click.option(
     help="Where everything random comes from.  [default: drawn, and printed]",
 )
 """Passes ``seed: int``, drawn by the operating system when it is not given."""
+
+
+def _plot(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        from stress.report.plot import check_plot_file
+
+        check_plot_file(value)
+    return value
+
+
+plot_option = click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=_plot,
+    metavar="FILE.png|.svg",
+    help="Draw a picture, too (needs the extra `plot`).",
+)
+"""Passes ``plot: Path | None``, a file that can be written."""

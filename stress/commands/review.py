@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shm_layout.errors import PteStressError, UsageError
 from stress.commands.options import format_option, json_option, seed_option
-from stress.errors import PteStressError, UsageError
 from stress.report.words import did_you_mean
 
 if TYPE_CHECKING:

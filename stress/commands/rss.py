@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stress.commands.options import format_option, json_option, seed_option
-from stress.errors import UsageError
-from stress.report.option import plot_option
+from shm_layout.errors import UsageError
+from stress.commands.options import format_option, json_option, plot_option, seed_option
 from stress.report.words import did_you_mean
+from stress.system.cpus import available_cores
 
 if TYPE_CHECKING:
     from stress.rss.compared import Compared
     from stress.rss.cost import Cost
 
 MOST_CPUS = 1024
-ROUNDS = 20
-"""Rounds in which costs are measured."""
 
 
 @click.command()
@@ -68,7 +66,7 @@ def rss(  # noqa: PLR0917
     without telling. Costs are nanoseconds, all measured in turns in one run. `explored` is what the explorer found
     on small machines. Exit status 1 when a counter that promises a bound does not keep it.
     """
-    from stress.rss.compared import Compared
+    from stress.rss.compared import Compared, compare
     from stress.rss.subjects import SUBJECTS
 
     for name in names:
@@ -100,47 +98,6 @@ def rss(  # noqa: PLR0917
         draw_curves(plot, [line.subject for line in lines], most_cpus=cpus, cores=cores, seed=seed)
         click.echo(f"drawn in {plot}", err=True)
     context.exit(0 if all(line.ok for line in lines) else 1)
-
-
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    import os
-
-    return len(os.sched_getaffinity(0))
-
-
-def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> None:
-    """Measure everything and enter it into the lines, which keep what they have when it is interrupted."""
-    from stress.report.progress import steps_shown
-    from stress.rss.accuracy import measure_accuracy, workers_for
-    from stress.rss.cost import measure_cost
-    from stress.rss.explored import explore_counter
-
-    work: list[tuple[Compared, Callable[[Compared], None]]] = []
-
-    def accuracy(line: Compared) -> None:
-        line.accuracy = measure_accuracy(
-            line.subject,
-            cpus=line.cpus,
-            threads=line.threads,
-            workers=workers_for(line.cpus, line.threads, cores),
-            updates=updates,
-            hop=hop,
-            seed=seed,
-        )
-
-    def explored(line: Compared) -> None:
-        line.explored = explore_counter(line.subject.name)
-
-    for line in lines:
-        work += [(line, accuracy), (line, explored)]
-    for line, measure in steps_shown(work, "counting"):
-        measure(line)
-    subjects = [line.subject for line in lines]
-    first = lines[0]
-    costs = measure_cost(subjects, cpus=first.cpus, threads=first.threads, cores=cores, rounds=ROUNDS)
-    for line in lines:
-        line.cost = costs[line.subject.name]
 
 
 def _print_tables(  # noqa: PLR0917

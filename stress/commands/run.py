@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shm_layout.errors import MachineError
 from stress.commands.options import (
     MOST_WORKERS,
     arch_option,
@@ -18,7 +19,6 @@ from stress.commands.options import (
     seconds_above_0,
     seed_option,
 )
-from stress.errors import MachineError
 from stress.system.writing import write_file
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from stress.design import READS
 from stress.design_rules import without_effect
 from stress.kernel.proc import shows_nothing
-from stress.plural import plural
+from stress.operation import READS
 from stress.report.fitted import fitted, fitted_text
+from stress.report.words import plural
 from stress.run_failure import FORMAT
 from stress.workers.loop import block
 from stress.workers.pool import Pool

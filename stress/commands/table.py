@@ -6,43 +6,32 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stress.commands.options import MOST_WORKERS, arch_option, format_option, json_option, placement_option, seed_option
-from stress.errors import DesignBroken, UsageError
-from stress.plural import plural
-from stress.report.option import plot_option
-from stress.report.words import did_you_mean
+from shm_layout.errors import UsageError
+from stress.commands.options import (
+    MOST_WORKERS,
+    arch_option,
+    format_option,
+    json_option,
+    placement_option,
+    plot_option,
+    seed_option,
+)
+from stress.report.words import did_you_mean, plural
+from stress.workers.table import PAGES_PER_GB, Given, Row, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.design import Design
-    from stress.workers.server.client import ForkServer
 
-PAGES_PER_GB = 1 << 18
-"""Pages of 4 KiB."""
 COLUMNS = ("Gb", "Rep", "Threads", "User", "System", "Wall", "flt/cpu/s", "fault/wsec")
 FORMATS = ("g", "d", "d", ".2f", ".2f", ".2f", ".3f", ".3f")
-
-
-class Row(NamedTuple):
-    """One line of the table; times in seconds. ``threads`` are worker processes."""
-
-    gb: float
-    rep: int
-    threads: int
-    user: float
-    system: float
-    wall: float
-    flt_cpu_s: float
-    fault_wsec: float
 
 
 def worker_counts(text: str | None, cores: int) -> list[int]:
@@ -70,67 +59,6 @@ def total_pages(gb: float | None, pages: int | None) -> int:
     if not 1 / PAGES_PER_GB <= size < math.inf:
         raise UsageError(f"--gb {size:g}: at least one page, {1 / PAGES_PER_GB:g}")
     return round(size * PAGES_PER_GB)
-
-
-class Given(NamedTuple):
-    """What a row is measured with."""
-
-    workers: int
-    pages: int
-    rep: int
-    arch: str
-    placement: str
-    seed: int
-
-
-def measure(
-    design: Design, kind: str, given: Given, server: ForkServer, done: Callable[[], None] = lambda: None
-) -> Row:
-    """Have so many workers touch so many pages, each its own part, ``rep`` times; ``done`` is told of each time.
-
-    Raises `DesignBroken` when they get stuck, or a page is not mapped at the end, and what `Pool` raises.
-    """
-    import numpy as np
-
-    from shm_layout.placement import PLACEMENTS
-    from stress.workers import fault_kinds
-    from stress.workers.pool import Pool
-
-    workers, pages, rep, arch, placement, seed = given
-    chosen = fault_kinds.KINDS[kind]
-    machine = fault_kinds.machine_for(
-        chosen, workers=workers, pages=pages, arch=arch, batch=design.bound.batch(workers)
-    )
-    rng = np.random.default_rng(seed)
-    cpu = system = wall = 0.0
-    with Pool(
-        fault_kinds.touching(design),
-        machine,
-        workers,
-        placement=PLACEMENTS[placement],
-        operations=[fault_kinds.TOUCH],
-        server=server,
-        judge=False,
-    ) as pool:
-        for turn in range(-1, rep):
-            fault_kinds.prepare(pool, chosen)
-            scripts = {w: fault_kinds.script(chosen, pages, w, workers, rng) for w in range(workers)}
-            before, began = pool.cpu_times(), time.perf_counter()
-            pool.perform({w: calls for w, calls in scripts.items() if calls})
-            ended, after = time.perf_counter(), pool.cpu_times()
-            if pool.stuck:
-                raise DesignBroken(
-                    f"design {design.name} with {plural(workers, 'worker')} goes no further: {pool.stuck}"
-                )
-            if turn >= 0:  # the first time the real kernel maps the segment to the workers page by page
-                wall += ended - began
-                cpu, system = cpu + after[0] - before[0], system + after[1] - before[1]
-                done()
-        mapped, expected = pool.truth(0).resident, fault_kinds.resident(chosen, pages)
-        if mapped != expected:
-            raise DesignBroken(f"design {design.name} mapped {mapped:,} pages of {expected:,}: faults went wrong")
-    faults, system = pages * rep, min(system, cpu)
-    return Row(pages / PAGES_PER_GB, rep, workers, cpu - system, system, wall, faults / cpu, faults / wall)
 
 
 @contextmanager

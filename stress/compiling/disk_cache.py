@@ -32,7 +32,7 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, UserProvidedCacheLocator
 from numba.core.ccallback import CFunc
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.system.cache_home import ADVICE, code_base
 from stress.system.private_folder import NotPrivate, make_private, others_write
 from stress.system.writing import replace_file

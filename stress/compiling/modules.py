@@ -27,10 +27,10 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, register_jitable
 
+from shm_layout.errors import PteStressError, UsageError
 from shm_layout.lowering import words  # atomic operations compile from here on
 from stress.compiling.disk_cache import cache_folder, cfunc_kept, keep_source, njit_kept, own_files
 from stress.compiling.fingerprint import file_of, fingerprint
-from stress.errors import PteStressError, UsageError
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from stress.program import Assembled
 from stress.step import NEXT, WAIT, StepFunction, possible_outcomes
 
+SPINS = 100
+"""Tries of a step that waits before the CPU is given to whoever it waits for."""
+
 
 def _nothing(number: int) -> Sequence[str]:
     return ()

@@ -7,7 +7,7 @@ from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
 from stress.designs.parts import counter_checks
 from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.parts.counter import Fragment, counter_that
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_
 from stress.kernel import spinlock

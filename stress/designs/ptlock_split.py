@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.parts.counter import Counter
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.designs.v12_sound import on_sound_path
 from stress.kernel import exit as exit_
 from stress.kernel import memory, proc, spinlock, tlb

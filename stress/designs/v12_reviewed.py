@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from stress.design import Design
 from stress.designs.parts.correction import Correction, corrected, everywhere
+from stress.designs.parts.operations import FAULTS, ZAPS
 from stress.designs.v12 import DESIGN as V12
 from stress.designs.v12 import GET_RSS_OF_V12, INC_TASK_ANON_RSS, INC_TASK_RSS, STATM_OF_V12, walk
 from stress.kernel import fork, proc, pte_access, rmap, spinlock, swap, tlb
@@ -13,11 +14,6 @@ from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss
 from stress.labels import COUNTED, DO_ANONYMOUS_PAGE, DO_ZERO_PAGE, OTHER_MM, PTE_PRESENT, SKIP, STALE
 from stress.program import At, Entry, Goto, Program
-
-FAULTS = ("fault", "access_process_vm", "use_mm")
-"""Operations that contain the fault path."""
-ZAPS = ("zap", "exit", "exec", "access_process_vm", "use_mm", "statm", "status", "stat", "precise")
-"""Operations that contain a zap: munmap, and whatever may drop the last use of an mm."""
 
 SINGLE_PASS = Program(
     mm_rss.sum_mm_rss,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from stress.design import Design
 from stress.designs.parts.correction import Correction, corrected, everywhere
 from stress.designs.parts.counter import Counter
-from stress.designs.parts.operations import operations
+from stress.designs.parts.operations import FAULTS, operations
 from stress.designs.v12 import ACCESSES_OF_V12, lockfree_fault
 from stress.designs.v12_reviewed import CORRECTIONS as CORRECTIONS_OF_REVIEW
 from stress.designs.v12_reviewed import DESIGN as V12_REVIEWED
-from stress.designs.v12_reviewed import F01, F10, F11, F13, F16, FAULTS, SINGLE_PASS
+from stress.designs.v12_reviewed import F01, F10, F11, F13, F16, SINGLE_PASS
 from stress.kernel import exit as exit_
 from stress.kernel import fork, memory, pte_access, spinlock
 from stress.kernel.rss import mm as mm_rss

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from shm_layout.errors import UsageError
 from stress.design import Design
-from stress.errors import UsageError
 from stress.explore.result import Bounds, Result, Violation
 from stress.report.words import did_you_mean
 from stress.workload import Workload

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_END, R_OOPS, R_OP, R_RESIDENT, R_SHARED, R_WRITE, REGISTERS
 from shm_layout.structs import FIRST_WORD
 from stress import checks
-from stress.design import READS, Design
+from stress.design import Design
 from stress.explore.model.model import build, last_page
 from stress.kernel import bug
 from stress.kernel.proc import NOT_SHOWN
+from stress.operation import READS
 from stress.program import END, STAY, Assembled, assemble
 from stress.workload import Workload
 

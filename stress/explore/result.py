@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from stress.design import Design
 from stress.workload import Workload
+
+Progress = Callable[[int, int, int], None]
+"""Called now and then with states found, states visited, and depth."""
 
 INTERRUPTED = "interrupted"
 """The bound of an exploration that a KeyboardInterrupt ended."""

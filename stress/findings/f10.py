@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stress.designs.parts.correction import everywhere
-from stress.designs.v12_reviewed import FAULTS, MMU_CACHE_LOCKED
+from stress.designs.parts.operations import FAULTS
+from stress.designs.v12_reviewed import MMU_CACHE_LOCKED
 from stress.findings.finding import Case, Finding
 from stress.kernel.tlb import update_mmu_cache
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stress.designs.parts.correction import everywhere
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.findings.finding import Case, Finding
 from stress.kernel.swap import lru_cache_add_active, mark_page_accessed
 from stress.labels import DO_ANONYMOUS_PAGE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stress.designs.parts.correction import everywhere
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.findings.finding import Case, Finding
 from stress.kernel.pte_access import SET_PTE, SET_PTE_ATOMIC
 

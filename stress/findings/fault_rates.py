@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from stress.design import Design
+from stress.system.cpus import cores
 
 PAGES = 1 << 15
 """Pages that are touched in one repetition with effort 1."""
 TURNS = 3
 """How often each design is measured."""
-
-
-def cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def worker_numbers() -> tuple[int, ...]:
@@ -42,8 +37,8 @@ def faults_per_second(
     """Faults a second of all workers together, by the designs' keys: the median of a few turns, in which the
     designs follow one another, so that what disturbs the machine disturbs all of them.
     """
-    from stress.commands.table import Given, measure
     from stress.workers.server.client import ForkServer
+    from stress.workers.table import Given, measure
 
     pages = max(int(PAGES * effort), 64 * workers)
     rates: dict[str, list[float]] = {name: [] for name in designs}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from stress import designs
-from stress.findings.fault_rates import contention_note, cores, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
+from stress.system.cpus import cores
 
 SECONDS = 0.5
 """Of each run of a mix with effort 1."""

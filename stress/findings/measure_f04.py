@@ -6,8 +6,9 @@ from stress import designs
 from stress.design import Design
 from stress.designs.v11_sloppy import SLOPPY
 from stress.designs.v12_sound import on_sound_path
-from stress.findings.fault_rates import contention_note, cores, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
+from stress.system.cpus import cores
 
 UPDATES = 50_000_000
 """Changes of each counter with effort 1."""

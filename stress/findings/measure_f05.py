@@ -6,7 +6,7 @@ from stress import designs
 from stress.design import Design
 from stress.designs.atomic import ATOMIC
 from stress.designs.parts.correction import Correction, everywhere
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
 from stress.kernel import spinlock

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from stress import designs
-from stress.design import READS, Design
+from stress.design import Design
 from stress.designs.parts.correction import Correction, everywhere
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.designs.v12_sound import GET_RSS_LOCKED
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
@@ -16,6 +16,7 @@ from stress.kernel import fork, proc, spinlock
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task, uptodate
 from stress.labels import COUNTED, NOT_ALONE, SKIP, STALE_ALREADY, UPTODATE
+from stress.operation import READS
 from stress.program import At, Entry, Goto, Program
 
 _BODY = Program(*GET_RSS_LOCKED[1:-1])

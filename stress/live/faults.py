@@ -9,7 +9,8 @@ from stress.live.load import request
 from stress.live.load.crew import Crew
 from stress.live.load.files import unnamed_files
 from stress.live.measure import SERVER_BYTES, WORKER_BYTES
-from stress.live.reading.machine import allowed_cpus, page_size
+from stress.live.reading.machine import page_size
+from stress.system.cpus import allowed_cpus
 from stress.system.interrupts import until_interrupted
 
 KINDS = {"anon": request.ANON, "cow": request.COW, "tmpfs": request.SHMEM, "file": request.FILE_SHARED}

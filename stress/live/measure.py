@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.load import request
 from stress.live.load.crew import Crew, wait_at_rest
 from stress.live.load.files import unnamed_files

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from stress.live.load import request
 from stress.live.load.crew import Channel, wait_at_rest
 from stress.live.reading.accounting import CACHED_FAULTS, Counting, Way, percpu_batch
-from stress.live.reading.machine import allowed_cpus, online_cpus, page_size
+from stress.live.reading.machine import online_cpus, page_size
 from stress.live.reading.process import Process
+from stress.system.cpus import allowed_cpus
 
 FOLDS = 4
 AREA_FOLDS = 10

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stress.errors import MachineError, UsageError
+from shm_layout.errors import MachineError, UsageError
 from stress.live.reading.page_walk import rollup
 from stress.live.reading.process import Process, ProcessEnded
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 from stress.report.published import SOURCE_2004, published_2004
 from stress.system.writing import write_file
 

@@ -1,9 +1,14 @@
-"""The name that a user may have meant."""
+"""Words for people: a count with its noun, and the name that a user may have meant."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+
+def plural(number: int, one: str, several: str | None = None) -> str:
+    """``1 worker``, ``2 workers``; ``several``: where an s behind the noun will not do."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

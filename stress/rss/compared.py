@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,3 +101,41 @@ class Compared:
             row["precise"] = self.cost.precise
         row["bytes/mm"] = self.subject.bytes_per_mm(self.cpus, self.threads)
         return row
+
+
+ROUNDS = 20
+"""Rounds in which costs are measured."""
+
+
+def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> None:
+    """Measure everything and enter it into the lines, which keep what they have when it is interrupted."""
+    from stress.report.progress import steps_shown
+    from stress.rss.accuracy import measure_accuracy, workers_for
+    from stress.rss.cost import measure_cost
+    from stress.rss.explored import explore_counter
+
+    work: list[tuple[Compared, Callable[[Compared], None]]] = []
+
+    def accuracy(line: Compared) -> None:
+        line.accuracy = measure_accuracy(
+            line.subject,
+            cpus=line.cpus,
+            threads=line.threads,
+            workers=workers_for(line.cpus, line.threads, cores),
+            updates=updates,
+            hop=hop,
+            seed=seed,
+        )
+
+    def explored(line: Compared) -> None:
+        line.explored = explore_counter(line.subject.name)
+
+    for line in lines:
+        work += [(line, accuracy), (line, explored)]
+    for line, measure in steps_shown(work, "counting"):
+        measure(line)
+    subjects = [line.subject for line in lines]
+    first = lines[0]
+    costs = measure_cost(subjects, cpus=first.cpus, threads=first.threads, cores=cores, rounds=ROUNDS)
+    for line in lines:
+        line.cost = costs[line.subject.name]

@@ -12,6 +12,7 @@ from typing import Any
 
 from shm_layout import atomic, registers, structs
 from shm_layout.words import Words
+from stress.compiling import program_loop, random_numbers
 from stress.compiling.modules import compiled_module, name_steps
 from stress.compiling.program_loop import Loop, loop_lines
 from stress.program import Assembled, Program, assemble
@@ -19,7 +20,6 @@ from stress.rss import arena
 from stress.rss.stack_registers import own_registers
 from stress.rss.subjects import Subject
 from stress.step import NEXT, StepFunction, step
-from stress.workers.loop import helpers
 
 
 @step(private=True)
@@ -308,7 +308,7 @@ def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inl
         program,
         Loop(
             call=lambda step: f"{steps[step]}{suffix}(m, r)",
-            waits=lambda pc: ("cpu_relax()", f"if spins % {helpers.SPINS} == 0:", "    sched_yield()"),
+            waits=lambda pc: ("cpu_relax()", f"if spins % {program_loop.SPINS} == 0:", "    sched_yield()"),
         ),
     )
     yield "    return pc"
@@ -339,7 +339,7 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
     text += Template(_LOOPS).substitute(symbols, bare=bare)
     text += "".join(Template(_COST_OF_READ).substitute(symbols, name=name) for name in ("read", "precise"))
     functions: dict[str, Callable[..., Any]] = {name: step for step, name in steps.items()}
-    functions |= {f.__name__: f for f in (helpers.rand, helpers.draw)}
+    functions |= {f.__name__: f for f in (random_numbers.rand, random_numbers.draw)}
     namespace = compiled_module(f"rss_{subject.name}", text, functions)
     namespace.update({f"{steps[s]}_inlined": namespace["inlined"](s) for s in programs["up"].steps})
     namespace["own_registers"] = own_registers

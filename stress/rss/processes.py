@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.rss.arena import ELAPSED, Arena
 from stress.system.interrupts import held_back, leave_to_launcher
 from stress.system.prctl import die_with

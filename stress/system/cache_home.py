@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.system.private_folder import NotPrivate, make_private
 
 ADVICE = "set NUMBA_CACHE_DIR to a folder that you may write to"

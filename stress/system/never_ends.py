@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 
-from stress.errors import PteStressError
+from shm_layout.errors import PteStressError
 from stress.system.interrupts import held_back
 
 LIMIT = 2.0

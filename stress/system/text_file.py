@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 
 MOST_BYTES = 64 << 20
 """Larger than any file of this program: what is longer is something else, or has no end."""

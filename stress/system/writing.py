@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from stress.errors import MachineError, PteStressError, UsageError
+from shm_layout.errors import MachineError, PteStressError, UsageError
 
 NO_ROOM = {
     errno.ENOSPC: "make room there, or name a file in another folder",

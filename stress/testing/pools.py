@@ -12,7 +12,7 @@ from shm_layout.placement import AS_POSTED, Placement
 from stress.design import Bound, Design
 from stress.workers.pool import Pool
 from stress.workers.server.client import ForkServer, code_of
-from stress.workers.server.server import Code
+from stress.workers.server.messages import Code
 
 MOST_POOLS = 8
 """Pools kept at once; the one that was not asked for longest is closed for another."""

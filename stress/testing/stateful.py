@@ -14,8 +14,9 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from shm_layout.machine import Machine
-from stress.design import OPERATIONS, READS, Design
-from stress.plural import plural
+from stress.design import Design
+from stress.operation import OPERATIONS, READS
+from stress.report.words import plural
 from stress.testing.pools import small_machine, worker_pool
 from stress.testing.strategies import Batch, batches, mixes
 from stress.workers.pool import Pool

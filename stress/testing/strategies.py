@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from shm_layout.machine import Machine
-from stress.design import READS
+from stress.operation import ON_A_PAGE, ON_AN_MM, READS, WITHOUT_ARGUMENTS
 from stress.workers.records import Call
 
 Batch = dict[int, list[Call]]
 """Calls of each worker, by its number: what `Pool.perform` takes."""
-
-ON_A_PAGE = ("fault", "access_process_vm", "use_mm")
-ON_AN_MM = ("access_process_vm", "use_mm")
-WITHOUT_ARGUMENTS = ("clone", "exit", "exec", "tick")
 
 
 def calls(machine: Machine, operations: Sequence[str]) -> st.SearchStrategy[Call]:

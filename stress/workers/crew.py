@@ -11,19 +11,19 @@ from typing import Self, TypeVar
 import posix_ipc
 import psutil
 
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from shm_layout.machine import Machine
 from shm_layout.placement import Placement
 from shm_layout.registers import R_PC
 from shm_layout.structs import STOP
 from stress.design import Design
-from stress.errors import MachineError, PteStressError, UsageError
 from stress.workers.errors import StepFailed, WorkerDied
 from stress.workers.loop import block
 from stress.workers.memory import Memory
 from stress.workers.records import Usage
 from stress.workers.server.client import ForkServer, code_of
 from stress.workers.server.declared import declared
-from stress.workers.server.server import Forget, Fork, Open
+from stress.workers.server.messages import Forget, Fork, Open
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from stress.errors import MachineError, PteStressError
+from shm_layout.errors import MachineError, PteStressError
 
 
 class ServerFault(Exception):

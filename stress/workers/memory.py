@@ -14,18 +14,15 @@ from shm_layout.placement import Placement
 from shm_layout.registers import R_ADDRESS, R_GHOST, R_MM, R_OP, R_PC, REGISTERS
 from shm_layout.segment import Segment
 from shm_layout.structs import FIRST_WORD, STOP
-from stress.design import READS, Design
+from stress.design import Design
 from stress.designs.parts.counter_checks import words_of_cpus
 from stress.kernel.boot import boot_registers, boot_tasks
 from stress.kernel.mm_types import MM_FREE, NO_MM
 from stress.kernel.pgtable import PG_FREE
+from stress.operation import WITHOUT_PAGE
 from stress.program import assemble
 from stress.workers.loop import block
-from stress.workers.loop.block import place_blocks
-from stress.workers.numbers import operation_numbers
-
-WITHOUT_PAGE = (*READS, "precise", "clone", "exit", "exec", "tick", "swap_out")
-"""Operations that are given no virtual page."""
+from stress.workers.loop.block import operation_numbers, place_blocks
 
 
 def within(operation: str, page: int) -> str:

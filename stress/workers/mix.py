@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stress.design import OPERATIONS, Design
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
+from stress.design import Design
+from stress.operation import OPERATIONS
 from stress.report.words import did_you_mean
 
 DEFAULT: Mapping[str, float] = {

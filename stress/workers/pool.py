@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from shm_layout.errors import UsageError
 from shm_layout.machine import Machine
 from shm_layout.placement import AS_POSTED, Placement
-from stress.design import OPERATIONS, READS, Design
-from stress.errors import UsageError
+from stress.design import Design
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER
 from stress.kernel.proc import NOT_SHOWN
+from stress.operation import OPERATIONS, READS
 from stress.workers.loop import block
-from stress.workers.loop.block import CALL_WORDS
-from stress.workers.numbers import operation_numbers
+from stress.workers.loop.block import CALL_WORDS, operation_numbers
 from stress.workers.records import Call, Shown, Truth, Verdict
 from stress.workers.runs import Runs
 from stress.workers.server.client import ForkServer
@@ -127,7 +127,7 @@ class Pool(Runs):
         return Truth(*self._ask(block.SCAN, mm))
 
     def check(self, which: int) -> int:
-        """Perform a check at rest by its place in `stress.workers.verdicts.check_functions`."""
+        """Perform a check at rest by its place in `stress.checks.check_functions`."""
         return self._ask(block.CHECK, which)[0]
 
     def verdicts(self) -> list[Verdict]:

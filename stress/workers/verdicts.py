@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shm_layout.registers import R_OOPS
-from stress.checks import AT_REST, CHECKS, HOLDS
-from stress.design import Design
+from stress.checks import CHECKS, HOLDS, check_functions
 from stress.designs.parts.counter_checks import NEED_GHOST
 from stress.kernel.bug import USER
-from stress.plural import plural
+from stress.report.words import plural
 from stress.workers.loop import block
 from stress.workers.memory import within
 from stress.workers.records import Shown, Truth, Verdict
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 
 TOLD = 2
 """Troubles of one check that are told in full."""
-
-
-def check_functions(design: Design) -> list[tuple[str, Callable[..., int]]]:
-    """The checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
-    return [*AT_REST.items(), *(("user", function) for function in design.checks)]
 
 
 def judge(pool: Pool) -> list[Verdict]:

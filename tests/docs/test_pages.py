@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stress.checks import CHECKS
-from stress.design import OPERATIONS
+from stress.operation import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [str(page.relative_to(ROOT)) for page in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))]

@@ -9,8 +9,8 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from shm_layout.errors import UsageError
 from stress.cli import main
-from stress.errors import UsageError
 from stress.explore.counterexample import saved
 from stress.explore.searching.search import Search
 

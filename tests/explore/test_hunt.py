@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 
+from shm_layout.errors import UsageError
 from shm_layout.machine import Machine
 from stress import designs, run_failure
 from stress.cli import main
 from stress.commands import run_report
-from stress.errors import UsageError
 from stress.explore import Workload, explore
 from stress.explore.counterexample import saved
 from stress.explore.hunt import hunt
@@ -38,9 +38,9 @@ from stress.explore.hunt.workloads import (
 )
 from stress.explore.model.model import SetupError, build
 from stress.kernel.rss import percpu
+from stress.operation import Operation
 from stress.resolve import import_file
 from stress.workers.records import Verdict
-from stress.workload import Operation
 
 mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
 BENCHMARK = import_file(Path(__file__).parents[2] / "benchmarks" / "mutants.py")

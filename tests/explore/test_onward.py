@@ -7,19 +7,20 @@ from hypothesis import strategies as st
 from litmus import X, Y, set_x, set_x2, set_y
 
 from shm_layout.atomic import cmpxchg, read_once, write_once
+from shm_layout.errors import UsageError
 from stress import designs
 from stress.cli import main
 from stress.design import Design
-from stress.errors import UsageError
 from stress.explore import Bounds, explore
 from stress.explore.counterexample.trace import Player, trace
 from stress.explore.model.model import build
 from stress.explore.reference import reference
 from stress.explore.result import Violation
-from stress.explore.searching import ends, state
+from stress.explore.searching import endless, state
 from stress.explore.searching import search as searching
+from stress.labels import label
 from stress.program import At, Program
-from stress.step import DONE, NEXT, WAIT, label, step
+from stress.step import DONE, NEXT, WAIT, step
 from stress.workload import Workload
 
 ROUND = label("round", back=True)
@@ -164,7 +165,7 @@ def test_every_state_by_itself_agrees_with_the_walks(name):
     while search.advance() != state.DONE:
         pass
     assert len(search.not_onward()) < search.found_states / 10
-    assert ends.Onward(search, lambda: True).first_endless(range(search.found_states)) == -1
+    assert endless.Onward(search, lambda: True).first_endless(range(search.found_states)) == -1
 
 
 def test_a_schedule_that_can_be_finished_is_refused():
@@ -174,7 +175,7 @@ def test_a_schedule_that_can_be_finished_is_refused():
 
 
 def test_time_that_is_up_leaves_the_search_incomplete(monkeypatch):
-    monkeypatch.setattr(ends.Onward, "first_endless", lambda self, roots: (_ for _ in ()).throw(ends.OutOfTime))
+    monkeypatch.setattr(endless.Onward, "first_endless", lambda self, roots: (_ for _ in ()).throw(endless.OutOfTime))
     result, _, _ = both("trap | set_x2")
     assert (result.complete, result.bound, result.violations) == (False, "seconds", ())
 
@@ -211,9 +212,9 @@ def test_a_bound_on_memory_holds_for_what_is_looked_at_after_the_search():
     while search.advance() != state.DONE:
         pass
     search.memory = search.bytes() + 1
-    with pytest.raises(ends.OutOfRoom):
+    with pytest.raises(endless.OutOfRoom):
         search.look_for_endless(lambda: True)
-    assert ends.OutOfRoom.bound == "memory"
+    assert endless.OutOfRoom.bound == "memory"
 
 
 def test_a_replay_looks_at_fewer_states_where_each_is_large(monkeypatch):

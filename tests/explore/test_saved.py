@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from shm_layout.errors import MachineError, UsageError
 from stress import designs
 from stress.cli import main
-from stress.errors import MachineError, UsageError
 from stress.explore import explore
 from stress.explore.counterexample.saved import load, save
 from stress.explore.counterexample.trace import trace

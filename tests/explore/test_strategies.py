@@ -2,8 +2,8 @@
 
 import pytest
 
+from shm_layout.errors import UsageError
 from stress import designs
-from stress.errors import UsageError
 from stress.explore import Bounds, explore, search
 from stress.explore.counterexample.trace import trace
 from stress.explore.strategies.pct import chance

@@ -12,7 +12,7 @@ from stress.checks import CHECKS
 from stress.cli import main
 from stress.commands.review_page import page
 from stress.designs.parts.correction import everywhere
-from stress.designs.v12_reviewed import FAULTS
+from stress.designs.parts.operations import FAULTS
 from stress.explore import Bounds, explore
 from stress.explore.result import INTERRUPTED
 from stress.findings.finding import Case, Finding

@@ -6,9 +6,9 @@ import re
 import pytest
 from click.testing import CliRunner
 
+from shm_layout.errors import MachineError
 from stress import findings
 from stress.cli import main
-from stress.errors import MachineError
 from stress.findings import measurement
 from stress.findings.fault_rates import worker_numbers
 from stress.findings.measurement import Measured, Measurement, get_measurement, measurement_ids

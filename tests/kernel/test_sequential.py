@@ -17,8 +17,8 @@ from stress.kernel.pgtable import ZERO_PAGE, pte_anon, pte_at, pte_page, pte_pre
 from stress.kernel.proc import NOT_SHOWN
 from stress.kernel.rss.mm import dec_mm_anon_rss
 from stress.labels import DO_ANONYMOUS_PAGE
+from stress.operation import Operation
 from stress.sequential import PlainMachine
-from stress.workload import Operation
 
 SOUND = ("page_table_lock", "v12_sound")
 ARCHES = ("64", "pae")

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, given, settings
 
+from shm_layout.errors import MachineError, UsageError
 from shm_layout.registers import R_ADDRESS, R_WRITE
 from stress import designs
 from stress.commands.live import live
-from stress.errors import MachineError, UsageError
 from stress.kernel import fork, memory, pte_access, spinlock
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss

@@ -3,7 +3,7 @@
 import pytest
 
 from shm_layout.available import Room
-from stress.errors import MachineError, UsageError
+from shm_layout.errors import MachineError, UsageError
 from stress.live.reading.machine import MIB, grant_memory, kernel_version
 
 GIB = 1 << 30

@@ -16,16 +16,17 @@ from click.testing import CliRunner
 from processes import lives, wait_for
 
 import stress
+from shm_layout.errors import MachineError
 from stress.cli import main
 from stress.commands.live import live
-from stress.errors import MachineError
 from stress.live import measure
 from stress.live.load import request
 from stress.live.load.crew import Crew, wait_at_rest
 from stress.live.load.files import unnamed_files
 from stress.live.reading import page_walk
 from stress.live.reading.accounting import INTERFACES, Bound
-from stress.live.reading.machine import allowed_cpus, kernel_release, kernel_version
+from stress.live.reading.machine import kernel_release, kernel_version
+from stress.system.cpus import allowed_cpus
 
 
 @pytest.fixture(scope="module")

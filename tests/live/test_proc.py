@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stress.errors import MachineError, UsageError
+from shm_layout.errors import MachineError, UsageError
 from stress.live.reading import page_walk
 from stress.live.reading.process import Process, ProcessEnded, hidepid, parse_stat
 
@@ -103,7 +103,7 @@ def dropped(code, before=""):
     script = f'{before}\nexec "$@"'
     drop = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
     tail = f"""
-from stress.errors import PteStressError
+from shm_layout.errors import PteStressError
 try:
 {code}
 except PteStressError as why:

@@ -9,8 +9,8 @@ import psutil
 import pytest
 from processes import wait_for
 
+from shm_layout.errors import UsageError
 from stress.commands.live_report import sample_line, sum_line, watch_summary
-from stress.errors import UsageError
 from stress.live.reading.process import Process
 from stress.live.watch import Sample, Watch, take
 

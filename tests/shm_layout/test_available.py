@@ -6,7 +6,7 @@ import pytest
 
 from shm_layout import available
 from shm_layout.available import Room, memory_available
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 
 GIB = 1 << 30
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from in_shm import made_by
 
 from shm_layout import available, creator
+from shm_layout.errors import MachineError, UsageError
 from shm_layout.segment import MAGIC, VERSION, Segment
 from shm_layout.structs import HEADER_WORDS
-from stress.errors import MachineError, UsageError
 
 HASH = 0x1234_5678_9ABC_DEF0
 
@@ -185,7 +185,7 @@ def test_a_reservation_that_fails_leaves_nothing():
         """
         import os
         from shm_layout.segment import Segment
-        from stress.errors import MachineError
+        from shm_layout.errors import MachineError
         try:
             Segment.create(1 << 18, 1)
         except MachineError as e:
@@ -203,7 +203,7 @@ def test_a_full_shm_is_an_error_and_no_signal():
         import os
         from shm_layout import available
         from shm_layout.segment import Segment
-        from stress.errors import MachineError
+        from shm_layout.errors import MachineError
         look = available.shm_available
         answers = iter([1 << 40])
         available.shm_available = lambda: next(answers, None) or look()

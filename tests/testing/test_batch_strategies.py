@@ -4,7 +4,7 @@ import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
 
-from stress.design import OPERATIONS
+from stress.operation import OPERATIONS
 from stress.testing import batches, calls, mixes, small_machine
 
 MACHINES = st.builds(

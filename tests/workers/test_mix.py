@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shm_layout.errors import UsageError
 from stress import designs
-from stress.errors import UsageError
-from stress.workers.loop.block import MAX_OPERATIONS
+from stress.workers.loop.block import MAX_OPERATIONS, operation_numbers
 from stress.workers.mix import DRAWS, default_mix, parse_mix, thresholds
-from stress.workers.numbers import operation_numbers
 
 DESIGN = designs.get("v12_sound")
 NUMBERS = operation_numbers(DESIGN)

@@ -13,10 +13,10 @@ import pytest
 from broken_designs import check_never_ends, divides_by_zero, keeps_mmap_sem, never_ends, own_step_ends, raises
 from processes import ended, wait_for
 
+from shm_layout.errors import MachineError, UsageError
 from shm_layout.machine import Machine
 from shm_layout.segment import Segment
 from stress import designs
-from stress.errors import MachineError, UsageError
 from stress.kernel.memory import next_pte
 from stress.step import NEXT, step
 from stress.workers.errors import WorkerDied, how_it_ended

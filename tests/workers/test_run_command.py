@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from in_shm import made_by
 from processes import ended, wait_for
 
+from shm_layout.errors import UsageError
 from shm_layout.segment import MAGIC, VERSION, Segment
 from stress.cli import main
-from stress.errors import UsageError
 from stress.run_failure import FORMAT
 from stress.workers.pool import Pool
 

@@ -16,17 +16,19 @@ from hypothesis import strategies as st
 from in_shm import made_by
 from processes import ended
 
+from shm_layout.errors import UsageError
 from stress import designs
 from stress.cli import main
 from stress.commands.options import MOST_WORKERS
-from stress.commands.table import COLUMNS, Given, measure, table, total_pages, worker_counts
-from stress.errors import DesignBroken, UsageError
+from stress.commands.table import COLUMNS, table, total_pages, worker_counts
+from stress.errors import DesignBroken
 from stress.kernel.memory import handle_pte_fault
 from stress.step import DONE, step
 from stress.workers import fault_kinds
 from stress.workers.loop.block import SCRIPT_CALLS
 from stress.workers.pool import Pool
 from stress.workers.server.client import ForkServer
+from stress.workers.table import Given, measure
 
 
 def run(*args):

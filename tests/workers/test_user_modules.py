@@ -37,7 +37,7 @@ MINE = get("page_table_lock").edit(
 )
 """
 ASK = """
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 from stress.testing import small_machine, worker_pool
 from stress.workers.records import Call
 

@@ -9,12 +9,11 @@ from broken_designs import always_wrong, unlocked
 from shm_layout.placement import AS_POSTED, BIG_READER
 from shm_layout.registers import R_OOPS
 from stress import designs
-from stress.checks import CHECKS
+from stress.checks import CHECKS, check_functions
 from stress.design import NO_BOUND, Bound
 from stress.kernel import bug, proc, pte_access
 from stress.kernel.rss import task
 from stress.workers.records import Call
-from stress.workers.verdicts import check_functions
 
 MIX = {"fault": 60, "zap": 10, "fork": 1, "clone": 5, "exit": 8, "statm": 6, "status": 5, "stat": 5}
 

@@ -26,6 +26,11 @@ from stress.labels import (
 )
 from stress.program import At, ByArch, Entry, Goto, Program, Source
 
+FAULTS = ("fault", "access_process_vm", "use_mm")
+"""Operations that contain the fault path."""
+ZAPS = ("zap", "exit", "exec", "access_process_vm", "use_mm", "statm", "status", "stat", "precise")
+"""Operations that contain a zap: munmap, and whatever may drop the last use of an mm."""
+
 FAULT_BEGIN: tuple[Entry, ...] = (memory.mmap_current, spinlock.down_read)
 FAULT_END: tuple[Entry, ...] = (
     At(OUT_UNLOCK),

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shm_layout.errors import UsageError
 from stress.design import Design
-from stress.errors import UsageError
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.model import Model, build
 from stress.explore.result import Violation
+from stress.labels import label_info, outcomes
 from stress.program import assemble
 from stress.resolve import resolve_design
 from stress.run_failure import FORMAT
-from stress.step import info, label_info, outcomes
+from stress.step import info
 from stress.system.text_file import read_json
 from stress.system.writing import write_file
 from stress.workload import Workload

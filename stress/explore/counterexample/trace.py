@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from shm_layout.errors import UsageError
 from shm_layout.registers import (
     R_ANON_RSS,
     R_CURRENT,
@@ -21,7 +22,6 @@ from shm_layout.registers import (
 )
 from shm_layout.words import Words
 from stress import checks
-from stress.errors import UsageError
 from stress.explore.counterexample import words
 from stress.explore.model import check_bits
 from stress.explore.model.at_rest import at_rest, judge_rest, refs_at_rest, shown_at_rest

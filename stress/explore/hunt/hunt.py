@@ -25,10 +25,11 @@ from stress.explore.counterexample.trace import trace
 from stress.explore.hunt.workloads import kinds_of
 from stress.explore.model.model import SetupError, build
 from stress.explore.model.reads import joined, unshown
+from stress.operation import Operation
 from stress.system.cache_home import cache_home
 from stress.system.hypothesis_home import no_hypothesis_folder
 from stress.system.interrupts import Asked, interrupts
-from stress.workload import Operation, Workload
+from stress.workload import Workload
 
 EXAMPLES = 5_000
 """Workloads drawn in one round, of which none is drawn twice."""

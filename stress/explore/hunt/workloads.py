@@ -12,10 +12,11 @@ from functools import cache
 
 from hypothesis import strategies as st
 
+from shm_layout.errors import UsageError
 from stress.compiling.fingerprint import reaches
-from stress.design import OPERATIONS, READS, Design
-from stress.errors import UsageError
-from stress.workload import Operation, Workload
+from stress.design import Design
+from stress.operation import FILE_ONLY, ON_OTHER_MM, OPERATIONS, READS, WITH_PAGE, WITH_WRITE, Operation
+from stress.workload import Workload
 
 MOST_CPUS = 3
 MOST_PER_CPU = 2
@@ -35,10 +36,6 @@ BATCHES = (2, 1, 3)
 """Batches of per-CPU counts, beside what the machine has by default: at 1 nothing is held back, at 2 and 3 a CPU moves
 its count on at once and is left with another."""
 
-WITH_PAGE = ("fault", "zap", "access_process_vm", "use_mm")
-WITH_WRITE = ("fault", "access_process_vm", "use_mm")
-ON_OTHER_MM = ("access_process_vm", "use_mm")
-FILE_ONLY = ("truncate",)
 SMALLEST_FIRST = ("fault", "zap", "swap_out", *READS, "clone", "exit", "fork", "exec", "truncate")
 """The order in which Hypothesis prefers operations when it makes a workload smaller."""
 WEIGHTS = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from shm_layout.errors import UsageError
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
 from shm_layout.placement import PACKED
@@ -21,18 +22,19 @@ from stress import checks
 from stress.design import Design
 from stress.design_rules import check_design
 from stress.designs.parts.counter_checks import words_of_cpus
-from stress.errors import UsageError
 from stress.explore.model import image, symmetry
 from stress.explore.model.image import OP_ROW, P_CPU, STRIDE
 from stress.explore.model.raised import DesignError, told
 from stress.explore.model.read_interval import BITS
 from stress.explore.model.step_table import functions, is_users, is_watched, library, own_functions
 from stress.kernel.boot import boot, boot_registers
+from stress.labels import outcomes
+from stress.operation import Operation
 from stress.program import END, STAY, Assembled, Program, assemble
 from stress.report.words import did_you_mean
-from stress.step import StepFunction, info, outcomes
+from stress.step import StepFunction, info
 from stress.system.never_ends import NeverEnds, bounded
-from stress.workload import Operation, Workload
+from stress.workload import Workload
 
 MOST_WORDS = 1 << 22
 """Words of a machine to explore: each state is made from all of them."""

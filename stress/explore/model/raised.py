@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import extract_tb
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 
 
 class DesignError(UsageError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stress.design import READS
 from stress.explore.model.image import P_SEEN, SEEN_BOUNDED, SEEN_EXACT
 from stress.explore.model.model import Model, exact_read
 from stress.kernel.proc import shows_nothing
+from stress.operation import READS
 
 _AT_REST = " at rest"
 

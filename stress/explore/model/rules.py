@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shm_layout.errors import UsageError
 from shm_layout.record import (
     COMPARE,
     CONSTANT_WRITTEN,
@@ -41,7 +42,6 @@ from shm_layout.record import (
 from shm_layout.registers import REGISTERS
 from shm_layout.structs import FIRST_WORD, STRUCTS
 from shm_layout.words import Words
-from stress.errors import UsageError
 from stress.explore.model.image import (
     MADE_COUNT,
     MADE_FIRST,

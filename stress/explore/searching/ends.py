@@ -13,7 +13,6 @@ looks at all that can be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from stress.explore.model.check_bits import GOES_ON
@@ -25,8 +24,6 @@ from stress.step import helper
 
 UNKNOWN, PASSED, REACHES, ENDLESS = range(4)
 """What is known of a state: nothing, that the present walk passed it, that it reaches an end, that it does not."""
-WALKS = 10_000
-"""Walks between two looks at the clock."""
 
 
 @helper
@@ -145,100 +142,3 @@ def behind(
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of, table)
     return int(successors(s, p, (m, g, kept_m, kept_g, w), a, tables, keys, batch, number, out))
-
-
-class OutOfTime(Exception):
-    """The time was up before it was known whether every state reaches an end."""
-
-    bound = "seconds"
-
-
-class OutOfRoom(OutOfTime):
-    """There is no memory left, within the bound, for what it takes to know that."""
-
-    bound = "memory"
-
-
-BYTES = 13
-"""What is known of a state, and its places in a path, in a queue and in front of another state."""
-UNSEEN, FIRST = -2, -1
-"""In the place of the state that another was reached from."""
-
-
-class Onward:
-    """What is known of the states of a finished search."""
-
-    def __init__(self, search: Any, in_time: Callable[[], bool]) -> None:
-        """``search``: a `stress.explore.searching.search.Search` that is done; ``in_time``: whether to go on."""
-        import numpy as np
-
-        from stress.explore.searching.compiled import compiled
-
-        self.count = search.found_states
-        self.in_time = in_time
-        self.known = np.zeros(self.count, np.int8)
-        self.path, self.queue = np.empty(self.count, np.int32), np.empty(self.count, np.int32)
-        self.came_from = np.full(self.count, UNSEEN, np.int32)
-        self.out = np.zeros(search.cpus, np.int64)
-        self.given = search.arguments()
-        self.walk, self.behind = compiled()["walk"], compiled()["behind"]
-        self.np = np
-
-    def first_endless(self, roots: Sequence[int]) -> int:
-        """The first of these states from which no end can be reached, -1 for none. Raises `OutOfTime`."""
-        at = 0
-        while at < len(roots):
-            if not self.in_time():
-                raise OutOfTime
-            part = self.np.asarray(roots[at : at + WALKS], self.np.int64)
-            ended = int(self.walk(*self.given, self.known, self.path, self.out, part, len(part)))
-            at += ended
-            if ended < len(part):
-                if not self._reaches(int(part[ended])):
-                    return int(part[ended])
-                at += 1
-        return -1
-
-    def _reaches(self, root: int) -> bool:
-        """Whether an end can be reached from a state: looks at all that can, until one is found."""
-        if self.known[root] == ENDLESS:
-            return False
-        came_from, queue = self.came_from, self.queue
-        came_from[root], queue[0] = FIRST, root
-        looked, length = 0, 1
-        try:
-            while looked < length:
-                state = int(queue[looked])
-                looked += 1
-                if not self.in_time():
-                    raise OutOfTime
-                count = int(self.behind(*self.given, self.out, state))
-                following = self.out[:count].tolist()
-                if count == 0 or any(self.known[n] == REACHES for n in following):
-                    while state >= 0:
-                        self.known[state] = REACHES
-                        state = int(came_from[state])
-                    return True
-                for n in following:
-                    if came_from[n] == UNSEEN and self.known[n] != ENDLESS:
-                        came_from[n], queue[length] = state, n
-                        length += 1
-            self.known[queue[:length]] = ENDLESS
-            return False
-        finally:
-            came_from[queue[:length]] = UNSEEN
-
-
-def nearest_endless(search: Any, first: int, in_time: Callable[[], bool]) -> int:
-    """The nearest from which no end can be reached, among the first states of a finished search; -1 for none.
-
-    Raises `OutOfTime`, `OutOfRoom`.
-    """
-    roots = search.not_onward()
-    if len(roots) == 0:
-        return -1
-    if search.bytes() + BYTES * search.found_states > search.memory:
-        raise OutOfRoom
-    states = Onward(search, in_time)
-    endless = states.first_endless(roots)
-    return endless if endless < 0 else states.first_endless(range(min(endless + 1, first)))

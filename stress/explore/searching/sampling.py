@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from shm_layout.errors import UsageError
 from shm_layout.record import FAULT
-from stress.errors import UsageError
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.image import P_LEARNED, P_RECORD, STRIDE
 from stress.explore.model.model import Model, learn, scratch_words
 from stress.explore.model.reads import reads_seen
 from stress.explore.model.rules import broken_rule
-from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import walks
 from stress.explore.searching.compiled import arrays, compiled, watched_of
-from stress.explore.strategies.breadth_first import Progress
 from stress.system.never_ends import NeverEnds
 
 MOST_STEPS = 10_000

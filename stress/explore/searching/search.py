@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shm_layout.available import memory_available
+from shm_layout.errors import MachineError
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
-from stress.errors import MachineError
 from stress.explore.model import symmetry, transition
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.image import P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.model.model import Model, scratch_words
 from stress.explore.result import Bounds, Violation
-from stress.explore.searching import ends as onward
+from stress.explore.searching import endless
 from stress.explore.searching import state as stored
 from stress.explore.searching.compiled import arrays, compiled
 from stress.explore.searching.expand import CHECK_COUNT
@@ -241,7 +241,7 @@ class Search:
         if self.found[noted] >= 0:  # states lie in the order of their distance
             length = int(self.found[noted + 2])
             nearer = bisect_left(range(nearer), length, key=lambda state: len(self.schedule(state)))
-        state = onward.nearest_endless(self, nearer, in_time)
+        state = endless.nearest_endless(self, nearer, in_time)
         if state >= 0:
             self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
 

@@ -12,15 +12,11 @@ from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
 from stress.explore.model.model import Model, learn
 from stress.explore.model.reads import reads_seen
-from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Result, Violation, with_endless
-from stress.explore.searching import ends as onward
-from stress.explore.searching import state
+from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
+from stress.explore.searching import endless, state
 from stress.explore.searching.compiled import watched_of
 from stress.explore.searching.search import Search
 from stress.system.never_ends import NeverEnds
-
-Progress = Callable[[int, int, int], None]
-"""Called now and then with states found, states visited, and depth."""
 
 
 def breadth_first(
@@ -82,12 +78,12 @@ def breadth_first(
     violations: tuple[Violation, ...] | None = None
     try:
         watched_of(model, lambda: search.p, visit)
-    except NeverEnds as endless:
+    except NeverEnds as never:
         if status == state.DONE:  # in what was taken before
             raise
         bound = NEVER_ENDS
-        violations = with_endless(search.violations(), search.schedule(int(search.s[state.CUR])), endless.under_way)
-    except onward.OutOfTime as out:
+        violations = with_endless(search.violations(), search.schedule(int(search.s[state.CUR])), never.under_way)
+    except endless.OutOfTime as out:
         bound = out.bound
     except KeyboardInterrupt:
         bound = INTERRUPTED

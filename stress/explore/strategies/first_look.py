@@ -18,7 +18,8 @@ from stress.explore.model.image import P_CHANGES
 from stress.explore.model.model import Model, SetupError
 from stress.explore.model.read_interval import BITS
 from stress.explore.model.step_table import is_watched
-from stress.workload import Operation, Workload
+from stress.operation import Operation
+from stress.workload import Workload
 
 RUNS = 300
 """Schedules of a workload that are drawn."""

@@ -8,12 +8,11 @@ found by one such schedule with a chance of at least 1 / (n k^(d-1)), where k bo
 
 from __future__ import annotations
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 from stress.explore.model.model import Model
-from stress.explore.result import Bounds, Result
+from stress.explore.result import Bounds, Progress, Result
 from stress.explore.searching.sampling import Sampler, sample
 from stress.explore.searching.walks import LONGEST, RUNS_DONE
-from stress.explore.strategies.breadth_first import Progress
 
 DEPTH = 3
 MEASURED = 100

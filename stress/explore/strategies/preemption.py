@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stress.errors import UsageError
+from shm_layout.errors import UsageError
 from stress.explore.model.model import Model
-from stress.explore.result import Bounds, Result
-from stress.explore.strategies.breadth_first import Progress, breadth_first
+from stress.explore.result import Bounds, Progress, Result
+from stress.explore.strategies.breadth_first import breadth_first
 
 PREEMPTIONS = 2
 

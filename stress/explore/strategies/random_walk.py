@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from stress.explore.model.model import Model
-from stress.explore.result import Bounds, Result
+from stress.explore.result import Bounds, Progress, Result
 from stress.explore.searching.sampling import Sampler, sample
 from stress.explore.searching.walks import RUNS_DONE
-from stress.explore.strategies.breadth_first import Progress
 
 
 def random_walk(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shm_layout.errors import MachineError
 from stress.design import Design
-from stress.errors import MachineError
 from stress.live.compare.family import settle
 from stress.live.compare.kernel_run import Op, kernel_run
 from stress.live.compare.model_run import ModelRun

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.load import request
 from stress.live.load.crew import Channel, Crew, wait_at_rest
 from stress.live.load.files import unnamed_files

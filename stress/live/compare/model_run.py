@@ -30,11 +30,11 @@ What the kernel does beyond that, and is switched off or kept out of reach: see 
 
 from __future__ import annotations
 
+from shm_layout.errors import UsageError
 from shm_layout.machine import Machine
 from shm_layout.registers import R_CURRENT
 from stress.checks import oops_names
 from stress.design import Design
-from stress.errors import UsageError
 from stress.kernel.mm_types import MM_EXITING, NO_MM
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
 from stress.kernel.proc import NOT_SHOWN

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.compare.family import describe
 from stress.live.compare.kernel_run import KernelRun, Op
 from stress.live.compare.model_run import ModelRun, Stuck

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.load import request
-from stress.live.reading.machine import allowed_cpus
 from stress.live.reading.process import Process, ProcessEnded
 from stress.system.cache_home import code_base
+from stress.system.cpus import allowed_cpus
 
 START_SECONDS = 120.0
 """Time for the first start, in which the loops are compiled, on a slow machine."""

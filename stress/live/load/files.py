@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.reading.page_walk import shmem_devices
 
 

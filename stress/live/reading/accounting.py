@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stress.plural import plural
+from stress.report.words import plural
 
 INTERFACES = ("stat", "statm", "status", "psutil", "smaps_rollup")
 """The interfaces that are compared; psutil's memory_info reads statm."""

@@ -6,7 +6,7 @@ import os
 import re
 
 from shm_layout.available import Room
-from stress.errors import MachineError, UsageError
+from shm_layout.errors import MachineError, UsageError
 
 MIB = 1 << 20
 SHARE = 4
@@ -21,11 +21,6 @@ def page_size() -> int:
 def online_cpus() -> int:
     """Number of CPUs that are online: what `num_online_cpus()` is in the kernel, whatever we may run on."""
     return os.sysconf("SC_NPROCESSORS_ONLN")
-
-
-def allowed_cpus() -> list[int]:
-    """CPUs that this process may run on, ascending."""
-    return sorted(os.sched_getaffinity(0))
 
 
 def kernel_release() -> str:

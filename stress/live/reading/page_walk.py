@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from stress.errors import MachineError
+from shm_layout.errors import MachineError
 from stress.live.reading.machine import page_size
 from stress.live.reading.process import Process, Resident, parse_kib, read_file
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from stress.errors import MachineError, PteStressError, UsageError
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress.live.reading.machine import page_size
 
 PF_KTHREAD = 0x00200000

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shm_layout.errors import UsageError
 from shm_layout.layout import Layout
 from shm_layout.registers import REGISTERS
 from shm_layout.structs import LINE_WORDS
+from stress.design import Design
 from stress.kernel.account import ACCOUNT_WORDS
+from stress.operation import OPERATIONS
 
 MAX_OPERATIONS = 24
 """Operations that a design can have."""
@@ -148,3 +151,12 @@ def place_blocks(layout: Layout, workers: int) -> Blocks:
     stride = -(-account // LINE_WORDS) * LINE_WORDS
     first = layout.words + SHARED_WORDS
     return Blocks(layout.words, first, stride, workers, first + workers * stride)
+
+
+def operation_numbers(design: Design) -> dict[str, int]:
+    """`Design.numbers`. Raises `UsageError` when there are too many operations."""
+    own = len(design.programs.keys() - set(OPERATIONS))
+    room = MAX_OPERATIONS - len(OPERATIONS)
+    if own > room:
+        raise UsageError(f"design {design.name} has {own} operations of its own; workers have room for {room}")
+    return dict(design.numbers)

@@ -24,6 +24,8 @@ from shm_layout.registers import (
 )
 from shm_layout.structs import ANON_END, NR_PTES, STOP
 from shm_layout.words import Words
+from stress.compiling.program_loop import SPINS
+from stress.compiling.random_numbers import draw
 from stress.kernel.pgtable import WRITABLE, first_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
@@ -37,29 +39,11 @@ ENDED = 0
 WITHOUT_EFFECT = 1
 """A fault ended without effect: another was faster, or there was no memory."""
 
-SPINS = 100
-"""Tries of a step that waits before the CPU is given to whoever it waits for."""
-
 NAPS = 1000
 """Tries after which the worker sleeps between two: with many workers on few CPUs, yielding is not enough."""
 
 ANY_MM = -1
 """In POT_MM."""
-
-
-@helper
-def rand(x: int) -> int:
-    """The number that follows: xorshift64 (Marsaglia, 2003), shifts 13, 7, 17. Never 0 when it starts at no 0."""
-    x ^= x << 13
-    x ^= (x >> 7) & 0x01FF_FFFF_FFFF_FFFF
-    x ^= x << 17
-    return x
-
-
-@helper
-def draw(x: int, below: int) -> int:
-    """A number from 0 to below - 1 (below at most 2**31) out of the upper half of a random number."""
-    return (((x >> 32) & 0xFFFF_FFFF) * below) >> 32
 
 
 @helper

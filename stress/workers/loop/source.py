@@ -14,18 +14,20 @@ from typing import Any
 
 from shm_layout import registers, structs
 from stress import checks
+from stress.checks import check_functions
+from stress.compiling import program_loop, random_numbers
 from stress.compiling.modules import compiled_module, module_path, name_steps, refused_in_words
 from stress.compiling.program_loop import Loop, loop_lines
-from stress.design import READS, Design
+from stress.design import Design
 from stress.design_rules import check_design
 from stress.kernel import fork
 from stress.kernel.proc import NOT_SHOWN
 from stress.labels import OUT, OUT_UNLOCK, RACED
+from stress.operation import READS
 from stress.program import Assembled, assemble
 from stress.step import StepFunction
 from stress.workers.loop import block, clock, helpers, read_checks
-from stress.workers.numbers import operation_numbers
-from stress.workers.verdicts import check_functions
+from stress.workers.loop.block import operation_numbers
 
 _COPIED = "1 if r[$R_WRITE] != 0 else 0"
 """A write fault may put a copy in the place of a page, which is counted down and up."""
@@ -240,14 +242,14 @@ _HOLDER_OF_CPU = """\
 _HELPERS: tuple[Callable[..., Any], ...] = (
     helpers.barrier,
     helpers.begin,
-    helpers.draw,
+    random_numbers.draw,
     helpers.end,
     helpers.fault_kind,
     helpers.keep_waiting,
     helpers.own_begins,
     helpers.own_ended,
     helpers.pausing,
-    helpers.rand,
+    random_numbers.rand,
     helpers.random_page,
     helpers.random_range,
     helpers.random_read,
@@ -286,7 +288,7 @@ def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) ->
         Loop(
             call=lambda step: f"{steps[step]}(m, r)",
             waits=lambda pc: (f"if not keep_waiting(m, r, spins, {pc}):", f"    return {helpers.ABORTED}"),
-            waited=lambda pc: (f"if spins >= {helpers.SPINS}:", f"    r[{registers.R_PC}] = 0"),
+            waited=lambda pc: (f"if spins >= {program_loop.SPINS}:", f"    r[{registers.R_PC}] = 0"),
             jumped=lambda outcome: (
                 (f"effect = {helpers.WITHOUT_EFFECT}",) if outcome in {RACED, OUT, OUT_UNLOCK} else ()
             ),

@@ -16,13 +16,13 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress.design import EXACT, Design
-from stress.errors import MachineError, PteStressError, UsageError
 from stress.system.cache_home import code_base
 from stress.system.interrupts import held_back
 from stress.workers.errors import ServerFault, how_it_ended
 from stress.workers.server.declared import declared
-from stress.workers.server.server import Code, Compiling, Died, Done, Failed, Load, Requests
+from stress.workers.server.messages import Code, Compiling, Died, Done, Failed, Load, Requests
 
 SERVE = """\
 import json, sys

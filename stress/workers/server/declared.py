@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shm_layout import structs
+from shm_layout.errors import UsageError
 from stress import step
-from stress.errors import UsageError
 
 
 @dataclass(frozen=True)

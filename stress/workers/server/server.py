@@ -16,106 +16,21 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress.design import Design
-from stress.errors import MachineError, PteStressError, UsageError
 from stress.system.interrupts import leave_to_launcher
 from stress.system.module_file import execute
 from stress.system.prctl import die_with
 from stress.workers.server.declared import Declared, check_declared, declare
-
-
-class Code(NamedTuple):
-    """Which compiled code a worker needs. The modules that define the design's steps are imported first."""
-
-    pickled: bytes
-    """The design, pickled."""
-    arch: str
-    operations: tuple[str, ...]
-    modules: tuple[tuple[str, str], ...]
-    """Modules that are not part of this package, each with its file."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """Request: have this code ready. Answers: `Compiling` if it is not on disk, then `Done`."""
-
-    code: Code
-    declared: Declared
-
-
-@dataclass(frozen=True)
-class Open:
-    """Request: map a segment and open its semaphores. Answer: `Done`; the semaphores' names may go then."""
-
-    segment: str
-    layout_hash: int
-    workers: int
-
-
-@dataclass(frozen=True)
-class Fork:
-    """Request: start the workers of a segment that is open. Answer: `Done` with their pids."""
-
-    code: Code
-    declared: Declared
-    segment: str
-    blocks: tuple[int, ...]
-    """Index of each worker's block."""
-    frames: int
-
-
-@dataclass(frozen=True)
-class Forget:
-    """Request: end the workers of a segment at once and unmap it. Answer: `Done`."""
-
-    segment: str
-    pids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Compiling:
-    """The code is being compiled, which takes some seconds."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A request was carried out."""
-
-    pids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A request was not carried out: what is wrong, in a line, and whether the machine is to blame.
-
-    ``fault``: the traceback, where the program itself is to blame; else "".
-    """
-
-    message: str
-    machine: bool
-    fault: str = ""
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker has ended: its pid, the status that waitpid gave, and the exception that ended it, if one did."""
-
-    pid: int
-    status: int
-    raised: str
-
+from stress.workers.server.messages import Code, Compiling, Died, Done, Failed, Forget, Fork, Load, Open, Requests
 
 LONGEST = 1000
 """Characters of an exception that are told: with its pid less than what a pipe takes at once."""
-
-Requests = Load | Open | Fork | Forget
-Answers = Compiling | Done | Failed | Died
 
 
 def import_module_from(name: str, file: str) -> None:
