@@ -1,8 +1,10 @@
-"""Errors that a user can cause, each with the exit status that the command line gives it."""
+"""An error of designs; the errors of `shm_layout.errors` are offered here, too, for files of users."""
 
 from __future__ import annotations
 
-from shm_layout.errors import PteStressError
+from shm_layout.errors import MachineError, PteStressError, UsageError
+
+__all__ = ["DesignBroken", "MachineError", "PteStressError", "UsageError"]
 
 
 class DesignBroken(PteStressError):

@@ -8,10 +8,13 @@ from functools import cache
 
 from stress.design import Design
 
+OLD_PATHS = ("build", "correction", "counter")
+"""Modules that hold no design: they only lead to `stress.designs.parts`."""
+
 
 def names() -> list[str]:
     """Names of all designs that come with the program."""
-    return sorted(i.name for i in pkgutil.iter_modules(__path__) if not i.ispkg)
+    return sorted(i.name for i in pkgutil.iter_modules(__path__) if not i.ispkg and i.name not in OLD_PATHS)
 
 
 @cache
