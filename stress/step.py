@@ -15,11 +15,13 @@ import ast
 import contextlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, overload
 
-from shm_layout.words import Words
+from stress.declarations import HELPERS, STEPS
+from stress.declarations import StepFunction as StepFunction  # noqa: PLC0414
+from stress.declarations import StepInfo as StepInfo  # noqa: PLC0414
+from stress.declarations import helpers as helpers  # noqa: PLC0414
 from stress.labels import LabelInfo as LabelInfo  # noqa: PLC0414
 from stress.labels import label as label  # noqa: PLC0414
 from stress.labels import label_info as label_info  # noqa: PLC0414
@@ -27,7 +29,6 @@ from stress.labels import labels as labels  # noqa: PLC0414
 from stress.labels import outcomes as outcomes  # noqa: PLC0414
 from stress.step_rules import Reading, RuleBroken, check_body, check_signature, goes_on, is_own
 
-StepFunction = Callable[[Words, Words], int]
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -39,26 +40,10 @@ WAIT = 2
 """Not enabled: nothing in ``m`` was changed; try again later."""
 
 
-@dataclass(frozen=True)
-class StepInfo:
-    """What is known of a step beside its code.
-
-    ``private``: it touches registers alone, so it is no scheduling point. ``waits``: it may return `WAIT`.
-    ``whole``: what keeps its accesses together where it makes more than one, "" where nothing does.
-    """
-
-    name: str
-    private: bool
-    waits: bool
-    whole: str = ""
-
-
-_steps: dict[StepFunction, StepInfo] = {}
 _sources: dict[StepFunction, str] = {}
 """Of the user's steps: their files may be edited before anybody asks."""
 _cells: dict[StepFunction, tuple[Any, ...]] = {}
 """Of the user's steps: what they took from the function around them when they were declared."""
-_helpers: list[Callable[..., object]] = []
 
 
 @overload
@@ -88,7 +73,7 @@ def step(
             with contextlib.suppress(OSError, TypeError):  # said when somebody asks what it returns
                 _sources[f] = inspect.getsource(f)
             _cells[f] = _cell_contents(f)
-        _steps[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
+        STEPS[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
         return f
 
     return declare if function is None else declare(function)
@@ -111,18 +96,8 @@ def helper(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Declare a function that steps call, so that it is compiled with them. It stays a plain function."""
     if not is_own(function):
         check_signature(function, "helper", None)
-    _helpers.append(function)
+    HELPERS.append(function)
     return function
-
-
-def helpers() -> list[Callable[..., object]]:
-    """Every function declared with `helper`, in the order of their declaration."""
-    return list(_helpers)
-
-
-def is_step(function: object) -> bool:
-    """Whether a function was declared as a step."""
-    return function in _steps
 
 
 def info(function: StepFunction) -> StepInfo:
@@ -131,7 +106,7 @@ def info(function: StepFunction) -> StepInfo:
     Raises `RuleBroken`, a `TypeError`, for a function that is no step.
     """
     try:
-        return _steps[function]
+        return STEPS[function]
     except (KeyError, TypeError):
         name = getattr(function, "__name__", repr(function))
         raise RuleBroken(f"{name} is no step: declare it with @step from stress.step") from None

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import shm_layout.atomic
 from shm_layout import structs
 from shm_layout.errors import UsageError
+from stress.declarations import helpers, is_step
 
 Function = Callable[..., Any]
 _MISSING = object()
@@ -255,8 +256,6 @@ def _check_names(reading: Reading) -> None:
 
 
 def _check_call(reading: Reading, node: ast.Call) -> None:
-    from stress.step import is_step
-
     called = reading.resolve(node.func)
     named = ast.unparse(node.func)
     if called is _MISSING:
@@ -318,8 +317,6 @@ def _is_atomic(called: FunctionType) -> bool:
 
 def _compiles(called: Any) -> bool:
     """Whether Numba can compile a call of this: a helper, an atomic operation, or what Numba knows itself."""
-    from stress.step import helpers
-
     if isinstance(called, FunctionType):
         if called in helpers() or called is structs.at or _is_atomic(called):
             return True
@@ -348,8 +345,6 @@ def is_own(function: Function) -> bool:
 
 def check_body(reading: Reading, seen: set[Function] | None = None) -> None:
     """Hold what a function and the user's helpers that it calls say to the rules. Raises `RuleBroken`."""
-    from stress.step import helpers
-
     seen = set() if seen is None else seen
     seen.add(reading.function)
     _check_names(reading)

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stress import designs, labels
-from stress import step as module
+from stress import declarations, designs, labels
 from stress.kernel import exit as exit_
 from stress.kernel import fork, memory, page_alloc, pte_access, rmap, spinlock
 from stress.labels import label, label_info, outcomes
@@ -135,4 +134,4 @@ def test_a_helper_is_listed_once_and_stays_a_function():
     assert helpers() == [*before, twice]
     helpers().remove(twice)
     assert twice in helpers()  # a copy was handed out
-    module._helpers.remove(twice)  # nothing to compile
+    declarations.HELPERS.remove(twice)  # nothing to compile
