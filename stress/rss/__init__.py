@@ -6,5 +6,5 @@ Each design's own steps for counting, cut out of its fault path, run in worker p
 - `loop_source`: the loops that are generated around them and compiled;
 - `arena`: where things lie in the segment; `processes`: the processes;
 - `accuracy`: how far readers are off while workers run and at rest; `cost`: what a change and a read cost;
-- `explored`: the explorer's verdict on a small machine; `report`: tables and JSON.
+- `explored`: the explorer's verdict on a small machine; `compared`: a line of the comparison, for tables and JSON.
 """

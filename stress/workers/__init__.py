@@ -19,7 +19,7 @@ has the workers fault page after page instead, each in an area of its own or all
 whatever is under way, within a second. Numba is loaded in the server alone.
 
 Files: `loop.block` what lies where, `loop.helpers` the compiled loop's helpers, `loop.source` the source that is
-generated for a design, `server.server` and `server.worker` the processes, `server.client` the launcher's end; a `pool`
-is `memory`, `crew` and `runs`, and `verdicts` says what came of it; `mix`, `mix_machine`, `stress.commands.run`,
-`stress.commands.run_progress`, `stress.commands.run_report` the command `pte-stress run`.
+generated for a design, `server.server` and `server.worker` the processes, `server.client` the launcher's end,
+`server.messages` what they say to one another; a `pool` is `memory`, `crew` and `runs`, and `verdicts` says what came
+of it; `mix` and `mix_machine` are what `pte-stress run` runs, `table` measures a row of `pte-stress table`.
 """

@@ -1,4 +1,4 @@
-"""Which states lead to no end, among those that the compiled search leaves open."""
+"""Find the states that lead to no end, among those that the compiled search leaves open."""
 
 from __future__ import annotations
 

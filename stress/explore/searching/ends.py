@@ -1,11 +1,11 @@
-"""From every state an end can be reached: what the compiled search leaves open is settled here.
+"""Compiled walks to an end, from states of which the search leaves open whether an end can be reached.
 
 An end is a state in which no CPU can move, or one that breaks a check behind which nothing is followed. A state in
 which a CPU can take a step that does not jump back in its program, or ends the operation, leads on: programs are
 finite, so whoever goes on like that comes to an end or to one of the few states, all of whose steps jump back, that
 are marked `stress.explore.searching.state.NOT_ONWARD`. If an end can be reached from each of these, it can from every
-state. `walk` looks for one greedily, compiled, and remembers every state that it passed; where it gets stuck, `Onward`
-looks at all that can be reached.
+state. `walk` looks for one greedily, compiled, and remembers every state that it passed; where it gets stuck,
+`stress.explore.searching.endless.Onward` looks at all that can be reached.
 """
 
 # Compiled functions have no objects to keep their arrays in.

@@ -30,8 +30,8 @@ sys.path[:] = json.loads(sys.argv.pop())
 from stress.workers.server.server import main
 main()
 """
-"""Not ``-m``: messages are pickled by the name of their module, and a main program has another. Modules are looked for
-where the launcher does; what lies in the current folder is none of the server's (-P)."""
+"""The server's program. Modules are looked for where the launcher does, so that is set before any is imported; what
+lies in the current folder is none of the server's (-P)."""
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """No threads of numpy's libraries: the server forks."""

@@ -1,8 +1,8 @@
 """The fork server: one process that loads numba and a design's compiled code, forks the workers and reaps them.
 
 Started by `stress.workers.server.client` with the number of a file descriptor, one end of a socket, as its argument. It
-answers pickled messages, see `Requests`, and says at once when a worker has ended. It ends when the other end of
-the socket is closed, and with the launcher; the workers die with it.
+answers pickled messages (`stress.workers.server.messages`), and says at once when a worker has ended. It ends when the
+other end of the socket is closed, and with the launcher; the workers die with it.
 """
 
 from __future__ import annotations
