@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from stress.commands.options import (
     seed_option,
 )
 from stress.report.words import did_you_mean, plural
+from stress.system.cpus import available_cores
 from stress.workers.table import PAGES_PER_GB, Given, Row, measure
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def table(**options: Any) -> None:
     memory untouched again is not counted. The seed decides in which order the kinds of "mixed" take turns.
     """
     kind, arch, placement, seed, rep = (options[name] for name in ("kind", "arch", "placement", "seed", "rep"))
-    counts = worker_counts(options["workers"], cores := len(os.sched_getaffinity(0)))
+    counts = worker_counts(options["workers"], cores := available_cores())
     size = total_pages(options["gb"], options["pages"])
     from stress.commands.run_progress import say
     from stress.resolve import resolve_design

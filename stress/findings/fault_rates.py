@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from stress.design import Design
-from stress.system.cpus import cores
+from stress.system.cpus import available_cores
 
 PAGES = 1 << 15
 """Pages that are touched in one repetition with effort 1."""
@@ -16,12 +16,12 @@ TURNS = 3
 
 def worker_numbers() -> tuple[int, ...]:
     """One worker, and one for each core."""
-    return (1,) if cores() == 1 else (1, cores())
+    return (1,) if available_cores() == 1 else (1, available_cores())
 
 
 def contention_note() -> str:
     """What is to be said wherever workers contend."""
-    return f"measured on a machine with {cores()} cores"
+    return f"measured on a machine with {available_cores()} cores"
 
 
 def faults_per_second(

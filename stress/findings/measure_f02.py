@@ -7,7 +7,7 @@ from typing import Any
 from stress import designs
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
-from stress.system.cpus import cores
+from stress.system.cpus import available_cores
 
 SECONDS = 0.5
 """Of each run of a mix with effort 1."""
@@ -64,7 +64,7 @@ def measure(effort: float, seed: int) -> Measured:
     return Measured(
         tuple(rows),
         (
-            f"with {cores()} workers the best case gains {gains['anon-write']:.2f}, "
+            f"with {available_cores()} workers the best case gains {gains['anon-write']:.2f}, "
             f"the least gain is {gains[least]:.2f} ({least})",
             contention_note(),
         ),

@@ -8,7 +8,7 @@ from stress.designs.v11_sloppy import SLOPPY
 from stress.designs.v12_sound import on_sound_path
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
-from stress.system.cpus import cores
+from stress.system.cpus import available_cores
 
 UPDATES = 50_000_000
 """Changes of each counter with effort 1."""
@@ -29,7 +29,7 @@ def measure(effort: float, seed: int) -> Measured:
         workers: faults_per_second(chosen, "anon-write", workers=workers, effort=effort, seed=seed)
         for workers in worker_numbers()
     }
-    workers = cores()
+    workers = available_cores()
     rows = []
     for name in chosen:
         found = measure_accuracy(

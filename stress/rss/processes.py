@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from shm_layout.errors import MachineError
 from stress.rss.arena import ELAPSED, Arena
+from stress.system.cpus import allowed_cpus
 from stress.system.interrupts import held_back, leave_to_launcher
 from stress.system.prctl import die_with
 
@@ -51,7 +52,7 @@ def together(arena: Arena, work: Callable[[int], object], meet: Callable[[int], 
     """
     array = arena.segment.array
     array[arena.shared] = 0
-    cores = sorted(os.sched_getaffinity(0))
+    cores = allowed_cpus()
     left: list[int] = []
     parent = os.getpid()
     with ended(left):

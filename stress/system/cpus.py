@@ -6,14 +6,7 @@ import os
 
 
 def available_cores() -> int:
-    """Cores that this process may run on."""
-    import os
-
-    return len(os.sched_getaffinity(0))
-
-
-def cores() -> int:
-    """Cores that this process may run on."""
+    """Number of CPUs that this process may run on."""
     return len(os.sched_getaffinity(0))
 
 

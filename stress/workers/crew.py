@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
@@ -17,6 +16,7 @@ from shm_layout.placement import Placement
 from shm_layout.registers import R_PC
 from shm_layout.structs import STOP
 from stress.design import Design
+from stress.system.cpus import allowed_cpus
 from stress.workers.errors import StepFailed, WorkerDied
 from stress.workers.loop import block
 from stress.workers.memory import Memory
@@ -115,7 +115,7 @@ class Crew(Memory):
         self._pin()
 
     def _pin(self) -> None:
-        allowed = sorted(os.sched_getaffinity(0))
+        allowed = allowed_cpus()
         self.cpus = tuple(allowed[worker % len(allowed)] for worker in range(self.workers))
         cpu_of = dict(zip(self.pids, self.cpus, strict=True))
         self._of_each(lambda process: process.cpu_affinity([cpu_of[process.pid]]))
