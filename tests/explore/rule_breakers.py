@@ -7,10 +7,10 @@ from shm_layout.structs import (
     MM_STRIDE,
     NR_MMS,
     NR_PTES,
-    PAGE_STRIDE,
     RSS_STAT_STRIDE,
+    TASK_STRIDE,
     at,
-    page_struct,
+    task_struct,
     zone_struct,
 )
 from stress.checks import HOLDS
@@ -22,7 +22,7 @@ from stress.step import NEXT, WAIT, step
 
 X = zone_struct.word("rule_x", "tests", "a word of the tests")
 Y = zone_struct.word("rule_y", "tests", "another")
-SEEN = page_struct.word("rule_seen", "tests", "a word for each page")
+SEEN = task_struct.word("rule_seen", "tests", "a word for each task: pages of other tests are many")
 
 
 def design(name, checks=(), late_by=None, **programs):
@@ -165,13 +165,13 @@ def wrong_stride(m, r):
 
 @step
 def no_such_page(m, r):
-    fetch_add(m, at(m, SEEN, PAGE_STRIDE, r[R_PAGE] + 1_000_000), 1)
+    fetch_add(m, at(m, SEEN, TASK_STRIDE, r[R_PAGE] + 1_000_000), 1)
     return NEXT
 
 
 @step
 def page_before_the_first(m, r):
-    fetch_add(m, at(m, SEEN, PAGE_STRIDE, -1 - r[R_PAGE]), 1)
+    fetch_add(m, at(m, SEEN, TASK_STRIDE, -1 - r[R_PAGE]), 1)
     return NEXT
 
 

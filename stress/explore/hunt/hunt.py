@@ -205,6 +205,7 @@ class Hunt:
         if time.monotonic() > self._deadline:
             raise TimeUp
         result = self._explore(workload)
+        unknown = []
         for violation in result.violations:
             find = self._smaller(result.workload, violation)
             signature = find.signature
@@ -212,7 +213,11 @@ class Hunt:
             if best is None or find.size < best.size:
                 self.finds[signature] = find
             if signature not in self._known:
-                raise _class_of(signature)
+                unknown.append(signature)
+                if self.first:
+                    break
+        if unknown:  # all are noted before the first is raised: what comes last would wait for all others to be known
+            raise _class_of(unknown[0])
 
     def _smaller(self, workload: Workload, violation: Violation) -> Find:
         part = begun(self.design, workload, violation)

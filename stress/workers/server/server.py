@@ -108,6 +108,8 @@ class Server:
         from stress.workers.server.worker import work
 
         entries = self.load(request.code, request.declared)
+        if request.segment not in self.open:  # it was refused, and the launcher had asked already
+            raise UsageError(f"segment {request.segment} is not open: start a new run")
         segment, go, done = self.open[request.segment]
         gc.collect()
         gc.freeze()
