@@ -18,7 +18,9 @@ from stress.explore.model.image import P_CHANGES
 from stress.explore.model.model import Model, SetupError
 from stress.explore.model.read_interval import BITS
 from stress.explore.model.step_table import is_watched
+from stress.explore.result import NEVER_ENDS
 from stress.operation import Operation
+from stress.system.never_ends import NeverEnds
 from stress.workload import Workload
 
 RUNS = 300
@@ -38,7 +40,10 @@ def first_look(design: Design, arch: str, operations: Iterable[str]) -> Design:
     for name in operations:
         if name not in design.programs or name == "truncate":
             continue
-        changed = _changed(design, arch, name)
+        try:
+            changed = _changed(design, arch, name)
+        except NeverEnds:
+            return design  # which workers find, too, and name
         if changed is not None and changed != 1:
             late[name] = 0 if changed == 0 else _EVERY_PAGE
     return replace(design, late_by={**late, **design.late_by})
@@ -52,7 +57,7 @@ def _changed(design: Design, arch: str, name: str) -> int | None:
     """How many ptes of mm 0 the operation changes that is given its first page, at most, in these workloads.
 
     1 for what changes the page that it is given, in whatever way built-in designs do. None where a check broke, behind
-    which schedules do not go on: the operation may not have come to its end.
+    which schedules do not go on: the operation may not have come to its end. Raises `NeverEnds` for a step without end.
     """
     most = 0
     arg = 1 if name in ("access_process_vm", "use_mm") else 0
@@ -68,6 +73,8 @@ def _changed(design: Design, arch: str, name: str) -> int | None:
                 result, model = search(design, workload, strategy="random", runs=RUNS)
             except SetupError:
                 return None
+            if result.bound == NEVER_ENDS:
+                raise NeverEnds("a step or check")
             if any(bit(violation.check) & ~GOES_ON for violation in result.violations):
                 return None
             most = max(most, _changed_by_first(model))
