@@ -120,6 +120,14 @@ def test_a_step_of_several_accesses_is_refused_where_an_edit_drops_its_lock(name
         explore(edited, Workload.parse(text, batch=1))
 
 
+def test_programs_of_two_built_in_designs_are_watched():
+    """Each may rely on a lock that the other does not take."""
+    locked, atomic = designs.get("page_table_lock"), designs.get("atomic")
+    assert not step_table.is_watched(dataclasses.replace(locked, name="renamed"))
+    assert not step_table.is_watched(locked.without("fork"))
+    assert step_table.is_watched(locked.with_programs(fault=atomic.programs["fault"]))
+
+
 def test_watching_changes_no_figure():
     workload = Workload.parse("fault 0 w; zap 0 | fault 0; statm | swap_out")
     plain = explore(designs.get("v12_sound"), workload)

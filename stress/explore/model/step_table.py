@@ -16,7 +16,6 @@ from stress.checks import takes_registers, takes_scratch
 from stress.design import Design
 from stress.explore.model.image import STRIDE
 from stress.explore.model.primitives import RAISED, window
-from stress.program import Program
 from stress.step import StepFunction, info
 
 
@@ -38,17 +37,17 @@ def is_watched(design: Design) -> bool:
     """Whether the steps of a design are held against the rules of steps while they are taken.
 
     The built-in designs are by the tests of this package, on every workload there. A step of the user's own is, and
-    so is one of the library in a program that is not a built-in design's: an edit may leave out the lock that keeps
-    its accesses together.
+    so is one of the library in a design whose programs are not all of one built-in design: an edit may leave out the
+    lock that keeps its accesses together, and two designs may rely on different locks.
     """
     if any(is_users(function) for function in own_functions(design)):
         return True
-    return not _known_programs().issuperset(design.programs.values())
+    return not any(_is_part_of(design, designs.get(name)) for name in designs.names())
 
 
-@cache
-def _known_programs() -> frozenset[Program]:
-    return frozenset(program for name in designs.names() for program in designs.get(name).programs.values())
+def _is_part_of(design: Design, whole: Design) -> bool:
+    """Whether all programs of a design are those that another one has for the same operations."""
+    return all(whole.programs.get(name) == program for name, program in design.programs.items())
 
 
 def own_functions(design: Design) -> list[Callable[..., int]]:
