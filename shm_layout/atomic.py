@@ -20,6 +20,17 @@ from __future__ import annotations
 
 import os
 
+from shm_layout.noting import noted
+from shm_layout.record import (
+    COMPARE,
+    FULL_BARRIER,
+    READ,
+    READ_WRITE,
+    RELEASE,
+    WHOLE,
+    WRITE,
+    WRITE_BARRIER,
+)
 from shm_layout.words import Words
 
 _LOW = 0xFFFF_FFFF
@@ -33,26 +44,35 @@ def _signed(v: int) -> int:
 
 def read_once(m: Words, i: int) -> int:
     """Return word `i`. Order: relaxed, as the kernel's READ_ONCE: whole, but ordered with nothing else."""
+    m = noted(m, i, READ)
     return int(m[i])
 
 
 def write_once(m: Words, i: int, v: int) -> None:
     """Set word `i` to `v`. Order: relaxed, as the kernel's WRITE_ONCE."""
+    m = noted(m, i, WRITE, WHOLE, _signed(v))
     m[i] = _signed(v)
 
 
 def load(m: Words, i: int) -> int:
     """Return word `i`. Order: acquire; nothing after it is done before it."""
+    m = noted(m, i, READ)
     return int(m[i])
 
 
 def store(m: Words, i: int, v: int) -> None:
     """Set word `i` to `v`. Order: release; nothing before it is done after it."""
+    m = noted(m, i, RELEASE, WHOLE, _signed(v))
     m[i] = _signed(v)
+
+
+smp_load_acquire, smp_store_release = load, store
+"""The kernel's names of `load` and `store`. Those of READ_ONCE and WRITE_ONCE are `read_once` and `write_once`."""
 
 
 def xchg(m: Words, i: int, v: int) -> int:
     """Set word `i` to `v` and return what it held. Order: sequentially consistent."""
+    m = noted(m, i, READ_WRITE)
     old = int(m[i])
     m[i] = _signed(v)
     return old
@@ -63,6 +83,7 @@ def cmpxchg(m: Words, i: int, old: int, new: int) -> int:
 
     Order: sequentially consistent, whether it was set or not.
     """
+    m = noted(m, i, COMPARE)
     found = int(m[i])
     if found == _signed(old):
         m[i] = _signed(new)
@@ -71,6 +92,7 @@ def cmpxchg(m: Words, i: int, old: int, new: int) -> int:
 
 def fetch_add(m: Words, i: int, v: int) -> int:
     """Add `v` to word `i`, modulo 2**64, and return what it held before. Order: sequentially consistent."""
+    m = noted(m, i, READ_WRITE)
     old = int(m[i])
     m[i] = _signed(old + int(v))
     return old
@@ -78,6 +100,7 @@ def fetch_add(m: Words, i: int, v: int) -> int:
 
 def fetch_or(m: Words, i: int, v: int) -> int:
     """Set in word `i` the bits of `v` and return what it held before. Order: sequentially consistent."""
+    m = noted(m, i, READ_WRITE)
     old = int(m[i])
     m[i] = _signed(old | _signed(v))
     return old
@@ -85,6 +108,7 @@ def fetch_or(m: Words, i: int, v: int) -> int:
 
 def fetch_and(m: Words, i: int, v: int) -> int:
     """Clear in word `i` the bits not in `v` and return what it held. Order: sequentially consistent."""
+    m = noted(m, i, READ_WRITE)
     old = int(m[i])
     m[i] = _signed(old & _signed(v))
     return old
@@ -101,26 +125,31 @@ def _with_half(word: int, h: int, v: int) -> int:
 
 def read_half(m: Words, i: int, h: int) -> int:
     """Return half `h` of word `i`. Order: relaxed. The other half is not part of the access."""
+    m = noted(m, i, READ, h + 1)
     return _half_of(int(m[i]), h)
 
 
 def write_half(m: Words, i: int, h: int, v: int) -> None:
-    """Set half `h` of word `i` to `v`. Order: relaxed. The other half is left as it is, whoever writes it."""
+    """Set half `h` of word `i` to `v`. Order: relaxed. The other half is left as it is."""
+    m = noted(m, i, WRITE, h + 1, int(v) & _LOW)
     m[i] = _with_half(int(m[i]), h, v)
 
 
 def load_half(m: Words, i: int, h: int) -> int:
     """Return half `h` of word `i`. Order: acquire; nothing after it is done before it."""
+    m = noted(m, i, READ, h + 1)
     return _half_of(int(m[i]), h)
 
 
 def store_half(m: Words, i: int, h: int, v: int) -> None:
     """Set half `h` of word `i` to `v`. Order: release; nothing before it is done after it."""
+    m = noted(m, i, RELEASE, h + 1, int(v) & _LOW)
     m[i] = _with_half(int(m[i]), h, v)
 
 
 def xchg_half(m: Words, i: int, h: int, v: int) -> int:
     """Set half `h` of word `i` to `v` and return what it held. Order: sequentially consistent."""
+    m = noted(m, i, READ_WRITE, h + 1)
     word = int(m[i])
     m[i] = _with_half(word, h, v)
     return _half_of(word, h)
@@ -132,6 +161,7 @@ def cmpxchg_half(m: Words, i: int, h: int, old: int, new: int) -> int:
     `old` and `new` are compared and written modulo 2**32: this is the compare that V12 used on PAE.
     Order: sequentially consistent, whether it was set or not.
     """
+    m = noted(m, i, COMPARE, h + 1)
     word = int(m[i])
     found = _half_of(word, h)
     if found == int(old) & _LOW:
@@ -144,6 +174,7 @@ def fetch_add_half(m: Words, i: int, h: int, v: int) -> int:
 
     Order: sequentially consistent.
     """
+    m = noted(m, i, READ_WRITE, h + 1)
     word = int(m[i])
     before = _half_of(word, h)
     m[i] = _with_half(word, h, before + int(v))
@@ -155,14 +186,32 @@ def and_half(m: Words, i: int, h: int, mask: int) -> int:
 
     Order: sequentially consistent: the locked 32-bit `and` of the kernel's clear_bit.
     """
+    m = noted(m, i, READ_WRITE, h + 1)
     word = int(m[i])
     before = _half_of(word, h)
     m[i] = _with_half(word, h, before & int(mask))
     return before
 
 
+def smp_mb(m: Words) -> None:
+    """Order all accesses to ``m`` before it against all after it. Order: sequentially consistent."""
+    noted(m, 0, FULL_BARRIER)
+
+
+def smp_wmb(m: Words) -> None:
+    """Order all stores to ``m`` before it against all stores after it."""
+    noted(m, 0, WRITE_BARRIER)
+
+
+def smp_rmb(m: Words) -> None:
+    """Order all loads from ``m`` before it against all loads after it."""
+
+
 def fence() -> None:
-    """Order all before it against all after it, as the kernel's smp_mb. Order: sequentially consistent."""
+    """Order all before it against all after it, as `smp_mb`, which says of which memory. For workers, and under sc.
+
+    The explorer does not see it: under a weaker memory model a step that calls it is refused.
+    """
 
 
 def cpu_relax() -> None:

@@ -25,7 +25,7 @@ class Room:
 
 
 def _read_number(path: Path) -> int | None:
-    """The number in a one-line file, None when it is missing or says `max`."""
+    """Return the number in a one-line file, None when it is missing or says `max`."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -33,7 +33,7 @@ def _read_number(path: Path) -> int | None:
 
 
 def _reclaimable(stat: Path) -> int:
-    """Bytes of page cache that a cgroup can give back without writing: `inactive_file` of memory.stat."""
+    """Return the bytes of page cache that a cgroup can give back without writing: `inactive_file` of memory.stat."""
     try:
         fields = dict(line.split() for line in stat.read_text().splitlines())
     except (OSError, ValueError):
@@ -42,12 +42,12 @@ def _reclaimable(stat: Path) -> int:
 
 
 def _plain(path: str) -> str:
-    """A path of mountinfo, which has blanks and backslashes as octal numbers (proc_pid_mountinfo(5))."""
+    """Return a path of mountinfo, which has blanks and backslashes as octal numbers (proc_pid_mountinfo(5))."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 def _cgroup_folders(cgroup: str, mounts: str) -> list[Path]:
-    """Folders of this process's memory cgroup and all its ancestors that the mounts show."""
+    """Return the folders of this process's memory cgroup and all its ancestors that the mounts show."""
     folders = []
     paths = {}
     for line in cgroup.splitlines():
@@ -72,7 +72,7 @@ def memory_available(
     cgroup: Path = Path("/proc/self/cgroup"),
     mountinfo: Path = Path("/proc/self/mountinfo"),
 ) -> Room:
-    """Memory that can be used without swapping: MemAvailable, or what a cgroup above us leaves, if less.
+    """Return the memory that can be used without swapping: MemAvailable, or what a cgroup above us leaves, if less.
 
     Sources: Documentation/filesystems/proc.rst (MemAvailable), admin-guide/cgroup-v2.rst (memory.max,
     memory.current), admin-guide/cgroup-v1/memory.rst (memory.limit_in_bytes). Raises MachineError when
@@ -99,6 +99,20 @@ def memory_available(
             if left < room.available:
                 room = Room(left, f"cgroup {folder}")
     return room
+
+
+def memory_charged(cgroup: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> int | None:
+    """Bytes that are charged to the memory cgroup of the process whose file `cgroup` this is, as in /proc/PID/cgroup.
+
+    memory.current, or memory.usage_in_bytes of version 1; None where neither shows, as for the root of version 2.
+    """
+    try:
+        folders = _cgroup_folders(*(file.read_text(errors="surrogateescape") for file in (cgroup, mountinfo)))
+    except OSError:
+        return None
+    names = ("memory.current", "memory.usage_in_bytes")
+    charged = [_read_number(folder / name) for folder in folders[:1] for name in names]
+    return next((used for used in charged if used is not None), None)
 
 
 def shm_available() -> int:

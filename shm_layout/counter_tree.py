@@ -18,8 +18,10 @@ _ORDERS: tuple[tuple[int, ...], ...] = (
     (3, 3, 2),
     (3, 3, 3),
     (3, 3, 2, 2),
+    (3, 3, 3, 2),
+    (3, 3, 3, 3),
 )
-"""By log2 of the width, up to 1024 CPUs: the table of the series."""
+"""By log2 of the width, up to 4,096 CPUs: the table of the series."""
 
 MOST_CPUS = 1 << (len(_ORDERS) - 1)
 """CPUs that a machine may have."""
@@ -31,7 +33,7 @@ def tree_width(cpus: int) -> int:
 
 
 def tree_orders(cpus: int) -> tuple[int, ...]:
-    """log2 of the children of each node, one number a level; its length is the number of levels below the root.
+    """Return log2 of the children of a node, one number for each level below the root.
 
     Raises `IndexError` above `MOST_CPUS` CPUs.
     """

@@ -26,11 +26,11 @@ class Region:
 
     @property
     def end(self) -> int:
-        """Index of the word behind the last instance."""
+        """Index of the word after the last instance."""
         return self.start + self.stride * self.count
 
     def index(self, instance: int, name: str) -> int:
-        """Index of a field of one instance. Raises `IndexError` for an instance that is not there."""
+        """Return the index of a field of one instance. Raises `IndexError` for an instance that is not there."""
         if not 0 <= instance < self.count:
             raise IndexError(f"{self.struct.name} {instance}: there are {self.count}")
         return self.start + instance * self.stride + self.offsets[name]
@@ -55,7 +55,7 @@ def _offsets(struct: Struct, placement: Placement) -> tuple[dict[str, int], int]
 
 
 def _instance_of(number: int, first: int, others: int) -> tuple[int, int]:
-    """The mm, and the place in it, of what mm 0 has ``first`` of and every other mm ``others``, the last ones."""
+    """Return the mm, and the place in it, of a thing of which mm 0 has ``first``, every other mm ``others``."""
     mm = 0 if number < first else 1 + (number - first) // others
     return mm, number - mm * others
 
@@ -65,7 +65,7 @@ class Layout:
 
     ``words``: size of the memory in words of 8 bytes, header included. ``regions``: by structure name.
     ``more`` gives the number of instances of structures by name, where it is not what the machine says: a
-    comparison of counters (`stress.rss.arena`) has as many tasks as it is told.
+    comparison of counters (`stress.rss.arena`) has as many tasks as the caller says.
     """
 
     def __init__(
@@ -97,7 +97,8 @@ class Layout:
         place = FIRST_WORD
         for name, struct in STRUCTS.items():
             offsets, stride = _offsets(struct, placement)
-            region = Region(struct, _round_up(place), stride, counts.get(name, 0), offsets)
+            count = counts.get(name, 0) if struct.instances is None else struct.instances
+            region = Region(struct, _round_up(place), stride, count, offsets)
             self.regions[name] = region
             place = region.end
         self.words = _round_up(place)
@@ -128,6 +129,7 @@ class Layout:
             values[region.struct.count] = region.count
             for f in region.struct.fields:
                 values[f.constant] = region.start + region.offsets[f.name]
+                values[f.constant + 1] = region.stride
         return values
 
     def write_constants(self, m: Words) -> None:
@@ -135,8 +137,15 @@ class Layout:
         for index, value in self.constants().items():
             m[index] = value
 
+    def write_initial(self, m: Words) -> None:
+        """Write what variables hold in the first state."""
+        for region in self.regions.values():
+            values = region.struct.initial
+            for instance in range(region.count if values else 0):
+                m[region.index(instance, "value")] = values[instance % len(values)]
+
     def field_at(self, index: int) -> tuple[Field, int] | None:
-        """The field that lies at an index, and the instance; None for padding and what no structure holds."""
+        """Return the field that lies at an index, and the instance; None for padding and what no structure holds."""
         for region in self.regions.values():
             if region.start <= index < region.end:
                 instance, offset = divmod(index - region.start, region.stride)
@@ -146,16 +155,19 @@ class Layout:
         return None
 
     def mm_and_page(self, pte: int) -> tuple[int, int]:
-        """The mm that a pte belongs to, by the pte's number among all, and its virtual page."""
+        """Return the mm that a pte belongs to, by the pte's number among all, and its virtual page."""
         return _instance_of(pte, self.machine.ptes, self.machine.child_ptes)
 
     def describe(self, index: int) -> str:
-        """A word of the memory as people name it: ``mm 0 rss``, ``pte 1:3`` (mm 1, virtual page 3)."""
+        """Return a word of the memory as people name it: ``mm 0 rss``, ``pte 1:3`` (mm 1, virtual page 3)."""
         found = self.field_at(index)
         if found is None:
             return f"word {index}"
         f, instance = found
-        name = next(r.struct.name for r in self.regions.values() if f in r.struct.fields)
+        struct = next(r.struct for r in self.regions.values() if f in r.struct.fields)
+        name = struct.name
+        if struct.instances is not None:
+            return name if struct.instances == 1 else f"{name}[{instance}]"
         if name in ("pte", "written"):
             return "{} {}:{}".format(name, *self.mm_and_page(instance))
         if name == "mmu_cache":
@@ -178,6 +190,6 @@ class Layout:
         return f"{short} {f.name}" if name == "zone" else f"{short} {instance} {f.name}"
 
     def hash(self) -> int:
-        """63 bits that change when any field lies elsewhere or the machine is another one."""
+        """Return 63 bits that change when any field lies elsewhere or the machine is another one."""
         text = repr((self.machine, self.placement.name, sorted(self.constants().items())))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

@@ -86,7 +86,7 @@ def stale() -> list[Leftover]:
 
 
 def _what(entry: os.DirEntry[str]) -> str:
-    """What a file is by its name and the first words of its header."""
+    """Return what a file is by its name and the first words of its header."""
     if entry.name.startswith("sem."):
         return "semaphore"
     try:

@@ -1,4 +1,4 @@
-"""Teaches Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
+"""Teach Numba the operations of `shm_layout.atomic`: each becomes one LLVM atomic, in line.
 
 Importing this module registers them. `m` must be typed `int64[::1]` in compiled code, or be what `words` makes
 of such an array, or watched memory; indices and values must be integers or booleans; anything else is a typing error
@@ -26,9 +26,18 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic, lower_builtin, type_callable
 
 from shm_layout import atomic
-from shm_layout.record import CHANGED, COMPARE, READ, READ_WRITE, WRITE
+from shm_layout.record import (
+    CHANGED,
+    COMPARE,
+    FULL_BARRIER,
+    READ,
+    READ_WRITE,
+    RELEASE,
+    WRITE,
+    WRITE_BARRIER,
+)
 from shm_layout.structs import at
-from shm_layout.watched import MEMORY, note, note_change, parts, plain, watched_at
+from shm_layout.watched import MEMORY, note, note_barrier, note_change, parts, plain, watched_at
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -150,6 +159,20 @@ def _register_call(fn: Callable[[], None], emit: Callable[[ir.IRBuilder], Any]) 
     _lower_builtin(fn)(lower)
 
 
+def _register_barrier(fn: Callable[..., None], order: str, kind: int | None = None) -> None:
+    """Compile calls of `fn(m)` to a fence of this order; ``kind``: what a record says of it, None for nothing."""
+    _type_callable(fn)(_typer(fn, types.none))
+
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        if sig.args[0] == MEMORY and kind is not None:
+            _, record, _ = parts(context, builder, sig.args[0], args[0])
+            note_barrier(builder, record, kind)
+        builder.fence(order)
+        return context.get_dummy_value()
+
+    _lower_builtin(fn, types.Any)(lower)
+
+
 def _load(order: str, size: int) -> _Emit:
     return lambda builder, pointer: builder.load_atomic(pointer, order, align=size)
 
@@ -180,7 +203,7 @@ def _external(builder: ir.IRBuilder, name: str, result: ir.Type) -> None:
 _register(atomic.read_once, _load("monotonic", 8), READ)
 _register(atomic.write_once, _store("monotonic", 8), WRITE)
 _register(atomic.load, _load("acquire", 8), READ)
-_register(atomic.store, _store("release", 8), WRITE)
+_register(atomic.store, _store("release", 8), RELEASE)
 _register(atomic.xchg, _rmw("xchg"), READ_WRITE)
 _register(atomic.cmpxchg, _cmpxchg, COMPARE)
 _register(atomic.fetch_add, _rmw("add"), READ_WRITE)
@@ -189,21 +212,24 @@ _register(atomic.fetch_and, _rmw("and"), READ_WRITE)
 _register(atomic.read_half, _load("monotonic", 4), READ, half=True)
 _register(atomic.write_half, _store("monotonic", 4), WRITE, half=True)
 _register(atomic.load_half, _load("acquire", 4), READ, half=True)
-_register(atomic.store_half, _store("release", 4), WRITE, half=True)
+_register(atomic.store_half, _store("release", 4), RELEASE, half=True)
 _register(atomic.xchg_half, _rmw("xchg"), READ_WRITE, half=True)
 _register(atomic.cmpxchg_half, _cmpxchg, COMPARE, half=True)
 _register(atomic.fetch_add_half, _rmw("add"), READ_WRITE, half=True)
 _register(atomic.and_half, _rmw("and"), READ_WRITE, half=True)
+_register_barrier(atomic.smp_mb, "seq_cst", FULL_BARRIER)
+_register_barrier(atomic.smp_wmb, "release", WRITE_BARRIER)
+_register_barrier(atomic.smp_rmb, "acquire")
 _register_call(atomic.fence, lambda builder: builder.fence("seq_cst"))
 _register_call(atomic.cpu_relax, _pause)
 _register_call(atomic.sched_yield, lambda builder: _external(builder, "sched_yield", _I32))
 
 
 def _type_of_at(context: Any) -> Any:
-    def check(m: Any, field_constant: Any, stride_constant: Any, instance: Any) -> Any:
+    def check(m: Any, field: Any, stride_or_instance: Any, instance: Any = None) -> Any:
         if m not in (_WORDS, MEMORY) and not _is_int64_array(m):
             raise TypingError(f"at: m must be int64[::1] and writable, not {m}")
-        for given in (field_constant, stride_constant, instance):
+        for given in (field, stride_or_instance, *(() if instance is None else (instance,))):
             if not isinstance(given, types.Integer | types.Boolean):
                 raise TypingError(f"at: a constant or an instance must be an integer, not {given}")
         return types.int64
@@ -214,11 +240,18 @@ def _type_of_at(context: Any) -> Any:
 _type_callable(at)(_type_of_at)
 
 
-@_lower_builtin(at, types.Any, types.Any, types.Any, types.Any)  # type: ignore[untyped-decorator]
 def _lower_at(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    field, stride, instance = (context.cast(builder, args[k], sig.args[k], types.int64) for k in (1, 2, 3))
+    """Emit `at` of a field and an instance, or of a field, a stride and an instance."""
+    field, *stride, instance = (
+        context.cast(builder, value, given, types.int64) for value, given in zip(args[1:], sig.args[1:], strict=True)
+    )
     if sig.args[0] == MEMORY:
         memory, record, _ = parts(context, builder, sig.args[0], args[0])
-        return watched_at(builder, memory, record, field, stride, instance)
-    start, step = (builder.load(_pointer(context, builder, sig.args[0], args[0], k)) for k in (field, stride))
+        return watched_at(builder, memory, record, field, instance, *stride)
+    step_at = stride[0] if stride else builder.add(field, _I64(1))
+    start, step = (builder.load(_pointer(context, builder, sig.args[0], args[0], k)) for k in (field, step_at))
     return builder.add(start, builder.mul(instance, step))
+
+
+_lower_builtin(at, types.Any, types.Any, types.Any)(_lower_at)
+_lower_builtin(at, types.Any, types.Any, types.Any, types.Any)(_lower_at)

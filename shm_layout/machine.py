@@ -19,7 +19,8 @@ class Machine:
     ``batch``: batch of per-CPU counters, pages. ``above_4g``: frames lie above 4 GiB. ``mmu``: update_mmu_cache
     loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
     page-table page. ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others
-    are as if marked by madvise(MADV_DONTFORK), and no operation may be asked to touch them there.
+    are as if marked by madvise(MADV_DONTFORK), and no operation may be asked to touch them there. With no ``mms`` it
+    is a machine of words alone: no pages, frames, swap or tasks.
     """
 
     cpus: int
@@ -42,11 +43,18 @@ class Machine:
         """Check that the machine can exist. Raises `ValueError`."""
         if self.arch not in ARCHES:
             raise ValueError(f"arch {self.arch!r}: it is one of {', '.join(ARCHES)}")
-        for name in ("cpus", "mms", "task_depth", "batch", "ptrs_per_pte"):
+        for name in ("cpus", "task_depth", "batch", "ptrs_per_pte"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         if self.cpus > MOST_CPUS:
             raise ValueError(f"at most {MOST_CPUS} CPUs")
+        if self.mms == 0:
+            kinds = (self.anon, self.private_file, self.shared_file)
+            if any(kinds) or self.frames or self.swap or self.mmu or self.ghost:
+                raise ValueError("mms must be at least 1 where there are pages, frames, swap slots or MMU caches")
+            return
+        if self.mms < 1:
+            raise ValueError("mms must be at least 1, or 0 for a machine of words alone")
         for name in ("anon", "private_file", "shared_file", "swap"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
@@ -82,4 +90,4 @@ class Machine:
     @property
     def tasks(self) -> int:
         """Task structures."""
-        return self.cpus * self.task_depth
+        return self.cpus * self.task_depth if self.mms else 0

@@ -15,7 +15,7 @@ from shm_layout.structs import STRUCTS
 @dataclass(frozen=True)
 class Placement:
     """``lines``: structure name to the groups of fields that get a line each; fields not named follow the last
-    group. A structure that is not named lies packed, instance behind instance, without regard to lines.
+    group. A structure that is not named lies packed, instance after instance, without regard to lines.
     ``readers_apart``: the readers of mmap_sem are not counted in its one word, but by each CPU in a word of its own.
     """
 
@@ -78,7 +78,7 @@ PLACEMENTS: dict[str, Placement] = {p.name: p for p in (AS_POSTED, PACKED, SEPAR
 
 
 def grouped(placement: Placement, struct: str) -> list[list[str]] | None:
-    """The names of a structure's fields, line by line; None where the structure lies packed."""
+    """Return the names of a structure's fields, line by line; None where the structure lies packed."""
     if struct not in placement.lines:
         return None
     groups = [list(g) for g in placement.lines[struct]]

@@ -5,7 +5,7 @@
 an access that is out of bounds or writes a constant. Nothing is written by hand: what is recorded is what the
 compiled step does.
 
-The record's first words are numbered below. Behind them lie the accesses, `ENTRY` words each, and behind these a table
+The record's first words are numbered below. After them lie the accesses, `ENTRY` words each, and after these a table
 that names the stride constant of each field constant.
 """
 
@@ -32,26 +32,34 @@ LIMIT = 5
 SPARE = 6
 """A word that wrong accesses are led to."""
 FAULT_FIELD = 7
-"""Constant of the field that a wrong stride or instance was given for."""
+"""Constant of the field that a wrong stride or instance was given for, or the number that is no field."""
 STEP = 8
-"""For whoever takes steps: the number of the step under way, or of the one that was wrong."""
-ENTRIES = 9
+"""For an engine that takes steps: the number of the step under way, or of the one that was wrong."""
+NOTED = 9
+"""1 where plain Python notes accesses, too (`shm_layout.noting`); compiled code does on memory that is watched."""
+ENTRIES = 10
 """Index of the first access."""
 
-ENTRY = 3
-"""Words of an access: index of the word, kind and half, value written (0 for a read)."""
+ENTRY = 4
+"""Words of an access: index of the word, kind and half, value written (0 for a read), what the word held before.
+
+A barrier is noted as an access to word 0, which is no word that a run may change.
+"""
 MOST = 64
 """Accesses that are kept."""
 STRIDE_OF = ENTRIES + ENTRY * MOST
 """Index of the table of stride constants: 0 for a constant that is no field's."""
 RECORD_WORDS = STRIDE_OF + FIRST_WORD
 
-NO_FAULT, OUT_OF_BOUNDS, CONSTANT_WRITTEN, NO_REGISTER, WRONG_STRIDE, NO_INSTANCE, FAULTS = range(7)
-"""What `FAULT` holds: what is wrong with an access. Whoever takes steps has faults of its own, from `FAULTS` on."""
+NO_FAULT, OUT_OF_BOUNDS, CONSTANT_WRITTEN, NO_REGISTER, NO_FIELD, WRONG_STRIDE, NO_INSTANCE, FAULTS = range(8)
+"""What `FAULT` holds: what is wrong with an access. An engine that takes steps has its own faults, from `FAULTS` on."""
 
-READ, WRITE, READ_WRITE, COMPARE = range(4)
-"""Kinds of access: a load; a store; an atomic operation that always writes; a compare and exchange."""
-KIND_BITS = 2
+READ, WRITE, READ_WRITE, COMPARE, RELEASE, FULL_BARRIER, WRITE_BARRIER = range(7)
+"""Kinds of access: a load; a store; an atomic operation that always writes; a compare and exchange; a store with
+release order; and two that reach no word: smp_mb and smp_wmb."""
+KIND_BITS = 3
+KIND = (1 << KIND_BITS) - 1
+"""The bits of an entry's second word that say the kind."""
 WHOLE, LOW_HALF, HIGH_HALF = range(3)
 """Which part of a word an access reaches: the bits of an entry above its kind."""
 
@@ -80,6 +88,6 @@ def accesses(record: Words) -> Sequence[Access]:
     """Return the accesses that a record holds, in their order."""
     found = []
     for number in range(min(record[COUNT], MOST)):
-        index, kind, value = (record[ENTRIES + ENTRY * number + word] for word in range(ENTRY))
-        found.append(Access(index, kind & ((1 << KIND_BITS) - 1), kind >> KIND_BITS, value))
+        index, kind, value, _ = (record[ENTRIES + ENTRY * number + word] for word in range(ENTRY))
+        found.append(Access(index, kind & KIND, kind >> KIND_BITS, value))
     return found

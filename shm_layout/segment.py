@@ -34,7 +34,7 @@ WORD = 8
 
 _MAGIC, _VERSION, _HASH, _WORDS = range(4)
 _SECRET = 8
-"""Behind the creator's four words."""
+"""After the creator's four words."""
 
 
 class Segment:
@@ -57,7 +57,7 @@ class Segment:
 
     @classmethod
     def create(cls, words: int, layout_hash: int, tag: str = "run") -> Segment:
-        """Create a segment of `words` words, all 0 behind the header, with all its memory reserved.
+        """Create a segment of `words` words, all 0 after the header, with all its memory reserved.
 
         `layout_hash` says what lies where; it is kept modulo 2**63. Raises MachineError, and leaves nothing
         behind, when memory or /dev/shm cannot hold it; ValueError when `words` does not hold the header.
@@ -211,7 +211,7 @@ def _too_big(size: int, where: str, room: int) -> str:
 
 
 def _reserve(fd: int, size: int) -> None:
-    """Take every page now: a tmpfs that is full later would kill whoever touches the page with SIGBUS."""
+    """Take every page now: a tmpfs that is full later would kill the process that touches the page, with SIGBUS."""
     try:
         os.posix_fallocate(fd, 0, size)
     except OSError as e:

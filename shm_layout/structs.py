@@ -1,12 +1,12 @@
 """Every structure of the modelled machine and every field, declared once, with kernel names.
 
-The memory is an array ``m`` of 64-bit words. Its first words are the segment's header; behind it lie the
+The memory is an array ``m`` of 64-bit words. Its first words are the segment's header; after it lie the
 *constants* of a layout: for each field one word that holds the index of that field in instance 0 of its
-structure, for each structure its stride (words from one instance to the next) and the number of
-instances, and the parameters of the machine. A step finds a field through them, so one compiled step
-serves every machine and every placement::
+structure, and one with the stride of that structure (words from one instance to the next); for each structure
+its stride again and the number of instances; and the parameters of the machine. A step finds a field through
+them, so one compiled step serves every machine and every placement::
 
-    at(m, MM_RSS, MM_STRIDE, mm)            # index of mm->rss
+    at(m, MM_RSS, mm)                       # index of mm->rss
 
 What only one CPU touches, its *registers*, lies apart in an array ``r`` of `REGISTERS` words
 (`shm_layout.registers`).
@@ -14,16 +14,17 @@ What only one CPU touches, its *registers*, lies apart in an array ``r`` of `REG
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from shm_layout.words import Words
 
 HEADER_WORDS = 16
 """Words of the segment's header, see `shm_layout.segment`."""
 
-CONSTANT_WORDS = 176
-"""Words set aside for the constants behind the header: a multiple of a cache line."""
+CONSTANT_WORDS = 240
+"""Words set aside for the constants after the header: a multiple of a cache line."""
 
 FIRST_WORD = HEADER_WORDS + CONSTANT_WORDS
 """Index of the first word that a run may change."""
@@ -34,26 +35,28 @@ LINE_WORDS = 8
 _next_constant = HEADER_WORDS
 
 Declaration = tuple[str, ...]
-"""A field or a parameter: the name of its structure (none for a parameter), and what was said of it."""
+"""A field, a parameter or a variable: the name of its structure (none for a parameter, `VARIABLE` for a variable), and
+what was said of it."""
+VARIABLE = "variable"
 
 _declarations: list[Declaration] = []
 
 
-def _constant() -> int:
+def _constant(words: int = 1) -> int:
     global _next_constant
-    _next_constant += 1
-    if _next_constant > FIRST_WORD:
+    if _next_constant + words > FIRST_WORD:
         raise ValueError(f"no room for more fields and parameters: there are {CONSTANT_WORDS} words for all of them")
-    return _next_constant - 1
+    _next_constant += words
+    return _next_constant - words
 
 
 @dataclass(frozen=True)
 class Field:
     """One word of a structure.
 
-    ``constant`` is the index of the constant that says where the field lies; ``writers`` names the
-    operations that write it; ``holds`` says what the value means to the explorer: ``word`` (a plain
-    number), or ``task`` (a task number, 0 for none, else number + 1).
+    ``constant`` is the index of the constant that says where the field lies, and the next one holds the stride
+    of its structure; ``writers`` names the operations that write it; ``holds`` says what the value means to the
+    explorer: ``word`` (a plain number), or ``task`` (a task number, 0 for none, else number + 1).
     """
 
     name: str
@@ -72,6 +75,10 @@ class Struct:
     stride: int = field(default_factory=_constant)
     count: int = field(default_factory=_constant)
     fields: list[Field] = field(default_factory=list)
+    instances: int | None = None
+    """How many there are on every machine; None where the machine says how many."""
+    initial: tuple[int, ...] = ()
+    """What its words hold in the first state, where ``instances`` is given: one value, or one for each."""
 
     def __post_init__(self) -> None:
         """Enter the structure in `STRUCTS`."""
@@ -87,7 +94,7 @@ class Struct:
             if (known[0].writers, known[0].doc, known[0].holds) != (writers, doc, holds):
                 raise ValueError(f"{self.name} has another field {name!r} ({known[0].doc}): choose another name")
             return known[0].constant
-        constant = _constant()
+        constant = _constant(2)
         self.fields.append(Field(name, constant, writers, doc, holds))
         _declarations.append((self.name, name, writers, doc, holds))
         return constant
@@ -119,23 +126,70 @@ def parameter(name: str, doc: str) -> int:
     return PARAMETERS[name].constant
 
 
+def variable(name: str, doc: str, *, initial: int | Sequence[int] = 0, count: int = 1) -> int:
+    """Declare a word of a design's own that belongs to no structure, or ``count`` of them; return its constant.
+
+    Each holds ``initial`` in the first state, or its own of several. ``at(m, LOCK, 0)`` is the word, ``at(m, FLAG, i)``
+    the i-th. What is declared once more in the same words is the same variable. Raises `ValueError` for another one of
+    its name, for no or too many words, and for too few or many values.
+
+    >>> FLAG = variable("flag", "process i wants to enter", count=2)
+    """
+    if not 1 <= count <= MOST_WORDS_OF_VARIABLE:
+        raise ValueError(f"variable {name!r} has {count} words: give it 1 to {MOST_WORDS_OF_VARIABLE}")
+    values = (initial,) if isinstance(initial, int) else tuple(initial)
+    if len(values) not in (1, count):
+        raise ValueError(f"variable {name!r} has {count} words and {len(values)} values: give it one, or one for each")
+    made = STRUCTS.get(name)
+    if made is not None:
+        if (made.doc, made.initial, made.instances) != (doc, values, count):
+            raise ValueError(f"there is another {name!r} ({made.doc}): choose another name")
+        return made.fields[0].constant
+    struct = Struct(name, doc, instances=count, initial=values)
+    constant = _constant(2)
+    struct.fields.append(Field("value", constant, "operations of the design", doc, "word"))
+    _declarations.append((VARIABLE, name, doc, str(count), *map(str, values)))
+    return constant
+
+
+MOST_WORDS_OF_VARIABLE = 1024
+
+
 def declarations() -> tuple[Declaration, ...]:
-    """Every field and parameter in the order of their declaration, which is that of their constants."""
+    """Return every field and parameter in the order of their declaration, which is that of their constants."""
     return tuple(_declarations)
 
 
 def declare(made: Iterable[Declaration]) -> None:
     """Declare what another process has: constants are numbered here as there, if it is done before anything else is."""
     for struct, name, *said in made:
-        if struct:
+        if struct == VARIABLE:
+            doc, count, *values = said
+            variable(name, doc, initial=tuple(map(int, values)), count=int(count))
+        elif struct:
             STRUCTS[struct].word(name, *said)
         else:
             parameter(name, *said)
 
 
-def at(m: Words, field_constant: int, stride_constant: int, instance: int) -> int:
-    """Index in ``m`` of a field of one instance of its structure."""
-    return m[field_constant] + instance * m[stride_constant]
+@overload
+def at(m: Words, field: int, instance: int, /) -> int: ...
+@overload
+def at(m: Words, field: int, stride: int, instance: int, /) -> int: ...
+def at(m: Words, field: int, stride_or_instance: int, instance: int | None = None, /) -> int:
+    """Return the index in ``m`` of a field of one instance of its structure: ``at(m, MM_RSS, mm)`` is mm->rss.
+
+    ``field`` is what `Struct.word` returned. Older files name the structure's stride, too, as in
+    ``at(m, MM_RSS, MM_STRIDE, mm)``. A stride of another structure is refused when such a step is first explored.
+
+    >>> m = [0] * FIRST_WORD
+    >>> m[MM_RSS], m[MM_RSS + 1] = 1000, 8
+    >>> at(m, MM_RSS, 2)
+    1016
+    """
+    if instance is None:
+        return m[field] + stride_or_instance * m[field + 1]
+    return m[field] + instance * m[stride_or_instance]
 
 
 # Parameters of the machine
@@ -158,6 +212,10 @@ TREE_ORDERS = parameter("tree_orders", "log2 of the children of a node, 4 bits a
 TREE_WIDTH = parameter("tree_width", "leaves of a hierarchical counter: CPUs rounded up to a power of two")
 TREE_ITEMS = parameter("tree_items", "nodes of a hierarchical counter above level 0, the root not counted")
 
+WORK_TICKS = parameter("work_ticks", "workers: ticks of the CPU's clock that entering and leaving a fault takes")
+WORK_BYTES = parameter("work_bytes", "workers: bytes of a page that is cleared in a pool of the worker's own")
+WORK_POOL = parameter("work_pool", "workers: bytes of that pool")
+
 # mm_struct
 
 mm_struct = Struct("mm_struct", "an address space")
@@ -165,7 +223,7 @@ MM_STRIDE, NR_MMS = mm_struct.stride, mm_struct.count
 MM_MMAP_SEM = mm_struct.word(
     "mmap_sem", "every fault, zap, fork", "readers; with WRITER_WAITS or WRITER in the high bits"
 )
-MM_PAGE_TABLE_LOCK = mm_struct.word("page_table_lock", "whoever takes it", "0 free, 1 held")
+MM_PAGE_TABLE_LOCK = mm_struct.word("page_table_lock", "the one that takes it", "0 free, 1 held")
 MM_RSS = mm_struct.word("rss", "by the design's counter", "pages resident, as far as counted here")
 MM_ANON_RSS = mm_struct.word("anon_rss", "by the design's counter", "anonymous pages among them")
 MM_USERS = mm_struct.word("mm_users", "fork, clone, exit, /proc reads", "users; 0: the mm is free")
@@ -181,6 +239,12 @@ MM_UPTODATE = mm_struct.word("uptodate", "reads; faults clear it", "0 stale, 1 b
 MM_SUM_RSS = mm_struct.word("sum_rss", "reads, under page_table_lock", "rss as last summed over the tasks")
 MM_SUM_ANON_RSS = mm_struct.word("sum_anon_rss", "reads, under page_table_lock", "the same, anonymous pages")
 MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task starts")
+MM_FLUSH_BATCHED = mm_struct.word("tlb_flush_batched", "swap-out; zap", "1: reclaim may still have flushes to do")
+
+# the lock of its VMA (6.4)
+MM_VM_LOCK = mm_struct.word("vm_lock", "faults; what changes the VMA", "readers of the VMA's lock; WRITER")
+MM_VM_LOCK_SEQ = mm_struct.word("vm_lock_seq", "who holds vm_lock for write", "mm_lock_seq when write-locked, + 1")
+MM_LOCK_SEQ = mm_struct.word("mm_lock_seq", "who holds mmap_sem for write", "how often it was given up")
 
 # task_struct
 
@@ -199,6 +263,7 @@ TASK_EVENTS = task_struct.word("events", "the task: faults", "faults since the t
 cpu_struct = Struct("cpu", "what one CPU shows to the others")
 CPU_STRIDE, NR_CPUS = cpu_struct.stride, cpu_struct.count
 CPU_RCU = cpu_struct.word("rcu", "the CPU: /proc reads", "1 inside rcu_read_lock")
+CPU_OFFLINE = cpu_struct.word("offline", "the CPU: cpu_offline", "0 online, 1 offline and dying, 2 dead")
 
 # what the allocator and the caches share
 
@@ -223,7 +288,7 @@ NR_ALL_PTES = pte_struct.count
 # what later kernels count and lock elsewhere than in the mm
 
 page_table_struct = Struct("page_table", "page-table pages: of mm 0, of mm 1, ...")
-PTL = page_table_struct.word("ptl", "whoever takes it", "0 free, 1 held: guards the ptes of this page")
+PTL = page_table_struct.word("ptl", "the one that takes it", "0 free, 1 held: guards the ptes of this page")
 PTL_STRIDE = page_table_struct.stride
 
 sem_readers_struct = Struct("mmap_sem_readers", "readers of mmap_sem where each CPU counts its own: cpu, then mm")

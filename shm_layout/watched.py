@@ -38,6 +38,7 @@ from shm_layout.record import (
     KIND_BITS,
     LIMIT,
     MOST,
+    NO_FIELD,
     NO_INSTANCE,
     NO_REGISTER,
     OUT_OF_BOUNDS,
@@ -83,7 +84,7 @@ class WatchedRegisters(Watched):
 
 
 MEMORY = WatchedMemory("watched_memory")
-_REGISTERS = WatchedRegisters("watched_registers")
+FILE = WatchedRegisters("watched_registers")
 
 
 @_register_model(WatchedMemory)
@@ -96,16 +97,21 @@ class _WatchedModel(_StructModel):  # type: ignore[misc]
         super().__init__(dmm, fe_type, members)
 
 
+def as_watched(context: Any, builder: ir.IRBuilder, made: Any, words: Any, record: Any, size: Any) -> Any:
+    """Return a value of type ``made`` (`MEMORY` or `FILE`): words, a record, for registers the number of words."""
+    proxy = _create_struct_proxy(made)(context, builder)
+    proxy.words, proxy.record, proxy.size = words, record, size
+    return proxy._getvalue()
+
+
 def _making(made: Any) -> Callable[..., Any]:
     def typed(typing_context: Any, words: Any, record: Any, size: Any) -> Any:
         if words != _WORDS or record != _WORDS:
             raise TypingError(f"watched words are made of two pointers to words, not {words} and {record}")
 
         def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            proxy = _create_struct_proxy(made)(context, builder)
-            proxy.words, proxy.record = args[0], args[1]
-            proxy.size = context.cast(builder, args[2], sig.args[2], types.int64)
-            return proxy._getvalue()
+            size = context.cast(builder, args[2], sig.args[2], types.int64)
+            return as_watched(context, builder, made, args[0], args[1], size)
 
         return made(words, record, size), lower
 
@@ -114,7 +120,7 @@ def _making(made: Any) -> Callable[..., Any]:
 
 watched_memory: Any = _intrinsic(_making(MEMORY))
 """In compiled code: memory (words, record, number of words), watched."""
-watched_registers: Any = _intrinsic(_making(_REGISTERS))
+watched_registers: Any = _intrinsic(_making(FILE))
 """In compiled code: registers or scratch words (words, record, number of words), watched."""
 
 
@@ -134,7 +140,7 @@ def _note_fault(builder: ir.IRBuilder, record: Any, ok: Any, fault: Any, index: 
 
 
 def _function(builder: ir.IRBuilder, name: str, arguments: int, result: Any, body: Callable[..., Any]) -> Any:
-    """A function of the module, built when it is first asked for: words, record, then integers."""
+    """Return a function of the module, built when it is first asked for: words, record, then integers."""
     signature = ir.FunctionType(result, [_WORD_POINTER, _WORD_POINTER, *[_I64] * arguments])
     function = _get_or_insert_function(builder.module, signature, name)
     if function.is_declaration:
@@ -152,15 +158,21 @@ def _access(builder: ir.IRBuilder, words: Any, record: Any, index: Any, kind: An
     constant = builder.icmp_unsigned("<", index, _I64(FIRST_WORD))
     fault = builder.select(constant, _I64(CONSTANT_WRITTEN), _I64(OUT_OF_BOUNDS))
     _note_fault(builder, record, ok, fault, index, _I64(0))
+    place = builder.select(ok, _word(builder, words, index), _word(builder, record, SPARE))
+    _enter(builder, record, index, kind, value, builder.load(place))
+    return place
+
+
+def _enter(builder: ir.IRBuilder, record: Any, *access: Any) -> None:
+    """Enter the words of an access into the record."""
     count = _word(builder, record, COUNT)
     number = builder.load(count)
     builder.store(builder.add(number, _I64(1)), count)
     full = builder.icmp_unsigned(">=", number, _I64(MOST))
     number = builder.select(full, _I64(MOST - 1), number)
     entry = builder.add(builder.mul(number, _I64(ENTRY)), _I64(ENTRIES))
-    for i, noted in enumerate((index, kind, value)):
+    for i, noted in enumerate(access):
         builder.store(noted, _word(builder, record, builder.add(entry, _I64(i))))
-    return builder.select(ok, _word(builder, words, index), _word(builder, record, SPARE))
 
 
 def parts(context: Any, builder: ir.IRBuilder, watched: Any, value: Any) -> tuple[Any, Any, Any]:
@@ -173,6 +185,11 @@ def note(builder: ir.IRBuilder, words: Any, record: Any, index: Any, kind: Any, 
     """Emit the note of an access of this kind; returns the address that the access is to use."""
     function = _function(builder, "pte_stress_access", 3, _WORD_POINTER, _access)
     return builder.call(function, [words, record, index, kind, value])
+
+
+def note_barrier(builder: ir.IRBuilder, record: Any, kind: int) -> None:
+    """Emit the note of a barrier of this kind."""
+    _enter(builder, record, _I64(0), plain(kind), _I64(0), _I64(0))
 
 
 def note_change(builder: ir.IRBuilder, record: Any, flag: int, before: Any, after: Any) -> None:
@@ -189,7 +206,7 @@ def plain(kind: int, half: Any = None) -> Any:
 
 
 def _at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any, instance: Any) -> Any:
-    """Index of a field of an instance; -1 where the stride is another structure's, or the instance is not there."""
+    """Return the index of a field of an instance; -1 for a stride of another structure or no such instance."""
     known = builder.load(_word(builder, record, builder.add(field, _I64(STRIDE_OF))))
     count = builder.load(_word(builder, words, builder.add(stride, _I64(1))))
     right = builder.icmp_signed("==", known, stride)
@@ -202,12 +219,20 @@ def _at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any,
     return builder.select(ok, index, _I64(-1))
 
 
-def watched_at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, stride: Any, instance: Any) -> Any:
-    """Emit `shm_layout.structs.at` on watched memory: a wrong stride and an instance that is not there are noted."""
-    in_constants = builder.icmp_unsigned("<", builder.or_(field, stride), _I64(FIRST_WORD))
-    _note_fault(builder, record, in_constants, _I64(WRONG_STRIDE), instance, field)
-    field = builder.select(in_constants, field, _I64(0))
-    stride = builder.select(in_constants, stride, _I64(0))
+def watched_at(builder: ir.IRBuilder, words: Any, record: Any, field: Any, instance: Any, stride: Any = None) -> Any:
+    """Emit `at` on watched memory: note a number that is no field, a wrong stride, or an instance that is not there.
+
+    ``stride``: of older steps, which give it; without it the field's own is taken.
+    """
+    given = field
+    field = builder.select(builder.icmp_unsigned("<", field, _I64(FIRST_WORD)), field, _I64(0))
+    known = builder.load(_word(builder, record, builder.add(field, _I64(STRIDE_OF))))
+    _note_fault(builder, record, builder.icmp_signed("!=", known, _I64(0)), _I64(NO_FIELD), instance, given)
+    if stride is None:
+        stride = known
+    else:
+        in_constants = builder.icmp_unsigned("<", stride, _I64(FIRST_WORD))
+        stride = builder.select(in_constants, stride, _I64(0))
     function = _function(builder, "pte_stress_at", 3, _I64, _at)
     return builder.call(function, [words, record, field, stride, instance])
 
@@ -234,7 +259,7 @@ class _TypeOfSet(_Template):  # type: ignore[misc]
 
 
 def _memory_word(builder: ir.IRBuilder, words: Any, record: Any, index: Any) -> Any:
-    """The value of a word: a constant's, or that of a word that a run may change, which is an access."""
+    """Return the value of a word: a constant's, or that of a word that a run may change, which is an access."""
     result = builder.alloca(_I64)
     constant = builder.icmp_unsigned("<", index, _I64(FIRST_WORD))
     with builder.if_else(constant) as (then, otherwise):

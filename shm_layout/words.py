@@ -12,7 +12,7 @@ class Words(Protocol):
     """
 
     def __getitem__(self, index: int, /) -> int:
-        """The word at ``index``."""
+        """Return the word at ``index``."""
 
     def __setitem__(self, index: int, value: int, /) -> None:
         """Store ``value``, which fits in 64 bits, at ``index``."""

@@ -200,7 +200,7 @@ def test_only_contiguous_int64(m):
         _load_of(m, 0)
 
 
-def test_only_integers():
+def test_an_index_that_is_no_integer_is_refused():
     with pytest.raises(TypingError, match=r"atomic\.load: an index or value must be an integer, not float64"):
         _load_of(np.zeros(2, np.int64), 0.5)
 

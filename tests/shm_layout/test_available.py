@@ -5,7 +5,7 @@ import os
 import pytest
 
 from shm_layout import available
-from shm_layout.available import Room, memory_available
+from shm_layout.available import Room, memory_available, memory_charged
 from shm_layout.errors import MachineError
 
 GIB = 1 << 30
@@ -33,7 +33,7 @@ V1 = "30 23 0:26 / {} rw,nosuid - cgroup cgroup rw,memory\n"
 FILES = {"a__b__memory-max": "max", "a__b__memory-current": "5"}
 
 
-def test_this_machine():
+def test_available_memory_is_at_most_that_of_the_machine():
     assert 0 < memory_available().available <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -110,3 +110,18 @@ def test_room_in_shm_is_what_an_ordinary_user_may_take(monkeypatch):
     size = {available.SHM: os.statvfs_result((1 << 20, 4096, 100, 30, 20, 9, 9, 9, 0, 255))}
     monkeypatch.setattr(os, "statvfs", size.__getitem__)
     assert available.shm_available() == 20 * 4096
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "mount", "charged"),
+    [
+        ("0::/a/b\n", V2, 5),
+        ("4:cpu,memory:/a/b/c\n", V1, 7),
+        ("0::/\n", V2, None),
+        ("0::/none\n", V2, None),
+    ],
+)
+def test_what_is_charged_to_a_cgroup(machine, tmp_path, cgroup, mount, charged):
+    machine(cgroup, mount, **FILES, **{"a__b__c__memory-usage_in_bytes": "7"})
+    assert memory_charged(tmp_path / "cgroup", tmp_path / "mountinfo") == charged
+    assert memory_charged(tmp_path / "missing", tmp_path / "mountinfo") is None

@@ -228,7 +228,7 @@ def test_a_proc_of_another_namespace_says_nothing(monkeypatch, file):
     assert "/proc" in {each.name: each.why for each in find().unjudged}[path.name]
 
 
-def test_start_time():
+def test_start_times_are_read_whatever_a_process_is_called():
     """A process's name does not mislead, whatever is in it, and a zombie does not live."""
     code = "import sys; open('/proc/self/comm', 'w').write('a) R 1 (b'); print(flush=True); input()"
     command = [sys.executable, "-c", code]

@@ -35,7 +35,7 @@ def mine():
     assert made_by(os.getpid()) == before
 
 
-def test_header():
+def test_a_segment_says_who_made_it():
     with Segment.create(1000, HASH, "test") as segment:
         me = creator.this_process()
         assert (me.pid, me.started) == (os.getpid(), creator.start_time(os.getpid()))
@@ -85,7 +85,7 @@ def test_a_forgotten_segment_goes_with_its_object(mine):
     assert not mine()
 
 
-def test_removed_by_hand():
+def test_a_segment_that_was_removed_by_hand_is_left_quietly():
     with Segment.create(100, 1) as segment:
         os.unlink(f"/dev/shm{segment.name}")
 
@@ -140,7 +140,7 @@ def test_too_short_for_a_header(size):
 
 
 @pytest.mark.parametrize("name", ["/pte-stress.no.such", "", "/a/b", "/" + "x" * 300])
-def test_no_such_name(name):
+def test_a_segment_that_there_is_not_is_refused(name):
     with pytest.raises(UsageError, match="segment"):
         Segment.attach(name)
 
