@@ -6,10 +6,10 @@ import os
 
 
 def available_cores() -> int:
-    """Number of CPUs that this process may run on."""
+    """Return the number of CPUs that this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
 def allowed_cpus() -> list[int]:
-    """CPUs that this process may run on, ascending."""
+    """Return CPUs that this process may run on, ascending."""
     return sorted(os.sched_getaffinity(0))

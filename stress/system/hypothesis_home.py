@@ -1,4 +1,4 @@
-"""Running Hypothesis inside a command: nothing is left in the user's folder."""
+"""Keep Hypothesis, run inside a command, from leaving files in the user's folder."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _last = float("-inf")
 
 
 def _is_new() -> bool:
-    """Whether a signal that comes now is a wish of its own. It may run in the middle of itself, so it takes no lock."""
+    """Return whether a signal that comes now is a wish of its own. No lock: it may run in the middle of itself."""
     global _last
     before, now = _last, time.monotonic()
     if now - before <= SAME:
@@ -71,7 +71,7 @@ def _raise_later() -> None:
 
 
 def _raise_again(before: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a `sys.unraisablehook` that has a KeyboardInterrupt raised again; ``before`` is told of all others."""
+    """Make a `sys.unraisablehook` that has a KeyboardInterrupt raised again; ``before`` is called for all others."""
 
     def hook(lost: Any) -> None:
         if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
@@ -119,7 +119,7 @@ class Asked:
         self._came = False
 
     def is_set(self) -> bool:
-        """Whether a signal has come."""
+        """Return whether a signal has come."""
         return self._came
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -156,7 +156,7 @@ def interrupts() -> Iterator[Asked]:
 def until_interrupted() -> Iterator[Asked]:
     """Leave the block at a KeyboardInterrupt; yields what says afterwards whether there was one.
 
-    For whoever gives what there is then. The command that prints it ends as one that was interrupted, all the same.
+    For a caller that then gives what it has. The command that prints it ends as one that was interrupted, all the same.
     """
     ended = Asked()
     try:

@@ -1,4 +1,4 @@
-"""A Python file as a module, as the file is now."""
+"""Import a Python file of the user's as a module, from its text and never from an old cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps and checks of the user's own that never end: watched from outside, by the time that they take of a CPU.
+"""Notice steps and checks of the user's own that never end, from outside, by the CPU time that they take.
 
 In plain Python a timer looks which call is under way; in compiled code, which nothing interrupts, a thread does the
 work and notes each call of a step or check of the user's own in a word, which the main thread looks at.
@@ -27,7 +27,7 @@ class NeverEnds(PteStressError):
     """One call of a step or check goes on without end: check `progress` is broken. Exit status 1."""
 
     def __init__(self, name: str, under_way: int = 0) -> None:
-        """``name``: of the step or check; ``under_way``: the word in which compiled code noted it."""
+        """Take the name of the step or check; ``under_way``: the word in which compiled code noted it."""
         self.name = name
         self.under_way = under_way
         super().__init__(f"check progress is broken: {name} does not end; look for a loop in it")
@@ -146,13 +146,13 @@ class _Watch:
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
 
     def _now(self) -> float:
-        """CPU seconds of the thread; 0 before it has begun and once it has ended."""
+        """Return the CPU seconds of the thread; 0 before it has begun and once it has ended."""
         with suppress(OSError):
             return 0.0 if self._clock is None else time.clock_gettime(self._clock)
         return 0.0
 
     def endless(self) -> int:
-        """The word of a call that does not end, else 0."""
+        """Return the word of a call that does not end, else 0."""
         word = self._under_way()
         if word & 0xFFFF_FFFF == 0:
             self._seen = 0

@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 class NotPrivate(Exception):
-    """Somebody else could put files into a folder; the message says who and where."""
+    """Another user could put files into a folder; the message says who and where."""
 
 
 def make_private(folder: Path) -> Path:
     """Make a folder that belongs to the caller and that nobody else can write to, and return its real path.
 
     Folders that are missing are made with mode 0700, whatever the umask. Raises `NotPrivate` where the folder belongs
-    to somebody else, or somebody else could write to it or change the way to it; `OSError` where it cannot be made.
+    to another user, or another user could write to it or change the way to it; `OSError` where it cannot be made.
     """
     real = Path(os.path.realpath(folder))
     for parent in reversed(real.parents):
@@ -37,7 +37,7 @@ def make_private(folder: Path) -> Path:
 
 
 def others_write(found: os.stat_result) -> bool:
-    """Whether anybody but the owner may write to a file, going by its mode. The user's own group is nobody else."""
+    """Return whether others than the owner may write to a file, by its mode. The user's own group does not count."""
     in_group = found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid)
     return bool(found.st_mode & stat.S_IWOTH or in_group)
 
@@ -55,7 +55,7 @@ def _no_folder(path: Path) -> NotADirectoryError:
 
 
 def _check_parent(folder: Path) -> None:
-    """Raise `NotPrivate` when somebody else could put another folder in the place of one in this folder."""
+    """Raise `NotPrivate` when another user could put another folder in the place of one in this folder."""
     found = folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise _no_folder(folder)
@@ -66,13 +66,13 @@ def _check_parent(folder: Path) -> None:
 
 
 def _trusted() -> set[int]:
-    """The caller, root, and who owns /: root as it looks from inside a user namespace."""
+    """Return the caller, root, and who owns /: root as it looks from inside a user namespace."""
     return {os.geteuid(), 0, os.stat("/").st_uid}
 
 
 @cache
 def _is_own_group(gid: int) -> bool:
-    """Whether a group is the caller's own, named like the user and with no other members, as with a umask of 002."""
+    """Return whether a group is the caller's own: named like the user, no other members, as with a umask of 002."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
     except KeyError:

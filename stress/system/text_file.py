@@ -1,4 +1,4 @@
-"""Reading the small files that a user names."""
+"""Read the small files that a user names, and refuse what is no text or too long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_BYTES = 64 << 20
 
 
 def read_text(path: Path, wanted: str) -> str:
-    """The text of a file. ``wanted`` says what to name in its place, as in "name a file with a workload".
+    """Return the text of a file. ``wanted`` says what to name in its place, as in "name a file with a workload".
 
     Raises `UsageError`, one line, for what cannot be read, is too long, or is no text.
     """
@@ -34,7 +34,7 @@ def read_text(path: Path, wanted: str) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a file, at least one more if it is longer than `MOST_BYTES`. A pipe without a writer is empty."""
+    """Return the bytes of a file, one too many if it is longer than `MOST_BYTES`. A pipe without a writer is empty."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     with open(fd, "rb", buffering=0) as file:
         begin = file.read(1) if S_ISFIFO(os.fstat(fd).st_mode) else None
@@ -46,12 +46,12 @@ def _read(path: Path) -> bytes:
 
 
 def read_json(path: Path, wanted: str) -> Any:
-    """What a JSON file holds. Raises `UsageError` as `read_text` does, and for what is no JSON or nested too deeply."""
+    """Return what a JSON file holds. Raises `UsageError` as `read_text` does, and for no JSON or too deep a nesting."""
     return parse_json(read_text(path, wanted), str(path), wanted)
 
 
 def parse_json(text: str, name: str, wanted: str) -> Any:
-    """What a JSON text of this ``name`` holds. Raises `UsageError`."""
+    """Return what a JSON text of this ``name`` holds. Raises `UsageError`."""
     try:
         return json.loads(text)
     except ValueError:  # numbers of thousands of digits, too

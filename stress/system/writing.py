@@ -1,4 +1,4 @@
-"""Writing files: a file is there in whole, or as it was before."""
+"""Write files so that each is there in whole, or as it was before."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_file(option: str, path: Path, data: bytes) -> None:
 
 
 def cannot_write(option: str, path: Path, error: OSError | ValueError) -> PteStressError:
-    """The error to raise when ``path`` cannot be written: which folder, why, and what to do."""
+    """Return the error to raise when ``path`` cannot be written: which folder, why, and what to do."""
     number = error.errno if isinstance(error, OSError) else None
     why = error.strerror if isinstance(error, OSError) else str(error)
     place = path if path.is_dir() else path.absolute().parent
