@@ -24,7 +24,7 @@ NO_PAGE, ANON_PAGE, FILE_PAGE = range(3)
 
 @helper
 def pte_kind(m: Words, r: Words, entry: int) -> int:
-    """What kind of page rss counts for this pte, `NO_PAGE` when it counts none, or nothing is kept."""
+    """Return what kind of page rss counts for this pte, `NO_PAGE` when it counts none, or nothing is kept."""
     if r[R_GHOST] == 0 or pte_counted(m, entry) == 0:
         return NO_PAGE
     return ANON_PAGE if pte_anon(m, entry) != 0 else FILE_PAGE
@@ -32,19 +32,19 @@ def pte_kind(m: Words, r: Words, entry: int) -> int:
 
 @helper
 def before(m: Words, r: Words, pte: int) -> int:
-    """The entry that a step is about to overwrite, for `note`; read only where an account is kept."""
+    """Return the entry that a step is about to overwrite, for `note`; read only where an account is kept."""
     return 0 if r[R_GHOST] == 0 else read_once(m, pte)
 
 
 @helper
 def half_before(m: Words, r: Words, pte: int, h: int) -> int:
-    """One half of such an entry."""
+    """Return one half of such an entry."""
     return 0 if r[R_GHOST] == 0 else read_half(m, pte, h)
 
 
 @helper
 def note(m: Words, r: Words, mm: int, old: int, new: int, kind: int) -> None:  # noqa: PLR0917
-    """A pte of ``mm`` went from ``old`` to ``new``, which is of this ``kind``.
+    """Note that a pte of ``mm`` went from ``old`` to ``new``, which is of this ``kind``.
 
     The kind of ``new`` is asked before others can see the pte, and may free the page; that of ``old`` is asked here,
     as its page is still held by the reference of this pte.

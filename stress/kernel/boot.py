@@ -24,9 +24,12 @@ def boot(layout: Layout, m: Words) -> None:
 
 
 def boot_tasks(layout: Layout, m: Words) -> None:
-    """All of `boot` but the free frames, of which a big machine has too many to go through one by one."""
+    """Do all of `boot` but the free frames, of which a big machine has too many to go through one by one."""
     machine = layout.machine
     layout.write_constants(m)
+    layout.write_initial(m)
+    if machine.mms == 0:
+        return
     page = layout.regions["page"]
     m[page.index(ZERO_PAGE, "flags")] = PG_RESERVED
     m[page.index(ZERO_PAGE, "count")] = 1
@@ -44,7 +47,7 @@ def boot_tasks(layout: Layout, m: Words) -> None:
 
 
 def boot_registers(layout: Layout, r: Words, cpu: int, sharers: int = 0) -> None:
-    """Registers of a CPU at rest, in an array of `REGISTERS` words.
+    """Put the registers of a CPU at rest into an array of `REGISTERS` words.
 
     With ``sharers`` the frames are split into that many ranges, and the CPU allocates from its own first;
     with 0 it always takes the lowest free frame.
@@ -52,8 +55,8 @@ def boot_registers(layout: Layout, r: Words, cpu: int, sharers: int = 0) -> None
     for i in range(REGISTERS):
         r[i] = 0
     r[R_CPU] = cpu
-    r[R_CURRENT] = cpu * layout.machine.task_depth
-    if sharers:
+    r[R_CURRENT] = cpu * layout.machine.task_depth if layout.machine.mms else 0
+    if sharers and layout.machine.frames:
         usable = layout.machine.frames - 1
         r[R_FRAME_FIRST] = 1 + usable * cpu // sharers
         r[R_FRAME_END] = 1 + usable * (cpu + 1) // sharers

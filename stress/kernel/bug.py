@@ -19,6 +19,12 @@ SWAP_REFS = 16
 USER = 32
 """For a step of the user's own."""
 
+TLB = 64
+"""A frame is freed, or given out, or given up by munmap, while some CPU's TLB still maps it."""
+
+RSS_STAT = 128
+"""check_mm: a counter of an mm that ends is not 0: reported by check `rss_exact`."""
+
 
 @helper
 def oops(r: Words, bit: int) -> None:

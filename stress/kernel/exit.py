@@ -5,7 +5,6 @@ from __future__ import annotations
 from shm_layout.atomic import cmpxchg, fetch_add, load, store, write_once
 from shm_layout.registers import R_ADDRESS, R_ARG, R_CHILD, R_CURRENT, R_END, R_MM, R_TASK
 from shm_layout.structs import (
-    MM_STRIDE,
     MM_USERS,
     NR_MMS,
     NR_PTES,
@@ -14,7 +13,6 @@ from shm_layout.structs import (
     TASK_FLAGS,
     TASK_MM,
     TASK_RSS,
-    TASK_STRIDE,
     at,
 )
 from shm_layout.words import Words
@@ -38,7 +36,7 @@ def do_exit(m: Words, r: Words) -> int:
 @step
 def schedule_parent(m: Words, r: Words) -> int:
     """The task has ended, tsk->mm = NULL: whatever it still counts is lost. The CPU goes on with the one below it."""
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), NO_MM)
+    write_once(m, at(m, TASK_MM, r[R_CURRENT]), NO_MM)
     r[R_CURRENT] = r[R_CURRENT] - 1
     return NEXT
 
@@ -46,7 +44,7 @@ def schedule_parent(m: Words, r: Words) -> int:
 @step
 def mmput(m: Words, r: Words) -> int:
     """mmput(mm): the last user goes on to exit_mmap, any other to `last`."""
-    users = fetch_add(m, at(m, MM_USERS, MM_STRIDE, r[R_MM]), -1) - 1
+    users = fetch_add(m, at(m, MM_USERS, r[R_MM]), -1) - 1
     if users != MM_EXITING:
         return LAST
     r[R_ADDRESS] = first_page(m, r[R_MM])
@@ -57,14 +55,14 @@ def mmput(m: Words, r: Words) -> int:
 @step
 def free_mm(m: Words, r: Words) -> int:
     """free_mm(mm): it can be allocated again."""
-    store(m, at(m, MM_USERS, MM_STRIDE, r[R_MM]), MM_FREE)
+    store(m, at(m, MM_USERS, r[R_MM]), MM_FREE)
     return NEXT
 
 
 @helper
 def get_mm(m: Words, mm: int) -> bool:
     """atomic_inc_not_zero(&mm->mm_users)."""
-    word = at(m, MM_USERS, MM_STRIDE, mm)
+    word = at(m, MM_USERS, mm)
     users = load(m, word)
     while users >= MM_ONE_USER:
         found = cmpxchg(m, word, users, users + 1)
@@ -98,7 +96,7 @@ def do_execve(m: Words, r: Words) -> int:
 @step
 def activate_mm(m: Words, r: Words) -> int:
     """tsk->mm = mm: current has its new mm."""
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), r[R_CHILD])
+    write_once(m, at(m, TASK_MM, r[R_CURRENT]), r[R_CHILD])
     publish_mm(m, r[R_CHILD])
     return NEXT
 
@@ -115,8 +113,8 @@ def swap_mms(m: Words, r: Words) -> int:
 @step
 def zero_task_rss(m: Words, r: Words) -> int:
     """What current counted belongs to the old mm: tsk->rss = tsk->anon_rss = 0, while it is on no list."""
-    write_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT]), 0)
-    write_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_CURRENT]), 0)
+    write_once(m, at(m, TASK_RSS, r[R_CURRENT]), 0)
+    write_once(m, at(m, TASK_ANON_RSS, r[R_CURRENT]), 0)
     return NEXT
 
 
@@ -127,10 +125,10 @@ def zero_task_rss(m: Words, r: Words) -> int:
 def use_mm(m: Words, r: Words) -> int:
     """use_mm(mm): the kernel thread on top of this CPU's stack takes R_MM for its own. It is on no list."""
     task = r[R_TASK] - 1
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, task), r[R_MM])
-    write_once(m, at(m, TASK_FLAGS, TASK_STRIDE, task), PF_BORROWED_MM)
-    write_once(m, at(m, TASK_RSS, TASK_STRIDE, task), 0)
-    write_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, task), 0)
+    write_once(m, at(m, TASK_MM, task), r[R_MM])
+    write_once(m, at(m, TASK_FLAGS, task), PF_BORROWED_MM)
+    write_once(m, at(m, TASK_RSS, task), 0)
+    write_once(m, at(m, TASK_ANON_RSS, task), 0)
     r[R_CURRENT] = task
     return NEXT
 
@@ -138,7 +136,7 @@ def use_mm(m: Words, r: Words) -> int:
 @step
 def unuse_mm(m: Words, r: Words) -> int:
     """unuse_mm(mm): tsk->mm = NULL, the kernel thread sleeps; what it counted on itself is lost with it."""
-    write_once(m, at(m, TASK_FLAGS, TASK_STRIDE, r[R_CURRENT]), 0)
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT]), NO_MM)
+    write_once(m, at(m, TASK_FLAGS, r[R_CURRENT]), 0)
+    write_once(m, at(m, TASK_MM, r[R_CURRENT]), NO_MM)
     r[R_CURRENT] = r[R_CURRENT] - 1
     return NEXT

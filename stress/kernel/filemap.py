@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shm_layout.atomic import fetch_or, read_once, write_once
 from shm_layout.registers import R_ADDRESS, R_PAGE
-from shm_layout.structs import ANON_END, FILE_PAGE, FILE_STRIDE, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import ANON_END, FILE_PAGE, NR_PTES, PAGE_FLAGS, at
 from shm_layout.words import Words
 from stress.kernel.page_alloc import alloc_page, fresh_content, get_page, put_page
 from stress.kernel.pgtable import PG_FILE, PG_LRU
@@ -15,8 +15,8 @@ from stress.step import DONE, NEXT, helper, step
 
 @helper
 def file_word(m: Words, address: int) -> int:
-    """Index of the page cache's word for the file page that is mapped at a virtual page."""
-    return at(m, FILE_PAGE, FILE_STRIDE, address - m[ANON_END])
+    """Return the index of the page cache's word for the file page that is mapped at a virtual page."""
+    return at(m, FILE_PAGE, address - m[ANON_END])
 
 
 @step(whole="tree_lock and zone->lock")
@@ -30,7 +30,7 @@ def filemap_nopage(m: Words, r: Words) -> int:
     else:
         frame = alloc_page(m, r, fresh_content(r[R_ADDRESS]), 2)
         if frame >= 0:
-            fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_FILE | PG_LRU)
+            fetch_or(m, at(m, PAGE_FLAGS, frame), PG_FILE | PG_LRU)
             write_once(m, word, frame)
     tree_unlock(m)
     r[R_PAGE] = frame
@@ -53,7 +53,7 @@ def find_get_page(m: Words, r: Words) -> int:
 
 @step(whole="the page lock, tree_lock and zone->lock")
 def truncate_complete_page(m: Words, r: Words) -> int:
-    """remove_from_page_cache: the cache's reference is dropped, unless somebody else truncated it already."""
+    """remove_from_page_cache: the cache's reference is dropped, unless another CPU truncated it already."""
     tree_lock(m)
     word = file_word(m, r[R_ADDRESS])
     if read_once(m, word) == r[R_PAGE]:

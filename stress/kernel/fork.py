@@ -31,14 +31,11 @@ from shm_layout.registers import (
 )
 from shm_layout.structs import (
     CPU_RCU,
-    CPU_STRIDE,
     GHOST,
     MENDED_ANON_RSS,
     MENDED_RSS,
-    MENDED_STRIDE,
     MM_ANON_RSS,
     MM_RSS,
-    MM_STRIDE,
     MM_TASK_LIST,
     MM_USERS,
     NR_CPUS,
@@ -49,11 +46,11 @@ from shm_layout.structs import (
     TASK_FLAGS,
     TASK_MM,
     TASK_RSS,
-    TASK_STRIDE,
     at,
 )
 from shm_layout.words import Words
 from stress.kernel.account import note, pte_kind
+from stress.kernel.barriers import smp_wmb
 from stress.kernel.bug import PFN_VALID, oops
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
@@ -69,12 +66,14 @@ from stress.step import DONE, NEXT, WAIT, helper, step
 @helper
 def current_mm(m: Words, r: Words) -> int:
     """current->mm."""
-    return m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
+    return m[at(m, TASK_MM, r[R_CURRENT])]
 
 
-@step(waits=True)
+@step(waits=True, whole="the RCU grace period")
 def alloc_task_struct(m: Words, r: Words) -> int:
-    """The next task of this CPU's stack, behind an RCU grace period: no reader stands on its last life.
+    """The next task of this CPU's stack, after an RCU grace period: no reader stands on its last life.
+
+    A full barrier comes before it: who begins to read from now on sees that the task is off the list.
 
     The operation ends (EAGAIN) when the stack is full.
     """
@@ -82,7 +81,7 @@ def alloc_task_struct(m: Words, r: Words) -> int:
     if task % m[TASK_DEPTH] == 0:
         return DONE
     for cpu in range(r[R_SCAN], m[NR_CPUS]):
-        if cpu != r[R_CPU] and load(m, at(m, CPU_RCU, CPU_STRIDE, cpu)) != 0:
+        if cpu != r[R_CPU] and load(m, at(m, CPU_RCU, cpu)) != 0:
             r[R_SCAN] = cpu
             return WAIT
     r[R_SCAN] = 0
@@ -99,33 +98,33 @@ def alloc_mm(m: Words, r: Words) -> int:
     last life, is about to see that nothing is mapped there any more.
     """
     for mm in range(m[NR_MMS]):
-        users = at(m, MM_USERS, MM_STRIDE, mm)
+        users = at(m, MM_USERS, mm)
         if read_once(m, users) == MM_FREE and cmpxchg(m, users, MM_FREE, MM_EXITING) == MM_FREE:
             r[R_CHILD] = mm
-            write_once(m, at(m, MM_RSS, MM_STRIDE, mm), 0)
-            write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm), 0)
-            write_once(m, at(m, MM_TASK_LIST, MM_STRIDE, mm), 0)
+            write_once(m, at(m, MM_RSS, mm), 0)
+            write_once(m, at(m, MM_ANON_RSS, mm), 0)
+            write_once(m, at(m, MM_TASK_LIST, mm), 0)
             if m[GHOST] != 0:
-                write_once(m, at(m, MENDED_RSS, MENDED_STRIDE, mm), 0)
-                write_once(m, at(m, MENDED_ANON_RSS, MENDED_STRIDE, mm), 0)
+                write_once(m, at(m, MENDED_RSS, mm), 0)
+                write_once(m, at(m, MENDED_ANON_RSS, mm), 0)
             return NEXT
     return DONE
 
 
 @helper
 def copy_task(m: Words, r: Words, rss: int, anon_rss: int) -> None:
-    """A task that is a copy of current in every field but these; nobody else can see it yet."""
+    """Make a task that is a copy of current in every field but these; nobody else can see it yet."""
     child = r[R_TASK] - 1
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, child), current_mm(m, r))
-    write_once(m, at(m, TASK_FLAGS, TASK_STRIDE, child), m[at(m, TASK_FLAGS, TASK_STRIDE, r[R_CURRENT])])
-    write_once(m, at(m, TASK_RSS, TASK_STRIDE, child), rss)
-    write_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, child), anon_rss)
+    write_once(m, at(m, TASK_MM, child), current_mm(m, r))
+    write_once(m, at(m, TASK_FLAGS, child), m[at(m, TASK_FLAGS, r[R_CURRENT])])
+    write_once(m, at(m, TASK_RSS, child), rss)
+    write_once(m, at(m, TASK_ANON_RSS, child), anon_rss)
 
 
 @step
 def dup_task_struct(m: Words, r: Words) -> int:
-    """V12: a copy of every field, then rss = 0; anon_rss stays what current's is (posted.md)."""
-    copy_task(m, r, 0, read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_CURRENT])))
+    """V12: a copy of every field, then rss = 0; anon_rss stays what current's is."""
+    copy_task(m, r, 0, read_once(m, at(m, TASK_ANON_RSS, r[R_CURRENT])))
     return NEXT
 
 
@@ -139,7 +138,7 @@ def dup_task_struct_zeroed(m: Words, r: Words) -> int:
 @step
 def mm_users_inc(m: Words, r: Words) -> int:
     """CLONE_VM: atomic_inc(&mm->mm_users)."""
-    fetch_add(m, at(m, MM_USERS, MM_STRIDE, r[R_MM]), 1)
+    fetch_add(m, at(m, MM_USERS, r[R_MM]), 1)
     return NEXT
 
 
@@ -153,14 +152,14 @@ def wake_up_new_task(m: Words, r: Words) -> int:
 @step
 def copy_mm(m: Words, r: Words) -> int:
     """tsk->mm = the child's mm: the task is not visible yet."""
-    write_once(m, at(m, TASK_MM, TASK_STRIDE, r[R_TASK] - 1), r[R_CHILD])
+    write_once(m, at(m, TASK_MM, r[R_TASK] - 1), r[R_CHILD])
     return NEXT
 
 
 @helper
 def publish_mm(m: Words, mm: int) -> None:
-    """A task with this new mm can be found: /proc and ptrace may use it from now on."""
-    store(m, at(m, MM_USERS, MM_STRIDE, mm), MM_ONE_USER)
+    """Let a task with this new mm be found: /proc and ptrace may use it from now on."""
+    store(m, at(m, MM_USERS, mm), MM_ONE_USER)
 
 
 @step
@@ -176,7 +175,7 @@ def act_on_child(m: Words, r: Words) -> int:
 
 @helper
 def inherit_written(m: Words, r: Words) -> None:
-    """The child expects what the parent wrote, up to the moment when the parent's pte lets it write no more."""
+    """Let the child expect what the parent wrote, until the parent's pte lets it write no more."""
     if m[GHOST] != 0:
         parent = written_at(m, r[R_MM], r[R_ADDRESS])
         write_once(m, written_at(m, r[R_CHILD], r[R_ADDRESS]), m[parent])
@@ -224,7 +223,7 @@ def swap_duplicate_entry(m: Words, r: Words) -> int:
 
 @helper
 def child_pte(m: Words, r: Words) -> int:
-    """Index of the child's pte."""
+    """Return the index of the child's pte."""
     return pte_at(m, r[R_CHILD], r[R_ADDRESS])
 
 
@@ -266,5 +265,5 @@ def set_child_64bit(m: Words, r: Words) -> int:
     return NEXT
 
 
-SET_CHILD_PTE = ByArch("set_child_pte", (set_child_pte,), (set_child_pte_high, set_child_pte_low))
+SET_CHILD_PTE = ByArch("set_child_pte", (set_child_pte,), (set_child_pte_high, smp_wmb, set_child_pte_low))
 SET_CHILD_PTE_ATOMIC = ByArch("set_child_pte_atomic", (set_child_pte,), (set_child_64bit,))

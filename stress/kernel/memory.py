@@ -21,11 +21,9 @@ from shm_layout.structs import (
     GHOST,
     PAGE_CONTENT,
     PAGE_COUNT,
-    PAGE_STRIDE,
     PRIVATE_END,
     PTE,
     TASK_MM,
-    TASK_STRIDE,
     WRITTEN,
     at,
 )
@@ -67,14 +65,14 @@ from stress.step import NEXT, helper, step
 
 @helper
 def written_at(m: Words, mm: int, address: int) -> int:
-    """Index of the word that says whether the user wrote to that virtual page; only where `GHOST` is set."""
+    """Return the index of the word that says whether the user wrote to that virtual page; only where `GHOST` is set."""
     return m[WRITTEN] + pte_at(m, mm, address) - m[PTE]
 
 
 @step(private=True)
 def mmap_current(m: Words, r: Words) -> int:
     """mm = current->mm: the fault is the task's own."""
-    r[R_MM] = m[at(m, TASK_MM, TASK_STRIDE, r[R_CURRENT])]
+    r[R_MM] = m[at(m, TASK_MM, r[R_CURRENT])]
     return NEXT
 
 
@@ -153,7 +151,7 @@ def can_share_page(m: Words, r: Words) -> int:
     frame = r[R_OLD_PAGE]
     if frame == ZERO_PAGE or not page_anon(m, frame):
         return COPY
-    return NEXT if load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 1 else COPY
+    return NEXT if load(m, at(m, PAGE_COUNT, frame)) == 1 else COPY
 
 
 @step(private=True)
@@ -192,19 +190,16 @@ def free_swap_and_cache(m: Words, r: Words) -> int:
     return NEXT
 
 
-@step(whole="the processor: it walks the page table and stores at once")
-def user_access(m: Words, r: Words) -> int:
-    """The instruction that faulted runs again: the hardware walks the page table and the store is made.
+@helper
+def user_write(m: Words, r: Words, entry: int) -> None:
+    """Write to the page that a writable entry maps; a new version of its content where `GHOST` is set.
 
-    A write that finds no writable pte would fault again; here the operation just ends. Where `GHOST` is set
-    every write makes a new version of the content, so that an old one shows.
+    The version that is expected from then on follows the one that was expected before: writes go to bytes of their own,
+    and one that was lost is not made good by the next.
     """
-    if r[R_WRITE] == 0:
-        return NEXT
-    entry = load(m, pte_at(m, r[R_MM], r[R_ADDRESS]))
     if (entry & (PRESENT | WRITABLE)) != (PRESENT | WRITABLE) or pte_counted(m, entry) == 0:
-        return NEXT
-    word = at(m, PAGE_CONTENT, PAGE_STRIDE, pte_page(m, entry))
+        return
+    word = at(m, PAGE_CONTENT, pte_page(m, entry))
     content = load(m, word)
     if m[GHOST] == 0:
         fresh = fresh_content(r[R_ADDRESS])
@@ -212,7 +207,30 @@ def user_access(m: Words, r: Words) -> int:
             cmpxchg(m, word, fresh, fresh + 1)
     elif r[R_ADDRESS] < m[PRIVATE_END]:
         write_once(m, word, content + 1)
-        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), content + 1)
+        own = written_at(m, r[R_MM], r[R_ADDRESS])
+        write_once(m, own, (content if m[own] == 0 else m[own]) + 1)
+
+
+@step(whole="the processor: it walks the page table and stores at once")
+def user_access(m: Words, r: Words) -> int:
+    """The instruction that faulted runs again: the hardware walks the page table and the store is made.
+
+    A write that finds no writable pte would fault again; here the operation just ends. Where `GHOST` is set
+    every write makes a new version of the content, so that an old one shows.
+    """
+    if r[R_WRITE] != 0:
+        user_write(m, r, load(m, pte_at(m, r[R_MM], r[R_ADDRESS])))
+    return NEXT
+
+
+@step(whole="the processor: it walks the page table and stores at once")
+def user_access_anywhere(m: Words, r: Words) -> int:
+    """The instruction runs again on a processor that stores wherever the entry points, be the frame there or not."""
+    if r[R_WRITE] != 0:
+        entry = load(m, pte_at(m, r[R_MM], r[R_ADDRESS]))
+        if (entry & (PRESENT | WRITABLE)) == (PRESENT | WRITABLE) and pte_page(m, entry) < 0:
+            oops(r, PFN_VALID)
+        user_write(m, r, entry)
     return NEXT
 
 

@@ -22,12 +22,12 @@ from shm_layout.structs import (
     PAGE_COUNT,
     PAGE_FLAGS,
     PAGE_MAPCOUNT,
-    PAGE_STRIDE,
     at,
 )
 from shm_layout.words import Words
-from stress.kernel.bug import PAGE_REFS, oops
-from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LRU, ZERO_PAGE
+from stress.kernel.bug import PAGE_REFS, TLB, oops
+from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LOCKED, PG_LRU, ZERO_PAGE
+from stress.kernel.tlb import tlb_maps
 from stress.labels import OUT
 from stress.step import NEXT, helper, step
 
@@ -43,20 +43,20 @@ def fresh_content(address: int) -> int:
 
 @helper
 def content_address(content: int) -> int:
-    """Virtual page that a content belongs to (page->index), -1 for no content."""
+    """Return the virtual page that a content belongs to (page->index), -1 for no content."""
     return (content >> CONTENT_SHIFT) - 1
 
 
 @helper
 def claim_frame(m: Words, frame: int) -> bool:
     """Take this frame if it is free."""
-    flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+    flags = at(m, PAGE_FLAGS, frame)
     return read_once(m, flags) == PG_FREE and cmpxchg(m, flags, PG_FREE, 0) == PG_FREE
 
 
 @helper
 def find_frame(m: Words, r: Words) -> int:
-    """A frame that was free and is ours now, or -1 when there is none."""
+    """Return a frame that was free and is ours now, or -1 when there is none."""
     hand = r[R_FRAME_HAND]
     for _ in range(r[R_FRAME_END] - r[R_FRAME_FIRST]):
         frame = hand
@@ -74,14 +74,16 @@ def find_frame(m: Words, r: Words) -> int:
 
 @helper
 def alloc_page(m: Words, r: Words, content: int, references: int) -> int:
-    """A frame with this content and count, or -1: nobody else can see it yet."""
+    """Return a frame with this content and count, or -1: nobody else can see it yet."""
     frame = find_frame(m, r)
     if frame >= 0:
-        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != 0:
+        if read_once(m, at(m, PAGE_COUNT, frame)) != 0:
             oops(r, PAGE_REFS)
-        write_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), references)
-        write_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame), 0)
-        write_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame), content)
+        if tlb_maps(m, frame):
+            oops(r, TLB)
+        write_once(m, at(m, PAGE_COUNT, frame), references)
+        write_once(m, at(m, PAGE_MAPCOUNT, frame), 0)
+        write_once(m, at(m, PAGE_CONTENT, frame), content)
     return frame
 
 
@@ -89,7 +91,7 @@ def alloc_page(m: Words, r: Words, content: int, references: int) -> int:
 def get_page(m: Words, frame: int) -> None:
     """page_cache_get: the zero page is reserved and not counted."""
     if frame != ZERO_PAGE:
-        fetch_add(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), 1)
+        fetch_add(m, at(m, PAGE_COUNT, frame), 1)
 
 
 @helper
@@ -97,16 +99,18 @@ def put_page(m: Words, r: Words, frame: int) -> None:
     """page_cache_release: the last reference takes the page off the LRU and frees it."""
     if frame == ZERO_PAGE:
         return
-    count = fetch_add(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame), -1) - 1
+    count = fetch_add(m, at(m, PAGE_COUNT, frame), -1) - 1
     if count < 0:
         oops(r, PAGE_REFS)
     if count == 0:
-        if load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != 0:
+        if load(m, at(m, PAGE_MAPCOUNT, frame)) != 0:
             oops(r, PAGE_REFS)
-        flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+        if tlb_maps(m, frame):
+            oops(r, TLB)
+        flags = at(m, PAGE_FLAGS, frame)
         fetch_and(m, flags, ~(PG_LRU | PG_ACTIVE))
-        write_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame), 0)
-        if (xchg(m, flags, PG_FREE) & (PG_FREE | PG_LRU)) != 0:
+        write_once(m, at(m, PAGE_CONTENT, frame), 0)
+        if (xchg(m, flags, PG_FREE) & (PG_FREE | PG_LRU | PG_LOCKED)) != 0:  # bad page state
             oops(r, PAGE_REFS)
 
 
@@ -125,7 +129,7 @@ def alloc_copy(m: Words, r: Words) -> int:
     """
     content = fresh_content(r[R_ADDRESS])
     if r[R_OLD_PAGE] != ZERO_PAGE:
-        content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, r[R_OLD_PAGE]))
+        content = load(m, at(m, PAGE_CONTENT, r[R_OLD_PAGE]))
     r[R_PAGE] = alloc_page(m, r, content, 1)
     if r[R_PAGE] >= 0:
         return NEXT

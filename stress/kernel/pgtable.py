@@ -2,13 +2,13 @@
 
 A pte is one 64-bit word. On arch=pae it is written and read as two halves unless an operation of the
 cmpxchg8b family is used. Bit 0 present, 1 writable, 5 young (accessed), 6 dirty; the page frame number from
-bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half (posted.md, PAE).
+bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half.
 """
 
 from __future__ import annotations
 
 from shm_layout.atomic import read_once
-from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, PTE, at
+from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, PAGE_FLAGS, PTE, at
 from shm_layout.words import Words
 from stress.step import helper
 
@@ -33,13 +33,15 @@ PG_FILE = 64
 PG_FREE = 128
 """The page is in the allocator's hands."""
 PG_RESERVED = 256
+PG_LOCKED = 512
+"""The page lock, where a design takes it by steps of its own; elsewhere it is held within a step."""
 SLOT_SHIFT = 32
 """page->private: the swap slot + 1, above this bit of flags."""
 
 
 @helper
 def pte_at(m: Words, mm: int, address: int) -> int:
-    """Index of the pte of a virtual page of an mm, which must have it: see `first_page`."""
+    """Return the index of the pte of a virtual page of an mm, which must have it: see `first_page`."""
     return m[PTE] + mm * m[CHILD_PTES] + address
 
 
@@ -76,7 +78,7 @@ def pfn_to_page(m: Words, pfn: int) -> int:
 
 @helper
 def mk_pte(m: Words, frame: int, flags: int) -> int:
-    """A present pte for a frame."""
+    """Return a present pte for a frame."""
     return (page_to_pfn(m, frame) << 12) | PRESENT | flags
 
 
@@ -88,13 +90,13 @@ def pte_page(m: Words, entry: int) -> int:
 
 @helper
 def pte_present(entry: int) -> bool:
-    """The present bit lies in the low half."""
+    """Return whether a pte is present: the bit lies in the low half."""
     return (entry & PRESENT) != 0
 
 
 @helper
 def swp_entry(slot: int) -> int:
-    """The pte for a swap slot."""
+    """Return the pte for a swap slot."""
     return (slot + 1) << 32
 
 
@@ -106,7 +108,7 @@ def pte_to_slot(entry: int) -> int:
 
 @helper
 def pte_counted(m: Words, entry: int) -> int:
-    """1 when rss counts this pte: present, and neither the zero page nor a frame that does not exist."""
+    """Return 1 when rss counts this pte: present, and neither the zero page nor a frame that does not exist."""
     if not pte_present(entry):
         return 0
     return 1 if pte_page(m, entry) > ZERO_PAGE else 0
@@ -114,8 +116,8 @@ def pte_counted(m: Words, entry: int) -> int:
 
 @helper
 def pte_anon(m: Words, entry: int) -> int:
-    """1 when rss counts this pte and the page does not belong to the file."""
+    """Return 1 when rss counts this pte and the page does not belong to the file."""
     if pte_counted(m, entry) == 0:
         return 0
-    flags = read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, pte_page(m, entry)))
+    flags = read_once(m, at(m, PAGE_FLAGS, pte_page(m, entry)))
     return 0 if (flags & PG_FILE) != 0 else 1

@@ -2,7 +2,7 @@
 
 An access is one step on arch=64 and one or several on arch=pae, so a program names it as a `ByArch`. Steps
 act on the pte of virtual page R_ADDRESS of mm R_MM; what is read goes to R_ENTRY, what is written comes from
-R_NEW. Which designs use which access: `posted.md`, PAE.
+R_NEW. `stress.designs.v12` and `stress.designs.v12_reviewed` say which design uses which.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from shm_layout.atomic import (
 from shm_layout.registers import R_ADDRESS, R_ENTRY, R_MM, R_NEW, R_SCRATCH
 from shm_layout.words import Words
 from stress.kernel.account import NO_PAGE, before, half_before, note, pte_kind
+from stress.kernel.barriers import smp_wmb
 from stress.kernel.pgtable import LOW, pte_at
 from stress.labels import RACED, STALE
 from stress.program import ByArch
@@ -29,7 +30,7 @@ from stress.step import NEXT, helper, step
 
 @helper
 def this_pte(m: Words, r: Words) -> int:
-    """Index of the pte that the operation is at."""
+    """Return the index of the pte that the operation is at."""
     return pte_at(m, r[R_MM], r[R_ADDRESS])
 
 
@@ -111,7 +112,7 @@ def set_pte_high(m: Words, r: Words) -> int:
 
 @step
 def set_pte_low(m: Words, r: Words) -> int:
-    """set_pte on PAE, second store, behind a write barrier: the low half. x86 keeps stores in order."""
+    """set_pte on PAE, second store, after a write barrier: the low half."""
     pte = this_pte(m, r)
     high = half_before(m, r, pte, 1) << 32
     new = high | (r[R_NEW] & LOW)
@@ -295,7 +296,11 @@ def recheck_new_high(m: Words, r: Words) -> int:
 
 READ_PTE = ByArch("read_pte", (read_pte,), (read_pte_low, read_pte_high))
 GET_PTE_ATOMIC = ByArch("get_pte_atomic", (read_pte,), (get_64bit,))
-SET_PTE = ByArch("set_pte", (set_pte,), (set_pte_high, set_pte_low))
+SET_PTE = ByArch("set_pte", (set_pte,), (set_pte_high, smp_wmb, set_pte_low))
+SET_PTE_UNORDERED = ByArch("set_pte_unordered", (set_pte,), (set_pte_high, set_pte_low))
+"""set_pte on PAE without the write barrier between its stores: right where stores stay in order (finding W01)."""
+SET_PTE_LOW_FIRST = ByArch("set_pte_low_first", (set_pte,), (set_pte_low, set_pte_high))
+"""The same assignment of a 64-bit variable, as another compiler makes two stores of it (V13)."""
 SET_PTE_ATOMIC = ByArch("set_pte_atomic", (set_pte,), (set_64bit,))
 PTEP_CMPXCHG_LOW = ByArch("ptep_cmpxchg_low", (ptep_cmpxchg,), (ptep_cmpxchg_low,))
 PTEP_CMPXCHG = ByArch("ptep_cmpxchg", (ptep_cmpxchg,), (ptep_cmpxchg,))
@@ -311,6 +316,4 @@ PTE_SAME = ByArch("pte_same", (recheck_same,), (recheck_same_low, recheck_same_h
 # what a kernel built for one CPU makes of the cmpxchg8b family: no lock prefix (finding F15)
 GET_PTE_NOLOCK = ByArch("get_pte_nolock", (read_pte,), (get_64bit_nolock_read, get_64bit_nolock_write))
 SET_PTE_NOLOCK = ByArch("set_pte_nolock", (set_pte,), (set_64bit_nolock,))
-PTEP_CMPXCHG_NOLOCK = ByArch(
-    "ptep_cmpxchg_nolock", (ptep_cmpxchg,), (cmpxchg8b_nolock_read, cmpxchg8b_nolock_write)
-)
+PTEP_CMPXCHG_NOLOCK = ByArch("ptep_cmpxchg_nolock", (ptep_cmpxchg,), (cmpxchg8b_nolock_read, cmpxchg8b_nolock_write))

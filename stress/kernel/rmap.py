@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shm_layout.atomic import fetch_add, fetch_or, load
 from shm_layout.registers import R_OLD_PAGE, R_PAGE
-from shm_layout.structs import PAGE_FLAGS, PAGE_MAPCOUNT, PAGE_STRIDE, at
+from shm_layout.structs import PAGE_FLAGS, PAGE_MAPCOUNT, at
 from shm_layout.words import Words
 from stress.kernel.bug import MAPCOUNT, oops
 from stress.kernel.pgtable import PG_ANON
@@ -15,35 +15,35 @@ from stress.step import NEXT, helper, step
 @helper
 def page_anon(m: Words, frame: int) -> bool:
     """PageAnon(page)."""
-    return (load(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) & PG_ANON) != 0
+    return (load(m, at(m, PAGE_FLAGS, frame)) & PG_ANON) != 0
 
 
 @helper
 def remove_rmap(m: Words, r: Words, frame: int) -> None:
-    """atomic_add_negative(-1, &page->_mapcount), and the BUG_ON behind it."""
-    if fetch_add(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame), -1) <= 0:
+    """atomic_add_negative(-1, &page->_mapcount), and the BUG_ON after it."""
+    if fetch_add(m, at(m, PAGE_MAPCOUNT, frame), -1) <= 0:
         oops(r, MAPCOUNT)
 
 
 @step(whole="PG_anon is set for good before others can find the page")
 def page_add_anon_rmap(m: Words, r: Words) -> int:
     """page_add_anon_rmap(page): anonymous from now on, and mapped once more."""
-    fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, r[R_PAGE]), PG_ANON)
-    fetch_add(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, r[R_PAGE]), 1)
+    fetch_or(m, at(m, PAGE_FLAGS, r[R_PAGE]), PG_ANON)
+    fetch_add(m, at(m, PAGE_MAPCOUNT, r[R_PAGE]), 1)
     return NEXT
 
 
 @step
 def page_add_file_rmap(m: Words, r: Words) -> int:
     """page_add_file_rmap(page)."""
-    fetch_add(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, r[R_PAGE]), 1)
+    fetch_add(m, at(m, PAGE_MAPCOUNT, r[R_PAGE]), 1)
     return NEXT
 
 
 @step
 def page_dup_rmap(m: Words, r: Words) -> int:
     """page_dup_rmap(page): fork maps it once more."""
-    fetch_add(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, r[R_PAGE]), 1)
+    fetch_add(m, at(m, PAGE_MAPCOUNT, r[R_PAGE]), 1)
     return NEXT
 
 

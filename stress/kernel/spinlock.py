@@ -5,16 +5,14 @@ A lock that is held makes the step wait: it is not enabled in the explorer and s
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, fetch_or, load, read_once, store
+from shm_layout.atomic import cmpxchg, fetch_add, fetch_and, fetch_or, load, read_once, store, write_once
 from shm_layout.registers import R_CHILD, R_CPU, R_MM
 from shm_layout.structs import (
     MM_MMAP_SEM,
     MM_PAGE_TABLE_LOCK,
-    MM_STRIDE,
     NR_MMS,
     NR_SEM_READERS,
     SEM_READERS,
-    SEM_READERS_STRIDE,
     at,
 )
 from shm_layout.words import Words
@@ -35,50 +33,57 @@ def spin_trylock(m: Words, word: int) -> bool:
 @step(waits=True)
 def spin_lock(m: Words, r: Words) -> int:
     """spin_lock(&mm->page_table_lock)."""
-    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_MM])) else WAIT
+    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, r[R_MM])) else WAIT
 
 
 @step
 def spin_unlock(m: Words, r: Words) -> int:
     """spin_unlock(&mm->page_table_lock)."""
-    store(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_MM]), 0)
+    store(m, at(m, MM_PAGE_TABLE_LOCK, r[R_MM]), 0)
+    return NEXT
+
+
+@step
+def spin_unlock_plain(m: Words, r: Words) -> int:
+    """spin_unlock by a store that is no release: what was stored under the lock may be seen later (finding W04)."""
+    write_once(m, at(m, MM_PAGE_TABLE_LOCK, r[R_MM]), 0)
     return NEXT
 
 
 @step(waits=True)
 def spin_lock_child(m: Words, r: Words) -> int:
     """spin_lock(&dst->page_table_lock) of copy_page_range."""
-    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_CHILD])) else WAIT
+    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, r[R_CHILD])) else WAIT
 
 
 @step
 def spin_unlock_child(m: Words, r: Words) -> int:
     """spin_unlock(&dst->page_table_lock)."""
-    store(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_CHILD]), 0)
+    store(m, at(m, MM_PAGE_TABLE_LOCK, r[R_CHILD]), 0)
     return NEXT
 
 
 @helper
 def sem_readers(m: Words, cpu: int, mm: int) -> int:
-    """Index of the word in which a CPU counts the readers of an mm's mmap_sem, where each CPU has one."""
-    return at(m, SEM_READERS, SEM_READERS_STRIDE, cpu * m[NR_MMS] + mm)
+    """Return the index of the word in which a CPU counts the readers of an mm's mmap_sem, where each CPU has one."""
+    return at(m, SEM_READERS, cpu * m[NR_MMS] + mm)
 
 
 @helper
 def sem_cpus(m: Words) -> int:
-    """CPUs that count their readers of mmap_sem in words of their own: all or none."""
+    """Return CPUs that count their readers of mmap_sem in words of their own: all or none."""
     return m[NR_SEM_READERS] // m[NR_MMS]
 
 
 @helper
 def sem_of_reader(m: Words, cpu: int, mm: int) -> int:
-    """Index of the word in which a reader of mmap_sem counts itself: the one of the mm, or its CPU's."""
-    return at(m, MM_MMAP_SEM, MM_STRIDE, mm) if m[NR_SEM_READERS] == 0 else sem_readers(m, cpu, mm)
+    """Return the index of the word in which a reader of mmap_sem counts itself: the one of the mm, or its CPU's."""
+    return at(m, MM_MMAP_SEM, mm) if m[NR_SEM_READERS] == 0 else sem_readers(m, cpu, mm)
 
 
 @step(waits=True, whole="the semaphore's own")
 def down_read(m: Words, r: Words) -> int:
-    """down_read(&mm->mmap_sem): behind a writer that waits already."""
+    """down_read(&mm->mmap_sem): after a writer that waits already."""
     sem = sem_of_reader(m, r[R_CPU], r[R_MM])
     if load(m, sem) >= WRITER_WAITS:
         return WAIT
@@ -118,11 +123,11 @@ def down_write_queue(m: Words, r: Words) -> int:
 
     The word of the mm decides between writers; only who has won there touches the bits in the words of the CPUs.
     """
-    sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
+    sem = at(m, MM_MMAP_SEM, r[R_MM])
     readers = load(m, sem)
     if readers >= WRITER_WAITS:
         return WAIT
-    # not fetch_or: behind a writer that came first it would leave a bit that is nobody's
+    # not fetch_or: after a writer that came first it would leave a bit that is nobody's
     if cmpxchg(m, sem, readers, readers | WRITER_WAITS) != readers:
         return WAIT
     stop_readers(m, r[R_MM])
@@ -135,7 +140,7 @@ def down_write(m: Words, r: Words) -> int:
     for cpu in range(sem_cpus(m)):
         if load(m, sem_readers(m, cpu, r[R_MM])) != WRITER_WAITS:
             return WAIT
-    sem = at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM])
+    sem = at(m, MM_MMAP_SEM, r[R_MM])
     if load(m, sem) != WRITER_WAITS:
         return WAIT
     return NEXT if cmpxchg(m, sem, WRITER_WAITS, WRITER) == WRITER_WAITS else WAIT
@@ -145,14 +150,14 @@ def down_write(m: Words, r: Words) -> int:
 def up_write(m: Words, r: Words) -> int:
     """up_write(&mm->mmap_sem)."""
     admit_readers(m, r[R_MM])
-    fetch_and(m, at(m, MM_MMAP_SEM, MM_STRIDE, r[R_MM]), ~WRITER)
+    fetch_and(m, at(m, MM_MMAP_SEM, r[R_MM]), ~WRITER)
     return NEXT
 
 
 @helper
 def down_write_try(m: Words, mm: int) -> bool:
     """down_write_trylock(&mm->mmap_sem): whether it was free, and is taken now."""
-    sem = at(m, MM_MMAP_SEM, MM_STRIDE, mm)
+    sem = at(m, MM_MMAP_SEM, mm)
     if load(m, sem) != 0 or cmpxchg(m, sem, 0, WRITER) != 0:
         return False
     if stop_readers(m, mm):
@@ -168,4 +173,4 @@ def sem_is_free(m: Words, mm: int) -> bool:
     for cpu in range(sem_cpus(m)):
         if read_once(m, sem_readers(m, cpu, mm)) != 0:
             return False
-    return read_once(m, at(m, MM_MMAP_SEM, MM_STRIDE, mm)) == 0
+    return read_once(m, at(m, MM_MMAP_SEM, mm)) == 0

@@ -2,7 +2,7 @@
 
 Their locks (swap_list, tree_lock) are not in question: each access is one step, which takes `tree_lock` for
 itself, so that it is whole in workers too. A page leaves the swap cache when its slot's last swap entry is
-gone (as with a swap area that is more than half full), unless somebody else holds the page: its reference does
+gone (as with a swap area that is more than half full), unless another holds the page: its reference does
 what the kernel's page lock does, so that vmscan and a fault at work on the page keep its slot.
 """
 
@@ -14,12 +14,10 @@ from shm_layout.structs import (
     PAGE_CONTENT,
     PAGE_COUNT,
     PAGE_FLAGS,
-    PAGE_STRIDE,
     STOP,
     SWAP_CONTENT,
     SWAP_COUNT,
     SWAP_PAGE,
-    SWAP_STRIDE,
     TREE_LOCK,
     at,
 )
@@ -31,8 +29,10 @@ from stress.kernel.rmap import page_anon
 from stress.kernel.spinlock import spin_trylock
 from stress.step import helper
 
+SWAP_HAS_CACHE = 1 << 16
+"""In the count of a slot: a task reads it in without the swap cache, and has taken its place there."""
 SPINS = 100
-"""Tries to take tree_lock before the CPU is given to whoever may hold it."""
+"""Tries to take tree_lock before the CPU is given to the task that may hold it."""
 
 
 @helper
@@ -55,7 +55,7 @@ def tree_unlock(m: Words) -> None:
 @helper
 def slot_of(m: Words, frame: int) -> int:
     """Swap slot of a page in the swap cache, -1 for none."""
-    return (load(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame)) >> SLOT_SHIFT) - 1
+    return (load(m, at(m, PAGE_FLAGS, frame)) >> SLOT_SHIFT) - 1
 
 
 @helper
@@ -63,7 +63,7 @@ def set_slot(m: Words, frame: int, slot: int) -> None:
     """Note in the page that it lies in the swap cache for that slot; -1: no more."""
     fetch_add(
         m,
-        at(m, PAGE_FLAGS, PAGE_STRIDE, frame),
+        at(m, PAGE_FLAGS, frame),
         (slot - slot_of(m, frame)) * (1 << SLOT_SHIFT) + (PG_SWAPCACHE if slot >= 0 else -PG_SWAPCACHE),
     )
 
@@ -71,8 +71,8 @@ def set_slot(m: Words, frame: int, slot: int) -> None:
 @helper
 def drop_from_cache(m: Words, r: Words, slot: int) -> None:
     """delete_from_swap_cache: the slot is free, the cache's reference to the page is dropped. Locked."""
-    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
-    write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), 0)
+    frame = read_once(m, at(m, SWAP_PAGE, slot))
+    write_once(m, at(m, SWAP_PAGE, slot), 0)
     set_slot(m, frame, -1)
     put_slot(m, r, slot)
     put_page(m, r, frame)
@@ -81,13 +81,13 @@ def drop_from_cache(m: Words, r: Words, slot: int) -> None:
 @helper
 def put_slot(m: Words, r: Words, slot: int) -> None:
     """Drop one reference of a slot. Locked."""
-    word = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+    word = at(m, SWAP_COUNT, slot)
     count = read_once(m, word) - 1
     if count < 0:
         oops(r, SWAP_REFS)
     write_once(m, word, count)
     if count == 0:
-        write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), 0)
+        write_once(m, at(m, SWAP_CONTENT, slot), 0)
 
 
 @helper
@@ -101,12 +101,8 @@ def swap_free(m: Words, r: Words, slot: int, own: int) -> None:
         return
     tree_lock(m)
     put_slot(m, r, slot)
-    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
-    if (
-        frame != 0
-        and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1
-        and load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 1 + own
-    ):
+    frame = read_once(m, at(m, SWAP_PAGE, slot))
+    if frame != 0 and read_once(m, at(m, SWAP_COUNT, slot)) == 1 and load(m, at(m, PAGE_COUNT, frame)) == 1 + own:
         drop_from_cache(m, r, slot)
     tree_unlock(m)
 
@@ -118,7 +114,7 @@ def swap_duplicate(m: Words, r: Words, slot: int) -> None:
         oops(r, SWAP_REFS)
         return
     tree_lock(m)
-    word = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+    word = at(m, SWAP_COUNT, slot)
     if read_once(m, word) <= 0:
         oops(r, SWAP_REFS)
     write_once(m, word, read_once(m, word) + 1)
@@ -135,11 +131,11 @@ def add_to_swap(m: Words, frame: int) -> int:
     found = slot_of(m, frame)
     if found < 0 and page_anon(m, frame):
         for slot in range(m[NR_SWAP]):
-            if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 0:
-                write_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot), 1)
-                write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
-                content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
-                write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), content)
+            if read_once(m, at(m, SWAP_COUNT, slot)) == 0:
+                write_once(m, at(m, SWAP_COUNT, slot), 1)
+                write_once(m, at(m, SWAP_PAGE, slot), frame)
+                content = load(m, at(m, PAGE_CONTENT, frame))
+                write_once(m, at(m, SWAP_CONTENT, slot), content)
                 set_slot(m, frame, slot)
                 get_page(m, frame)
                 found = slot
@@ -155,18 +151,18 @@ def read_swap_page(m: Words, r: Words, slot: int) -> int:
         return -1
     tree_lock(m)
     frame = -1
-    if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) > 0:
-        frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
+    if 0 < read_once(m, at(m, SWAP_COUNT, slot)) < SWAP_HAS_CACHE:
+        frame = read_once(m, at(m, SWAP_PAGE, slot))
         if frame != 0:
             get_page(m, frame)
         else:
-            frame = alloc_page(m, r, read_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot)), 2)
+            frame = alloc_page(m, r, read_once(m, at(m, SWAP_CONTENT, slot)), 2)
             if frame >= 0:
-                count = at(m, SWAP_COUNT, SWAP_STRIDE, slot)
+                count = at(m, SWAP_COUNT, slot)
                 write_once(m, count, read_once(m, count) + 1)
-                write_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot), frame)
+                write_once(m, at(m, SWAP_PAGE, slot), frame)
                 set_slot(m, frame, slot)
-                fetch_add(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_LRU)
+                fetch_add(m, at(m, PAGE_FLAGS, frame), PG_LRU)
     tree_unlock(m)
     return frame
 
@@ -174,8 +170,8 @@ def read_swap_page(m: Words, r: Words, slot: int) -> int:
 @helper
 def swap_writepage(m: Words, slot: int, frame: int) -> None:
     """Write the page out if it is dirty: its content was noted when it got the slot. Locked."""
-    flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+    flags = at(m, PAGE_FLAGS, frame)
     if (load(m, flags) & PG_DIRTY) != 0:
         fetch_and(m, flags, ~PG_DIRTY)
-        content = load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
-        write_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot), content)
+        content = load(m, at(m, PAGE_CONTENT, frame))
+        write_once(m, at(m, SWAP_CONTENT, slot), content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from shm_layout.atomic import cmpxchg, fetch_and, fetch_or, load, read_once
 from shm_layout.registers import R_ADDRESS, R_ARG, R_ENTRY, R_MM, R_NEW, R_PAGE, R_SCAN, R_SLOT
 from shm_layout.structs import (
-    MM_STRIDE,
     MM_USERS,
     NR_MMS,
     NR_PAGES,
@@ -14,9 +13,7 @@ from shm_layout.structs import (
     PAGE_COUNT,
     PAGE_FLAGS,
     PAGE_MAPCOUNT,
-    PAGE_STRIDE,
     SWAP_COUNT,
-    SWAP_STRIDE,
     at,
 )
 from shm_layout.words import Words
@@ -39,11 +36,11 @@ from stress.step import DONE, NEXT, helper, step
 
 @helper
 def isolate_page(m: Words, r: Words, frame: int) -> bool:
-    """Take a page off the LRU with a reference, if it is on it and somebody holds it."""
-    flags = at(m, PAGE_FLAGS, PAGE_STRIDE, frame)
+    """Take a page off the LRU with a reference, if it is on it and another reference is held."""
+    flags = at(m, PAGE_FLAGS, frame)
     if (read_once(m, flags) & (PG_LRU | PG_FREE)) != PG_LRU:
         return False
-    word = at(m, PAGE_COUNT, PAGE_STRIDE, frame)
+    word = at(m, PAGE_COUNT, frame)
     count = load(m, word)
     if count <= 0 or cmpxchg(m, word, count, count + 1) != count:
         return False
@@ -75,7 +72,7 @@ def isolate_lru_page(m: Words, r: Words) -> int:
 def add_to_swap_cache(m: Words, r: Words) -> int:
     """shrink_list: an anonymous page has or gets a swap slot; `last` when there is none. page->index is the address."""
     frame = r[R_PAGE]
-    r[R_ADDRESS] = content_address(load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame)))
+    r[R_ADDRESS] = content_address(load(m, at(m, PAGE_CONTENT, frame)))
     if r[R_ADDRESS] < 0 or r[R_ADDRESS] >= m[NR_PTES]:
         return LAST
     r[R_SLOT] = add_to_swap(m, frame) + 1
@@ -84,11 +81,9 @@ def add_to_swap_cache(m: Words, r: Words) -> int:
 
 @step(whole="the locks of anon_vma and of the prio tree")
 def next_vma(m: Words, r: Words) -> int:
-    """try_to_unmap: go to the next mm in use that has the page's address; `last` behind the last one."""
+    """try_to_unmap: go to the next mm in use that has the page's address; `last` after the last one."""
     mm = r[R_SCAN]
-    while mm < m[NR_MMS] and (
-        read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE or r[R_ADDRESS] < first_page(m, mm)
-    ):
+    while mm < m[NR_MMS] and (read_once(m, at(m, MM_USERS, mm)) == MM_FREE or r[R_ADDRESS] < first_page(m, mm)):
         mm += 1
     if mm >= m[NR_MMS]:
         r[R_SCAN] = mm
@@ -131,7 +126,7 @@ def swap_duplicate_slot(m: Words, r: Words) -> int:
 def move_dirty(m: Words, r: Words) -> int:
     """if (pte_dirty(pteval)) set_page_dirty(page)."""
     if (r[R_ENTRY] & DIRTY) != 0:
-        fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, r[R_PAGE]), PG_DIRTY)
+        fetch_or(m, at(m, PAGE_FLAGS, r[R_PAGE]), PG_DIRTY)
     return NEXT
 
 
@@ -145,7 +140,7 @@ def next_mm(m: Words, r: Words) -> int:
 
 @step(whole="the page lock, tree_lock and zone->lock")
 def pageout(m: Words, r: Words) -> int:
-    """shrink_list behind try_to_unmap: a page that only we and the swap cache hold is written out and freed.
+    """shrink_list after try_to_unmap: a page that only we and the swap cache hold is written out and freed.
 
     Any other goes back to the LRU; one that is mapped and no longer swapped out anywhere gives back its slot.
     Under tree_lock, so that nobody finds the page in the meantime.
@@ -153,14 +148,14 @@ def pageout(m: Words, r: Words) -> int:
     frame = r[R_PAGE]
     tree_lock(m)
     slot = slot_of(m, frame)
-    mappings = load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame))
-    unpinned = load(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) == 2 + mappings
+    mappings = load(m, at(m, PAGE_MAPCOUNT, frame))
+    unpinned = load(m, at(m, PAGE_COUNT, frame)) == 2 + mappings
     if slot >= 0 and unpinned and mappings == 0:
         swap_writepage(m, slot, frame)
         drop_from_cache(m, r, slot)
     else:
-        fetch_or(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame), PG_LRU)
-        if slot >= 0 and unpinned and read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) == 1:
+        fetch_or(m, at(m, PAGE_FLAGS, frame), PG_LRU)
+        if slot >= 0 and unpinned and read_once(m, at(m, SWAP_COUNT, slot)) == 1:
             drop_from_cache(m, r, slot)
     put_page(m, r, frame)
     tree_unlock(m)

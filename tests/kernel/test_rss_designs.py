@@ -224,20 +224,37 @@ def test_a_tree_shows_less_than_there_is_but_within_its_bound(cpus, amounts):
     assert 0 <= error <= tree.DESIGN.bound.pages(cpus, 1, 4)
 
 
-@pytest.mark.parametrize("cpus", [2, 3, 8, 20, 64])
+@pytest.mark.parametrize("cpus", [2, 3, 8, 20, 24, 64])
 def test_the_most_that_a_tree_may_hold_back(cpus):
     """The declared bound counts a batch for each leaf on every level; less than that can be held back."""
     add = assemble(Program(tree.ADD), "64")
     batch = 4
-    driver = Driver(tree.DESIGN, cpus=tree_width(cpus), batch=batch)
-    for amount, cpu in tree.fullest(tree_width(cpus), batch):
+    driver = Driver(tree.DESIGN, cpus=cpus, batch=batch)
+    for amount, cpu in tree.fullest(cpus, batch):
         add_on(driver, add, cpu, amount)
-    total = sum(amount for amount, _ in tree.fullest(tree_width(cpus), batch))
+    total = sum(amount for amount, _ in tree.fullest(cpus, batch))
     assert driver.field("mm_struct", 0, "rss") == 0
-    assert total == tree.most_held(tree_width(cpus), batch)
+    assert total == tree.most_held(cpus, batch)
     assert total <= tree.DESIGN.bound.pages(cpus, 1, batch)
-    add_on(driver, add, tree_width(cpus) - 1, batch)
+    add_on(driver, add, cpus - 1, batch)
     assert driver.field("mm_struct", 0, "rss") > 0
+
+
+@pytest.mark.parametrize(("cpus", "nodes"), [(512, 64 + 8), (384, 64 + 8), (48, 16 + 4), (3, 2)])
+def test_cpus_that_differ_in_their_high_bits_share_a_node(cpus, nodes):
+    """A CPU counts on node cpu & (items - 1) of each level: with 384 CPUs on 64 and 8 nodes, not on 48 and 6."""
+    add = assemble(Program(tree.ADD), "64")
+    driver = Driver(tree.DESIGN, cpus=cpus, batch=4)
+    for amount, cpu in tree.fullest(cpus, 4):
+        add_on(driver, add, cpu, amount)
+    region = driver.layout.regions["counter_node"]
+    counts = [driver.m[region.index(node, "count")] for node in range(tree_items(cpus))]
+    assert sum(count != 0 for count in counts) == nodes
+
+
+def test_384_cpus_hide_as_much_as_was_said_of_the_series():
+    assert tree.most_held(384, 32) == 40576
+    assert tree.most_held(512, 32) == 512 * 31 + 64 * (256 - 32) + 8 * (2048 - 256)
 
 
 def test_trees_have_the_items_of_the_series():
@@ -263,7 +280,7 @@ def test_a_lazy_counter_is_exact_while_single():
 
 
 def test_a_fork_copies_under_one_lock_for_each_page_table():
-    """Locks are free again behind every operation, whatever range it walked."""
+    """Locks are free again after every operation, whatever range it walked."""
     driver = Driver(designs.get("ptlock_split"))
     for address in range(10):
         driver.perform(0, "fault", address=address, write=1)

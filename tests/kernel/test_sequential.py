@@ -133,7 +133,7 @@ def test_operations_do_what_they_mean(name, arch, operations):
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_everything_runs_out(name):
+def test_frames_slots_mms_and_tasks_run_out(name):
     """The machine is small enough for every way in which an operation can be refused."""
     pair = Pair(designs.get(name), "64")
     pair.perform(random_operations(1, 1500))

@@ -19,7 +19,7 @@ from shm_layout.registers import (
     R_RSS,
     R_SCRATCH,
 )
-from shm_layout.structs import MM_ANON_RSS, MM_FILE_RSS, MM_RSS, MM_STRIDE, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import MM_ANON_RSS, MM_FILE_RSS, MM_RSS, PAGE_FLAGS, at
 from shm_layout.words import Words
 from stress.kernel.pgtable import PG_FILE
 from stress.labels import FILE_COUNTED
@@ -32,17 +32,17 @@ FILE_RSS = 2
 
 @helper
 def counted(m: Words, r: Words) -> int:
-    """Index of the mm's own word of the counter."""
+    """Return the index of the mm's own word of the counter."""
     if r[R_MEMBER] == RSS:
-        return at(m, MM_RSS, MM_STRIDE, r[R_COUNTED_MM])
+        return at(m, MM_RSS, r[R_COUNTED_MM])
     if r[R_MEMBER] == ANON_RSS:
-        return at(m, MM_ANON_RSS, MM_STRIDE, r[R_COUNTED_MM])
-    return at(m, MM_FILE_RSS, MM_STRIDE, r[R_COUNTED_MM])
+        return at(m, MM_ANON_RSS, r[R_COUNTED_MM])
+    return at(m, MM_FILE_RSS, r[R_COUNTED_MM])
 
 
 @helper
 def set_amount(r: Words, mm: int, member: int, amount: int) -> None:
-    """What the steps that follow count."""
+    """Say what the steps that follow count."""
     r[R_COUNTED_MM] = mm
     r[R_MEMBER] = member
     r[R_AMOUNT] = amount
@@ -103,8 +103,8 @@ def child_anon_rss_up(m: Words, r: Words) -> int:
 
 @helper
 def page_file(m: Words, frame: int) -> bool:
-    """Whether the page belongs to the file."""
-    return (m[at(m, PAGE_FLAGS, PAGE_STRIDE, frame)] & PG_FILE) != 0
+    """Return whether the page belongs to the file."""
+    return (m[at(m, PAGE_FLAGS, frame)] & PG_FILE) != 0
 
 
 @step(private=True)

@@ -10,7 +10,6 @@ from shm_layout.registers import R_AMOUNT, R_COUNTED_MM, R_CURRENT, R_MEMBER
 from shm_layout.structs import (
     MM_ANON_RSS,
     MM_RSS,
-    MM_STRIDE,
     TASK_ANON_RSS,
     TASK_EVENTS,
     TASK_MM,
@@ -43,7 +42,7 @@ def add_mm_counter_fast(m: Words, r: Words) -> int:
 @step
 def check_sync_rss_stat(m: Words, r: Words) -> int:
     """if (current->rss_stat.events++ >= 64) go on to fold, else to `in_batch`."""
-    word = at(m, TASK_EVENTS, TASK_STRIDE, r[R_CURRENT])
+    word = at(m, TASK_EVENTS, r[R_CURRENT])
     if m[word] < TASK_RSS_EVENTS_THRESH:
         write_once(m, word, m[word] + 1)
         return IN_BATCH
@@ -55,8 +54,8 @@ def check_sync_rss_stat(m: Words, r: Words) -> int:
 def sync_rss(m: Words, r: Words) -> int:
     """add_mm_counter(current->mm, rss, current's) by atomic add, and current's is 0."""
     task = r[R_CURRENT]
-    word = at(m, TASK_RSS, TASK_STRIDE, task)
-    fetch_add(m, at(m, MM_RSS, MM_STRIDE, m[at(m, TASK_MM, TASK_STRIDE, task)]), m[word])
+    word = at(m, TASK_RSS, task)
+    fetch_add(m, at(m, MM_RSS, m[at(m, TASK_MM, task)]), m[word])
     write_once(m, word, 0)
     return NEXT
 
@@ -65,8 +64,8 @@ def sync_rss(m: Words, r: Words) -> int:
 def sync_anon_rss(m: Words, r: Words) -> int:
     """The same for anon_rss."""
     task = r[R_CURRENT]
-    word = at(m, TASK_ANON_RSS, TASK_STRIDE, task)
-    fetch_add(m, at(m, MM_ANON_RSS, MM_STRIDE, m[at(m, TASK_MM, TASK_STRIDE, task)]), m[word])
+    word = at(m, TASK_ANON_RSS, task)
+    fetch_add(m, at(m, MM_ANON_RSS, m[at(m, TASK_MM, task)]), m[word])
     write_once(m, word, 0)
     return NEXT
 
@@ -74,5 +73,5 @@ def sync_anon_rss(m: Words, r: Words) -> int:
 @step
 def no_events(m: Words, r: Words) -> int:
     """current->rss_stat.events = 0: nothing is cached any more."""
-    write_once(m, at(m, TASK_EVENTS, TASK_STRIDE, r[R_CURRENT]), 0)
+    write_once(m, at(m, TASK_EVENTS, r[R_CURRENT]), 0)
     return NEXT

@@ -9,10 +9,8 @@ from shm_layout.atomic import write_once
 from shm_layout.registers import R_CURRENT, R_MM, R_TASK
 from shm_layout.structs import (
     MM_PAGE_TABLE_LOCK,
-    MM_STRIDE,
     TASK_ANON_RSS,
     TASK_RSS,
-    TASK_STRIDE,
     at,
 )
 from shm_layout.words import Words
@@ -29,7 +27,7 @@ MOST = 16
 def count_rss(m: Words, r: Words) -> int:
     """current->rss++."""
     owner_check(m, r)
-    word = at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT])
+    word = at(m, TASK_RSS, r[R_CURRENT])
     write_once(m, word, m[word] + 1)
     return NEXT
 
@@ -38,7 +36,7 @@ def count_rss(m: Words, r: Words) -> int:
 def count_anon_rss(m: Words, r: Words) -> int:
     """current->anon_rss++."""
     owner_check(m, r)
-    word = at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_CURRENT])
+    word = at(m, TASK_ANON_RSS, r[R_CURRENT])
     write_once(m, word, m[word] + 1)
     return NEXT
 
@@ -54,7 +52,7 @@ def fold_current(m: Words, r: Words) -> int:
 def count_rss_or_fold(m: Words, r: Words) -> int:
     """if (++current->rss > 16) fold, else to `in_batch`."""
     owner_check(m, r)
-    word = at(m, TASK_RSS, TASK_STRIDE, r[R_CURRENT])
+    word = at(m, TASK_RSS, r[R_CURRENT])
     count = m[word] + 1
     write_once(m, word, count)
     r[R_TASK] = r[R_CURRENT] + 1
@@ -64,8 +62,8 @@ def count_rss_or_fold(m: Words, r: Words) -> int:
 @step
 def folded(m: Words, r: Words) -> int:
     """tsk->rss = tsk->anon_rss = 0: they are in the mm's."""
-    write_once(m, at(m, TASK_RSS, TASK_STRIDE, r[R_TASK] - 1), 0)
-    write_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, r[R_TASK] - 1), 0)
+    write_once(m, at(m, TASK_RSS, r[R_TASK] - 1), 0)
+    write_once(m, at(m, TASK_ANON_RSS, r[R_TASK] - 1), 0)
     return NEXT
 
 
@@ -78,4 +76,4 @@ def down_write_trylock(m: Words, r: Words) -> int:
 @step
 def spin_trylock_tick(m: Words, r: Words) -> int:
     """spin_trylock(&mm->page_table_lock) of the timer tick; to `out` if it is not free."""
-    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, r[R_MM])) else OUT
+    return NEXT if spin_trylock(m, at(m, MM_PAGE_TABLE_LOCK, r[R_MM])) else OUT

@@ -1,6 +1,6 @@
 """Counters that become per-CPU when a second task starts (RFC of 2025, "lazy per-CPU counters").
 
-While the mm has one task, that task counts plainly on mm->local_rss, which nobody else writes; whoever else counts
+While the mm has one task, that task counts plainly on mm->local_rss, which no other task writes; any other that counts
 adds atomically to mm->rss. From the second task on mm->rss is the central count of a percpu_counter, and what was
 counted locally stays where it is: moving it would show to a reader, and a CPU that just found the mm single could
 still be adding to mm->rss. For its sake the central count is changed by atomic add, under the lock too.
@@ -29,15 +29,15 @@ from stress.step import NEXT, helper, step
 
 @helper
 def single_count(m: Words, r: Words) -> int:
-    """Index of what the mm's only task counted."""
+    """Return the index of what the mm's only task counted."""
     field = m[MM_LOCAL_RSS] if r[R_MEMBER] == RSS else m[MM_LOCAL_ANON_RSS]
     return field + r[R_COUNTED_MM] * m[MM_STRIDE]
 
 
 @step
 def if_single(m: Words, r: Words) -> int:
-    """Is the mm single? Its owner goes on, anybody else to `not_owner`; `percpu` once it is not."""
-    if load(m, at(m, MM_SINGLE, MM_STRIDE, r[R_COUNTED_MM])) == 0:
+    """Is the mm single? Its owner goes on, another task to `not_owner`; `percpu` once it is not."""
+    if load(m, at(m, MM_SINGLE, r[R_COUNTED_MM])) == 0:
         return PERCPU
     return NEXT if r[R_COUNTED_MM] == r[R_MM] and own(m, r) else NOT_OWNER
 
@@ -61,16 +61,16 @@ def fold_count_atomic(m: Words, r: Words) -> int:
 @step
 def upgrade(m: Words, r: Words) -> int:
     """A second task is about to start: per CPU from now on. The task that starts it is the owner itself."""
-    store(m, at(m, MM_SINGLE, MM_STRIDE, r[R_MM]), 0)
+    store(m, at(m, MM_SINGLE, r[R_MM]), 0)
     return NEXT
 
 
 @step
 def init_single(m: Words, r: Words) -> int:
     """A new mm has one task, which has counted nothing; nobody else can see it yet."""
-    write_once(m, at(m, MM_SINGLE, MM_STRIDE, r[R_CHILD]), 1)
-    write_once(m, at(m, MM_LOCAL_RSS, MM_STRIDE, r[R_CHILD]), 0)
-    write_once(m, at(m, MM_LOCAL_ANON_RSS, MM_STRIDE, r[R_CHILD]), 0)
+    write_once(m, at(m, MM_SINGLE, r[R_CHILD]), 1)
+    write_once(m, at(m, MM_LOCAL_RSS, r[R_CHILD]), 0)
+    write_once(m, at(m, MM_LOCAL_ANON_RSS, r[R_CHILD]), 0)
     return NEXT
 
 
@@ -80,28 +80,28 @@ def init_single(m: Words, r: Words) -> int:
 @step
 def sum_local_rss(m: Words, r: Words) -> int:
     """rss = what the only task counted."""
-    r[R_RSS] = read_once(m, at(m, MM_LOCAL_RSS, MM_STRIDE, r[R_MM]))
+    r[R_RSS] = read_once(m, at(m, MM_LOCAL_RSS, r[R_MM]))
     return NEXT
 
 
 @step
 def add_shared_rss(m: Words, r: Words) -> int:
     """rss += what others counted, or the central count."""
-    r[R_RSS] = r[R_RSS] + read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
+    r[R_RSS] = r[R_RSS] + read_once(m, at(m, MM_RSS, r[R_MM]))
     return NEXT
 
 
 @step
 def sum_local_anon_rss(m: Words, r: Words) -> int:
     """anon_rss = what the only task counted."""
-    r[R_ANON_RSS] = read_once(m, at(m, MM_LOCAL_ANON_RSS, MM_STRIDE, r[R_MM]))
+    r[R_ANON_RSS] = read_once(m, at(m, MM_LOCAL_ANON_RSS, r[R_MM]))
     return NEXT
 
 
 @step
 def add_shared_anon_rss(m: Words, r: Words) -> int:
     """anon_rss += what others counted, or the central count."""
-    r[R_ANON_RSS] = r[R_ANON_RSS] + read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    r[R_ANON_RSS] = r[R_ANON_RSS] + read_once(m, at(m, MM_ANON_RSS, r[R_MM]))
     return NEXT
 
 

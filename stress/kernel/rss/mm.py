@@ -11,10 +11,8 @@ from shm_layout.structs import (
     GHOST,
     MENDED_ANON_RSS,
     MENDED_RSS,
-    MENDED_STRIDE,
     MM_ANON_RSS,
     MM_RSS,
-    MM_STRIDE,
     at,
 )
 from shm_layout.words import Words
@@ -23,23 +21,23 @@ from stress.step import NEXT, helper, step
 
 @helper
 def note_read(m: Words, r: Words, mended: int) -> None:
-    """A counter is read: keep in R_SCRATCH how much of it readers have added (`stress.kernel.rss.sloppy`)."""
+    """Note that a counter is read: keep in R_SCRATCH how much of it readers have added (`stress.kernel.rss.sloppy`)."""
     if m[GHOST] != 0:
-        r[R_SCRATCH] = m[at(m, mended, MENDED_STRIDE, r[R_MM])]
+        r[R_SCRATCH] = m[at(m, mended, r[R_MM])]
 
 
 @helper
 def note_write(m: Words, r: Words, mended: int) -> None:
-    """A counter is written that was read before: what readers have added since then is lost."""
+    """Note that a counter is written that was read before: what readers have added since then is lost."""
     if m[GHOST] != 0:
-        write_once(m, at(m, mended, MENDED_STRIDE, r[R_MM]), r[R_SCRATCH])
+        write_once(m, at(m, mended, r[R_MM]), r[R_SCRATCH])
 
 
 @step
 def read_mm_rss(m: Words, r: Words) -> int:
     """mm->rss, the read of a change."""
     note_read(m, r, MENDED_RSS)
-    r[R_VALUE] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
+    r[R_VALUE] = read_once(m, at(m, MM_RSS, r[R_MM]))
     return NEXT
 
 
@@ -47,7 +45,7 @@ def read_mm_rss(m: Words, r: Words) -> int:
 def inc_mm_rss(m: Words, r: Words) -> int:
     """mm->rss++, its write."""
     note_write(m, r, MENDED_RSS)
-    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
+    write_once(m, at(m, MM_RSS, r[R_MM]), r[R_VALUE] + 1)
     return NEXT
 
 
@@ -55,7 +53,7 @@ def inc_mm_rss(m: Words, r: Words) -> int:
 def dec_mm_rss(m: Words, r: Words) -> int:
     """mm->rss--, its write."""
     note_write(m, r, MENDED_RSS)
-    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
+    write_once(m, at(m, MM_RSS, r[R_MM]), r[R_VALUE] - 1)
     return NEXT
 
 
@@ -63,7 +61,7 @@ def dec_mm_rss(m: Words, r: Words) -> int:
 def sub_mm_rss(m: Words, r: Words) -> int:
     """mm->rss -= freed, its write."""
     note_write(m, r, MENDED_RSS)
-    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - r[R_FREED])
+    write_once(m, at(m, MM_RSS, r[R_MM]), r[R_VALUE] - r[R_FREED])
     return NEXT
 
 
@@ -71,7 +69,7 @@ def sub_mm_rss(m: Words, r: Words) -> int:
 def read_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss, the read of a change."""
     note_read(m, r, MENDED_ANON_RSS)
-    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, r[R_MM]))
     return NEXT
 
 
@@ -79,7 +77,7 @@ def read_mm_anon_rss(m: Words, r: Words) -> int:
 def inc_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss++, its write."""
     note_write(m, r, MENDED_ANON_RSS)
-    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] + 1)
+    write_once(m, at(m, MM_ANON_RSS, r[R_MM]), r[R_VALUE] + 1)
     return NEXT
 
 
@@ -87,35 +85,35 @@ def inc_mm_anon_rss(m: Words, r: Words) -> int:
 def dec_mm_anon_rss(m: Words, r: Words) -> int:
     """mm->anon_rss--, its write."""
     note_write(m, r, MENDED_ANON_RSS)
-    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]), r[R_VALUE] - 1)
+    write_once(m, at(m, MM_ANON_RSS, r[R_MM]), r[R_VALUE] - 1)
     return NEXT
 
 
 @step
 def read_child_rss(m: Words, r: Words) -> int:
     """dst->rss, the read of a change: under the locks of copy_page_range nobody else counts on the child."""
-    r[R_VALUE] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_CHILD]))
+    r[R_VALUE] = read_once(m, at(m, MM_RSS, r[R_CHILD]))
     return NEXT
 
 
 @step
 def inc_child_rss(m: Words, r: Words) -> int:
     """dst->rss++, its write."""
-    write_once(m, at(m, MM_RSS, MM_STRIDE, r[R_CHILD]), r[R_VALUE] + 1)
+    write_once(m, at(m, MM_RSS, r[R_CHILD]), r[R_VALUE] + 1)
     return NEXT
 
 
 @step
 def read_child_anon_rss(m: Words, r: Words) -> int:
     """dst->anon_rss, the read of a change."""
-    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD]))
+    r[R_VALUE] = read_once(m, at(m, MM_ANON_RSS, r[R_CHILD]))
     return NEXT
 
 
 @step
 def inc_child_anon_rss(m: Words, r: Words) -> int:
     """dst->anon_rss++, its write."""
-    write_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_CHILD]), r[R_VALUE] + 1)
+    write_once(m, at(m, MM_ANON_RSS, r[R_CHILD]), r[R_VALUE] + 1)
     return NEXT
 
 
@@ -123,7 +121,7 @@ def inc_child_anon_rss(m: Words, r: Words) -> int:
 def sum_mm_rss(m: Words, r: Words) -> int:
     """rss = mm->rss: where a reader starts."""
     note_read(m, r, MENDED_RSS)
-    r[R_RSS] = read_once(m, at(m, MM_RSS, MM_STRIDE, r[R_MM]))
+    r[R_RSS] = read_once(m, at(m, MM_RSS, r[R_MM]))
     return NEXT
 
 
@@ -131,7 +129,7 @@ def sum_mm_rss(m: Words, r: Words) -> int:
 def sum_mm_anon_rss(m: Words, r: Words) -> int:
     """anon_rss = mm->anon_rss: where a reader starts."""
     note_read(m, r, MENDED_ANON_RSS)
-    r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, r[R_MM]))
     return NEXT
 
 

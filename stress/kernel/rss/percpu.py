@@ -29,14 +29,14 @@ from stress.step import NEXT, WAIT, helper, step
 
 @helper
 def local(m: Words, r: Words, cpu: int) -> int:
-    """Index of what a CPU counted: per_cpu_ptr(fbc->counters, cpu)."""
+    """Return the index of what a CPU counted: per_cpu_ptr(fbc->counters, cpu)."""
     field = m[CPU_RSS] if r[R_MEMBER] == RSS else m[CPU_ANON_RSS]
     return field + (cpu * m[NR_MMS] + r[R_COUNTED_MM]) * m[RSS_STAT_STRIDE]
 
 
 @helper
 def counter_lock(m: Words, r: Words) -> int:
-    """Index of fbc->lock."""
+    """Return the index of fbc->lock."""
     field = m[MM_RSS_LOCK] if r[R_MEMBER] == RSS else m[MM_ANON_RSS_LOCK]
     return field + r[R_COUNTED_MM] * m[MM_STRIDE]
 
@@ -81,11 +81,11 @@ def spin_unlock_counter(m: Words, r: Words) -> int:
 @step
 def percpu_counter_init(m: Words, r: Words) -> int:
     """percpu_counter_init(): no CPU has counted anything on the child, which nobody else can see yet."""
-    store(m, at(m, MM_RSS_LOCK, MM_STRIDE, r[R_CHILD]), 0)
-    store(m, at(m, MM_ANON_RSS_LOCK, MM_STRIDE, r[R_CHILD]), 0)
+    store(m, at(m, MM_RSS_LOCK, r[R_CHILD]), 0)
+    store(m, at(m, MM_ANON_RSS_LOCK, r[R_CHILD]), 0)
     for cpu in range(m[NR_CPUS]):
-        write_once(m, at(m, CPU_RSS, RSS_STAT_STRIDE, cpu * m[NR_MMS] + r[R_CHILD]), 0)
-        write_once(m, at(m, CPU_ANON_RSS, RSS_STAT_STRIDE, cpu * m[NR_MMS] + r[R_CHILD]), 0)
+        write_once(m, at(m, CPU_RSS, cpu * m[NR_MMS] + r[R_CHILD]), 0)
+        write_once(m, at(m, CPU_ANON_RSS, cpu * m[NR_MMS] + r[R_CHILD]), 0)
     return NEXT
 
 

@@ -12,9 +12,7 @@ from shm_layout.structs import (
     CHILD_TABLES,
     MM_ANON_RSS,
     MM_FILE_RSS,
-    MM_STRIDE,
     PTL,
-    PTL_STRIDE,
     PTRS_PER_PTE,
     at,
 )
@@ -25,13 +23,13 @@ from stress.step import NEXT, WAIT, helper, step
 
 @helper
 def pte_lockptr(m: Words, mm: int, address: int) -> int:
-    """Index of the lock of the page-table page with the pte of a virtual page."""
-    return at(m, PTL, PTL_STRIDE, mm * m[CHILD_TABLES] + address // m[PTRS_PER_PTE])
+    """Return the index of the lock of the page-table page with the pte of a virtual page."""
+    return at(m, PTL, mm * m[CHILD_TABLES] + address // m[PTRS_PER_PTE])
 
 
 @helper
 def last_in_table(m: Words, r: Words) -> bool:
-    """Whether a walk leaves the page-table page behind this pte."""
+    """Return whether a walk leaves the page-table page after this pte."""
     following = r[R_ADDRESS] + 1
     return following >= r[R_END] or following % m[PTRS_PER_PTE] == 0
 
@@ -89,14 +87,14 @@ def pte_unmap_unlock_child(m: Words, r: Words) -> int:
 @step
 def sum_file_rss(m: Words, r: Words) -> int:
     """get_mm_rss(): rss = file_rss, its first load."""
-    r[R_RSS] = read_once(m, at(m, MM_FILE_RSS, MM_STRIDE, r[R_MM]))
+    r[R_RSS] = read_once(m, at(m, MM_FILE_RSS, r[R_MM]))
     return NEXT
 
 
 @step
 def sum_file_and_anon_rss(m: Words, r: Words) -> int:
     """get_mm_rss(): rss = file_rss + anon_rss, its second load."""
-    r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, r[R_MM]))
+    r[R_ANON_RSS] = read_once(m, at(m, MM_ANON_RSS, r[R_MM]))
     r[R_RSS] = r[R_RSS] + r[R_ANON_RSS]
     return NEXT
 
@@ -104,5 +102,5 @@ def sum_file_and_anon_rss(m: Words, r: Words) -> int:
 @step
 def init_file_rss(m: Words, r: Words) -> int:
     """mm_init(): file_rss of the child, which nobody else can see yet, is 0."""
-    write_once(m, at(m, MM_FILE_RSS, MM_STRIDE, r[R_CHILD]), 0)
+    write_once(m, at(m, MM_FILE_RSS, r[R_CHILD]), 0)
     return NEXT

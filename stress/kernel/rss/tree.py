@@ -2,7 +2,11 @@
 
 A CPU's leaf keeps all that the CPU counted. When it crosses a multiple of the batch, that multiple goes up to its
 parent, and so on: a node hands on whole batches of its own level. Readers see the root, mm->rss or mm->anon_rss.
-Batches are powers of two.
+Batches are powers of two. On every level a CPU counts on node ``cpu & (items - 1)``, so CPUs that differ in their high
+bits share a node, in every version that was posted.
+
+The root never shows more than there is at rest. A leaf or node keeps what its count is above a multiple of its batch,
+which is never below 0, whatever the sign of the count and whichever CPU carried it; the root has the rest.
 """
 
 from __future__ import annotations
@@ -14,10 +18,8 @@ from shm_layout.structs import (
     CPU_ANON_RSS,
     CPU_RSS,
     NODE_COUNT,
-    NODE_STRIDE,
     NR_CPUS,
     NR_MMS,
-    RSS_STAT_STRIDE,
     TREE_ITEMS,
     TREE_LEVELS,
     TREE_ORDERS,
@@ -33,13 +35,13 @@ from stress.step import NEXT, helper, step
 
 @helper
 def tree_order(m: Words, level: int) -> int:
-    """log2 of the children of a node, by the level of the children."""
+    """Return log2 of the children of a node, by the level of the children."""
     return (m[TREE_ORDERS] >> (4 * level)) & 15
 
 
 @helper
 def carry(old: int, new: int, batch: int) -> int:
-    """What goes up when a count changes: the difference in whole batches, rounded down."""
+    """Return what goes up when a count changes: the difference in whole batches, rounded down."""
     return (new & ~(batch - 1)) - (old & ~(batch - 1))
 
 
@@ -64,19 +66,18 @@ def add_carry(m: Words, r: Words) -> int:
     if level >= m[TREE_LEVELS]:
         fetch_add(m, counted(m, r), r[R_VALUE])
         return NEXT
-    node = r[R_CPU]
     batch = m[BATCH]
-    items = 0
-    width = m[TREE_WIDTH]
+    before = 0
+    items = m[TREE_WIDTH]
     for below in range(level):
         order = tree_order(m, below)
-        node = node >> order
-        width = width >> order
+        items = items >> order
         batch = batch << order
         if below + 1 < level:
-            items += width
+            before += items
+    node = before + (r[R_CPU] & (items - 1))
     tree = (2 * r[R_COUNTED_MM] + r[R_MEMBER]) * m[TREE_ITEMS]
-    old = fetch_add(m, at(m, NODE_COUNT, NODE_STRIDE, tree + items + node), r[R_VALUE])
+    old = fetch_add(m, at(m, NODE_COUNT, tree + node), r[R_VALUE])
     r[R_VALUE] = carry(old, old + r[R_VALUE], batch)
     r[R_LEVEL] = level
     return NEXT_LEVEL if r[R_VALUE] != 0 else IN_BATCH
@@ -86,10 +87,10 @@ def add_carry(m: Words, r: Words) -> int:
 def init_tree(m: Words, r: Words) -> int:
     """percpu_counter_tree_init(): leaves and nodes of the child, which nobody else can see yet, are 0."""
     for cpu in range(m[NR_CPUS]):
-        write_once(m, at(m, CPU_RSS, RSS_STAT_STRIDE, cpu * m[NR_MMS] + r[R_CHILD]), 0)
-        write_once(m, at(m, CPU_ANON_RSS, RSS_STAT_STRIDE, cpu * m[NR_MMS] + r[R_CHILD]), 0)
+        write_once(m, at(m, CPU_RSS, cpu * m[NR_MMS] + r[R_CHILD]), 0)
+        write_once(m, at(m, CPU_ANON_RSS, cpu * m[NR_MMS] + r[R_CHILD]), 0)
     for item in range(2 * m[TREE_ITEMS]):
-        write_once(m, at(m, NODE_COUNT, NODE_STRIDE, 2 * r[R_CHILD] * m[TREE_ITEMS] + item), 0)
+        write_once(m, at(m, NODE_COUNT, 2 * r[R_CHILD] * m[TREE_ITEMS] + item), 0)
     return NEXT
 
 
