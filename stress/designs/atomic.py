@@ -17,7 +17,7 @@ ATOMIC = counter_that((atomic_add,), statm=STATM_POSITIVE, status=READ_POSITIVE,
 DESIGN = on_sound_path(
     "atomic",
     2004,
-    "proposed on linux-mm in 2004 beside the sloppy counters; posted.md",
+    "proposed on linux-mm in 2004 beside the sloppy counters",
     "atomic adds on the mm, on the fault path of v12_sound",
     ATOMIC,
 )

@@ -65,7 +65,7 @@ SYNC_UNUSE_MM = Correction(
 _DESIGN = on_sound_path(
     "cached",
     2010,
-    "Linux 2.6.34 to 6.1, SPLIT_RSS_COUNTING; posted.md",
+    "Linux 2.6.34 to 6.1, SPLIT_RSS_COUNTING",
     "current caches its counts and folds them into the mm after 64 faults, at exit and at exec",
     CACHED,
 )

@@ -49,7 +49,7 @@ def deferred_counter(
     more: dict[str, Program],
     checks: tuple[Callable[..., int], ...] = (counter_checks.nothing_lost,),
 ) -> Counter:
-    """Faults without a lock count on current; what holds page_table_lock anyhow counts on the mm."""
+    """Return the counter by which faults without a lock count on current, and what holds page_table_lock on the mm."""
     return Counter(
         fault_rss=own_or_mm(task.if_own, count_rss, mm_rss.INC_RSS, locked=False),
         fault_anon_rss=own_or_mm(task.if_own, (deferred.count_anon_rss,), mm_rss.INC_ANON_RSS, locked=False),
@@ -78,7 +78,7 @@ DEFERRED = deferred_counter(
 DESIGN = on_sound_path(
     "deferred",
     2004,
-    "deferred rss, posted on linux-kernel in December 2004; posted.md",
+    "deferred rss, posted on linux-kernel in December 2004",
     "current counts on itself, folded at a timer tick if page_table_lock and mmap_sem are free",
     DEFERRED,
 )

@@ -33,7 +33,7 @@ DEFERRED_16 = deferred_counter(
 DESIGN = on_sound_path(
     "deferred_16",
     2004,
-    "deferred rss, posted on linux-kernel in December 2004; posted.md",
+    "deferred rss, posted on linux-kernel in December 2004",
     "current counts on itself, folded under page_table_lock when it has counted more than 16 pages",
     DEFERRED_16,
 )

@@ -69,7 +69,7 @@ LAZY = counter_that(
 DESIGN = on_sound_path(
     "lazy",
     2025,
-    "lazy per-CPU rss counters, RFC of 2025; posted.md",
+    "lazy per-CPU rss counters, RFC of 2025",
     "plain while the mm has one task, per CPU from the second one on",
     LAZY,
 ).edit(

@@ -42,7 +42,7 @@ MM_COUNTER = Counter(
 
 
 def locked_fault(counter: Counter) -> Program:
-    """handle_mm_fault of 2.6.9: page_table_lock is taken on entry, and again behind what may sleep."""
+    """Return handle_mm_fault of 2.6.9: page_table_lock is taken on entry, and again after what may sleep."""
     retake = (spinlock.spin_lock, pte_access.PTE_NONE)
     raced = (At(RACED), spinlock.spin_unlock, page_alloc.page_cache_release, Goto(OUT))
     add_anon = (counter.inc_anon_rss, rmap.page_add_anon_rmap)
@@ -88,7 +88,7 @@ def locked_fault(counter: Counter) -> Program:
 
 
 def file_fault(counter: Counter) -> Program:
-    """do_no_page, page_table_lock not held at first. A write to a private mapping makes an anonymous copy."""
+    """Return do_no_page, page_table_lock not held at first. A write to a private mapping makes an anonymous copy."""
     return Program(
         filemap.filemap_nopage,
         memory.if_write_to_private,
@@ -121,7 +121,7 @@ def file_fault(counter: Counter) -> Program:
 
 
 def swap_fault(counter: Counter) -> Program:
-    """do_swap_page, page_table_lock not held at first."""
+    """Return do_swap_page, page_table_lock not held at first."""
     return Program(
         memory.swapin,
         spinlock.spin_lock,
@@ -142,7 +142,7 @@ def swap_fault(counter: Counter) -> Program:
 
 
 def wp_fault(counter: Counter) -> Program:
-    """do_wp_page behind its pfn_valid, page_table_lock held. The new entry is set as by ptep_establish: flushed."""
+    """Return do_wp_page after pfn_valid, page_table_lock held. The new entry is set and flushed: ptep_establish."""
     return Program(
         memory.can_share_page,
         memory.mk_reused_pte,
@@ -188,7 +188,7 @@ def wp_fault(counter: Counter) -> Program:
 DESIGN = Design(
     name="page_table_lock",
     year=2004,
-    source="Linux 2.6.9 to 2.6.10-rc; posted.md",
+    source="Linux 2.6.9 to 2.6.10-rc",
     summary="every fault, zap, fork and swap-out under page_table_lock; plain counters in the mm",
     programs=operations(locked_fault(MM_COUNTER), MM_COUNTER, Accesses()),
 )

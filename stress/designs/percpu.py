@@ -13,7 +13,7 @@ from stress.program import At
 
 
 def below_batch(cpus: int, threads: int, batch: int) -> int:
-    """Pages that the CPUs may hold: each less than a batch."""
+    """Return the pages that the CPUs may hold: each less than a batch."""
     return (batch - 1) * cpus
 
 
@@ -54,7 +54,7 @@ PERCPU = counter_that(
 DESIGN = on_sound_path(
     "percpu",
     2022,
-    "Linux 6.2, rss_stat as percpu_counter; posted.md",
+    "Linux 6.2, rss_stat as percpu_counter",
     "each CPU counts on its own and moves a batch to the central count",
     PERCPU,
 )

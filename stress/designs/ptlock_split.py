@@ -38,18 +38,18 @@ FILE_AND_ANON = Counter(
 
 
 def _lock_pte(p: Program) -> Program:
-    """page_table_lock gives way to the lock of the pte's page."""
+    """Return the program with the lock of the pte's page in the place of page_table_lock."""
     return p.replace(spinlock.spin_lock, split.pte_lock).replace(spinlock.spin_unlock, split.pte_unlock)
 
 
 def _zap(p: Program) -> Program:
-    """A zap takes the lock of one page-table page after the other."""
+    """Return the zap that takes the lock of one page-table page after the other."""
     p = p.after(At(NEXT_PTE), split.pte_offset_map_lock)
     return p.before(memory.next_pte, split.pte_unmap_unlock)
 
 
 def _exit_mmap(p: Program) -> Program:
-    """The zap of an mm's last user."""
+    """Return the zap of an mm's last user."""
     p = p.splice((exit_.mmput, spinlock.spin_lock), exit_.mmput)
     return _zap(p.splice((spinlock.spin_unlock, exit_.free_mm), exit_.free_mm))
 
@@ -84,7 +84,7 @@ DESIGN = SPLIT_PTLOCK.apply(
     on_sound_path(
         "ptlock_split",
         2005,
-        "Linux 2.6.15, split ptlock and split rss; posted.md",
+        "Linux 2.6.15, split ptlock and split rss",
         "a lock for each page-table page, file_rss and anon_rss by atomic add",
         FILE_AND_ANON,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from shm_layout.counter_tree import tree_orders, tree_width
 from stress.design import Bound
 from stress.designs.atomic import READ_POSITIVE, STATM_POSITIVE
@@ -14,40 +16,49 @@ from stress.program import At
 
 
 def batch_per_level(cpus: int, threads: int, batch: int) -> int:
-    """What the leaves and nodes may hold: on every level less than a batch for each leaf of the tree."""
+    """Return what the leaves and nodes may hold: on every level less than a batch for each leaf of the tree."""
     return batch * len(tree_orders(cpus)) * tree_width(cpus)
 
 
 def fixed_batch(cpus: int) -> int:
-    """32, whatever the machine."""
+    """Return 32 pages, whatever the machine."""
     return 32
 
 
-def most_held(cpus: int, batch: int) -> int:
-    """The most that a tree of a power of two of CPUs can hold back: each leaf a batch less 1, each node a batch of
-    its own level less one of the level below. The declared bound is a little more.
+def _levels(cpus: int, batch: int) -> Iterator[tuple[int, int, int]]:
+    """For each level of nodes below the root: how many of them CPUs count on, and the batches of its children and its
+    own.
     """
-    held = (batch - 1) * cpus
-    width = cpus
+    items = tree_width(cpus)
     for order in tree_orders(cpus)[:-1]:
-        width >>= order
-        held += width * (batch << order) - width * batch
+        items >>= order
+        yield min(items, cpus), batch, batch << order
         batch <<= order
-    return held
+
+
+def most_held(cpus: int, batch: int) -> int:
+    """Return the most pages that a tree can hold back. The declared bound is a little more.
+
+    Each leaf holds back a batch less 1, each node a batch of its own less one of its children's.
+
+    With 384 CPUs of 512 leaves all 64 and 8 nodes of both levels are counted on, since CPUs that differ in their high
+    bits alone share a node:
+
+    >>> most_held(384, 32)
+    40576
+    """
+    return (batch - 1) * cpus + sum(nodes * (own - child) for nodes, child, own in _levels(cpus, batch))
 
 
 def fullest(cpus: int, batch: int) -> list[tuple[int, int]]:
-    """Amounts and the CPUs that add them, one after the other, which fill a tree up to `most_held`."""
-    orders = tree_orders(cpus)
+    """Return amounts and the CPUs that add them, one after the other, which fill a tree up to `most_held`.
+
+    CPU n is a child of node n on every level that has one.
+    """
     amounts = [batch - 1] * cpus
-    below = 0
-    for order in orders[:-1]:
-        # each node of this level gets a carry from all of its children but the last
-        batch_of_child = batch << below
-        for first in range(0, cpus, 1 << (below + order)):
-            for child in range((1 << order) - 1):
-                amounts[first + (child << below)] += batch_of_child
-        below += order
+    for nodes, child, own in _levels(cpus, batch):
+        for node in range(nodes):
+            amounts[node] += own - child
     return list(zip(amounts, range(cpus), strict=True))
 
 
@@ -74,7 +85,7 @@ TREE = counter_that(
 DESIGN = on_sound_path(
     "tree",
     2026,
-    "hierarchical per-CPU counters, series of January 2026; posted.md",
+    "hierarchical per-CPU counters, series of January 2026",
     "each CPU counts on a leaf; whole batches are carried up a tree to the root that readers see",
     TREE,
 )

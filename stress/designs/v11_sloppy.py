@@ -30,7 +30,7 @@ over is exact, and whatever the lost changes: what a reader sets to 0 is none of
 DESIGN = Design(
     name="v11_sloppy",
     year=2004,
-    source="page fault scalability patch V11, November 2004; posted.md",
+    source="page fault scalability patch V11, November 2004",
     summary="V12's fault path as posted, rss and anon_rss of the mm changed plainly and without a lock",
     programs=operations(lockfree_fault(SLOPPY), SLOPPY, ACCESSES_OF_V12),
     bound=SLOPPY.bound,

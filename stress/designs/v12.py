@@ -29,7 +29,7 @@ INC_TASK_ANON_RSS = (task_rss.read_task_anon_rss, task_rss.inc_task_anon_rss)
 
 
 def walk(*per_task: StepFunction) -> Program:
-    """One pass over the mm's list of tasks under RCU."""
+    """Return one pass over the mm's list of tasks under RCU."""
     return Program(
         task_rss.rcu_read_lock,
         task_rss.first_task,
@@ -83,7 +83,7 @@ LIST_RSS = Counter(
 
 
 def lockfree_fault(counter: Counter) -> Program:
-    """handle_mm_fault of V12: ptep_cmpxchg in the place of page_table_lock for anonymous and young faults."""
+    """Return handle_mm_fault of V12: ptep_cmpxchg in the place of page_table_lock for anonymous and young faults."""
     return Program(
         FAULT_BEGIN,
         pte_access.READ_PTE,
@@ -135,7 +135,7 @@ ACCESSES_OF_V12 = Accesses(
 DESIGN = Design(
     name="v12",
     year=2004,
-    source="page fault scalability patch V12 [1-7/7], 1 December 2004; posted.md",
+    source="page fault scalability patch V12 [1-7/7], 1 December 2004",
     summary="lock-free anonymous faults, 64-bit ptes on PAE, rss and anon_rss split over the tasks; as posted",
     programs=operations(lockfree_fault(LIST_RSS), LIST_RSS, ACCESSES_OF_V12),
 )

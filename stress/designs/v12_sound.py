@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stress.design import Design
 from stress.designs.parts.correction import Correction, corrected, everywhere
 from stress.designs.parts.counter import Counter
@@ -43,7 +45,7 @@ EXEC = Correction(
 )
 WP = Correction(
     "wp_recheck",
-    "do_wp_page acts on an entry read before the lock; recheck it under the lock, behind its pfn_valid",
+    "do_wp_page acts on an entry read before the lock; recheck it under the lock, after its pfn_valid",
     everywhere(FAULTS, lambda p: p.after(memory.wp_pfn_valid, pte_access.PTE_SAME, within=DO_WP_PAGE)),
 )
 XCHG = Correction(
@@ -66,11 +68,14 @@ CORRECTIONS: tuple[Correction, ...] = (*CORRECTIONS_OF_REVIEW, *FURTHER)
 FAULT_PATH: tuple[Correction, ...] = (F01, F10, F11, F13, F16, WP, XCHG)
 """Those that concern the fault path, whatever counts in it; the others concern list_rss."""
 
-DESIGN: Design = corrected(V12_REVIEWED, "v12_sound", FURTHER)
+DESIGN: Design = replace(
+    corrected(V12_REVIEWED, "v12_sound", FURTHER),
+    summary="V12 with all that it needs: holds every check in every interleaving of the workloads of `review`",
+)
 
 
 def on_sound_path(name: str, year: int, source: str, summary: str, counter: Counter) -> Design:
-    """The design that counts in this way on the fault path of v12_sound."""
+    """Return the design that counts in this way on the fault path of v12_sound."""
     posted = Design(
         name=name,
         year=year,
@@ -79,6 +84,7 @@ def on_sound_path(name: str, year: int, source: str, summary: str, counter: Coun
         programs=operations(lockfree_fault(counter), counter, ACCESSES_OF_V12),
         bound=counter.bound,
         checks=counter.checks,
+        counter=counter,
     )
     design = posted
     for correction in FAULT_PATH:

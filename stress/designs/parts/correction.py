@@ -24,7 +24,7 @@ class Correction:
     programs: Mapping[str, Change]
 
     def apply(self, design: Design, name: str | None = None) -> Design:
-        """The design with this correction; with ``name`` a design of that name, based on the one given.
+        """Return the design with this correction; with ``name`` a design of that name, based on the one given.
 
         Raises `ValueError` when the edit fits nowhere in an operation that the design has.
         """
@@ -33,12 +33,12 @@ class Correction:
 
 
 def everywhere(operations: tuple[str, ...], change: Change) -> dict[str, Any]:
-    """The same change for several operations, also as keywords of `Design.edit`."""
+    """Return the same change for several operations, also as keywords of `Design.edit`."""
     return dict.fromkeys(operations, change)
 
 
 def corrected(base: Design, name: str, corrections: Iterable[Correction]) -> Design:
-    """The design ``name``: ``base`` with these corrections, one after the other."""
+    """Return the design ``name``: ``base`` with these corrections, one after the other."""
     design = base
     for correction in corrections:
         design = correction.apply(design, name if design is base else None)

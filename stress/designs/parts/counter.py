@@ -67,7 +67,7 @@ class Counter:
 
 
 def counter_that(add: Fragment, **others: Any) -> Counter:
-    """The counter whose rss and anon_rss are both changed by ``add``, a fragment that acts on R_COUNTED_MM,
+    """Return the counter whose rss and anon_rss are both changed by ``add``, a fragment that acts on R_COUNTED_MM,
     R_MEMBER and R_AMOUNT. ``others`` are fields of `Counter`, and take precedence.
     """
     both: dict[str, Any] = {

@@ -1,5 +1,6 @@
-"""Checks at rest that designs bring along: for counts that are kept outside of the mm, since a bound says how much may
-be held back and not that it is held at all; and for readers that write.
+"""Extra checks for counters that keep part of the count in tasks or CPUs, and for readers that write.
+
+The parts must add up to what the page table says: a bound only says how much may be held back.
 """
 
 from __future__ import annotations
@@ -10,18 +11,15 @@ from shm_layout.structs import (
     GHOST,
     MENDED_ANON_RSS,
     MENDED_RSS,
-    MENDED_STRIDE,
     MM_ANON_RSS,
     MM_LOCAL_ANON_RSS,
     MM_LOCAL_RSS,
     MM_RSS,
     MM_SINGLE,
-    MM_STRIDE,
     NR_MMS,
     TASK_ANON_RSS,
     TASK_MM,
     TASK_RSS,
-    TASK_STRIDE,
     at,
     task_struct,
 )
@@ -36,7 +34,7 @@ NR_TASKS = task_struct.count
 
 
 def words_of_cpus(layout: Layout, mm: int) -> list[int]:
-    """Indices of the words in which CPUs keep counts of an mm: their own, and the nodes of a tree above them.
+    """Return the indices of the words in which CPUs keep counts of an mm: their own, and the nodes of a tree.
 
     What is left there when the mm is freed is destroyed with it, and is no count that was lost.
     """
@@ -49,7 +47,7 @@ def words_of_cpus(layout: Layout, mm: int) -> list[int]:
 
 @helper
 def is_true(m: Words, mm: int, rss: int, anon_rss: int) -> bool:
-    """Whether these counts are what the page table of an mm says."""
+    """Return whether these counts are what the page table of an mm says."""
     return rss == true_rss(m, mm) and anon_rss == true_anon_rss(m, mm)
 
 
@@ -61,12 +59,12 @@ def nothing_lost(m: Words) -> int:
     anything, and its page table is empty: its counts must have come back to 0.
     """
     for mm in range(m[NR_MMS]):
-        rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm))
-        anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
+        rss = read_once(m, at(m, MM_RSS, mm))
+        anon_rss = read_once(m, at(m, MM_ANON_RSS, mm))
         for task in range(m[NR_TASKS]):
-            if read_once(m, at(m, TASK_MM, TASK_STRIDE, task)) == mm:
-                rss += read_once(m, at(m, TASK_RSS, TASK_STRIDE, task))
-                anon_rss += read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, task))
+            if read_once(m, at(m, TASK_MM, task)) == mm:
+                rss += read_once(m, at(m, TASK_RSS, task))
+                anon_rss += read_once(m, at(m, TASK_ANON_RSS, task))
         if not is_true(m, mm, rss, anon_rss):
             return mm
     return HOLDS
@@ -74,12 +72,12 @@ def nothing_lost(m: Words) -> int:
 
 @helper
 def first_task_above(m: Words, most: int) -> int:
-    """The first task that holds more than ``most`` pages of one kind, or less than -most, and has not ended."""
+    """Return the first task that holds more than ``most`` pages of one kind, or less than -most, and has not ended."""
     for task in range(m[NR_TASKS]):
-        if read_once(m, at(m, TASK_MM, TASK_STRIDE, task)) == NO_MM:
+        if read_once(m, at(m, TASK_MM, task)) == NO_MM:
             continue
-        held = read_once(m, at(m, TASK_RSS, TASK_STRIDE, task))
-        anon = read_once(m, at(m, TASK_ANON_RSS, TASK_STRIDE, task))
+        held = read_once(m, at(m, TASK_RSS, task))
+        anon = read_once(m, at(m, TASK_ANON_RSS, task))
         if max(abs(held), abs(anon)) > most:
             return task
     return HOLDS
@@ -99,7 +97,7 @@ def at_most_64_a_task(m: Words) -> int:
 
 @helper
 def made_worse(shown: int, true: int, mended: int) -> bool:
-    """Whether a counter would be nearer to the truth without what readers have added to it."""
+    """Return whether a counter would be nearer to the truth without what readers have added to it."""
     return abs(shown - mended - true) < abs(shown - true)
 
 
@@ -114,11 +112,11 @@ def harmed_by_a_read(m: Words) -> int:
     if m[GHOST] == 0:
         return HOLDS
     for mm in range(m[NR_MMS]):
-        rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm))
-        anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
-        if made_worse(rss, true_rss(m, mm), m[at(m, MENDED_RSS, MENDED_STRIDE, mm)]):
+        rss = read_once(m, at(m, MM_RSS, mm))
+        anon_rss = read_once(m, at(m, MM_ANON_RSS, mm))
+        if made_worse(rss, true_rss(m, mm), m[at(m, MENDED_RSS, mm)]):
             return mm
-        if made_worse(anon_rss, true_anon_rss(m, mm), m[at(m, MENDED_ANON_RSS, MENDED_STRIDE, mm)]):
+        if made_worse(anon_rss, true_anon_rss(m, mm), m[at(m, MENDED_ANON_RSS, mm)]):
             return mm
     return HOLDS
 
@@ -134,11 +132,11 @@ def exact_while_single(m: Words) -> int:
     Those of an mm that is free and had one task to its end are 0.
     """
     for mm in range(m[NR_MMS]):
-        if read_once(m, at(m, MM_SINGLE, MM_STRIDE, mm)) == 0:
+        if read_once(m, at(m, MM_SINGLE, mm)) == 0:
             continue
-        rss = read_once(m, at(m, MM_RSS, MM_STRIDE, mm)) + read_once(m, at(m, MM_LOCAL_RSS, MM_STRIDE, mm))
-        anon_rss = read_once(m, at(m, MM_ANON_RSS, MM_STRIDE, mm))
-        anon_rss += read_once(m, at(m, MM_LOCAL_ANON_RSS, MM_STRIDE, mm))
+        rss = read_once(m, at(m, MM_RSS, mm)) + read_once(m, at(m, MM_LOCAL_RSS, mm))
+        anon_rss = read_once(m, at(m, MM_ANON_RSS, mm))
+        anon_rss += read_once(m, at(m, MM_LOCAL_ANON_RSS, mm))
         if not is_true(m, mm, rss, anon_rss):
             return mm
     return HOLDS

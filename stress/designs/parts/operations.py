@@ -1,7 +1,7 @@
 """The operations around the fault: zap, fork, clone, exit, exec, swap-out, truncate and the reads.
 
 They are the same in all designs but for how they count and how they write a pte: `operations` puts a
-`Counter` and the accesses of a design into them. The order of the steps is that of `posted.md`.
+`Counter` and the accesses of a design into them. The order of the steps is that of Linux 2.6.10-rc.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stress.designs.parts.counter import Counter
+from stress.kernel import barriers, filemap, fork, memory, page_alloc, pte_access, rmap, spinlock, tlb, vmscan
 from stress.kernel import exit as exit_
-from stress.kernel import filemap, fork, memory, page_alloc, pte_access, rmap, spinlock, tlb, vmscan
 from stress.labels import (
     LAST,
     NEXT_MM,
@@ -53,7 +53,7 @@ class Accesses:
 
 
 def zap_range(counter: Counter, accesses: Accesses) -> Program:
-    """zap_pte_range over [R_ADDRESS, R_END), page_table_lock held, and the count at its end."""
+    """Return zap_pte_range over [R_ADDRESS, R_END), page_table_lock held, and the count at its end."""
     return Program(
         At(NEXT_PTE),
         accesses.get_and_clear,
@@ -76,7 +76,7 @@ def zap_range(counter: Counter, accesses: Accesses) -> Program:
 
 
 def put_mm(counter: Counter, accesses: Accesses) -> Program:
-    """mmput: the last user zaps everything (exit_mmap) and frees the mm."""
+    """Return mmput: the last user zaps everything (exit_mmap) and frees the mm."""
     return Program(
         exit_.mmput,
         spinlock.spin_lock,
@@ -88,12 +88,12 @@ def put_mm(counter: Counter, accesses: Accesses) -> Program:
 
 
 def clear_pte(accesses: Accesses) -> tuple[Source, ...]:
-    """The pte goes in one step, and its dirty bit to the page."""
+    """Return the steps in which a pte goes, and its dirty bit moves to the page."""
     return (accesses.get_and_clear, tlb.flush_tlb_page, vmscan.move_dirty)
 
 
 def unmap_one(counter: Counter, accesses: Accesses) -> Program:
-    """try_to_unmap_one behind its checks: the pte goes, and with it the count, the mapping and its reference."""
+    """Return try_to_unmap_one after its checks: the pte goes, and with it the count, the mapping and its reference."""
     unmapped = (counter.dec_rss, rmap.page_remove_rmap, page_alloc.page_cache_release)
     if accesses.xchg_flush is None:
         return Program(
@@ -123,7 +123,7 @@ def unmap_one(counter: Counter, accesses: Accesses) -> Program:
 
 
 def swap_out(counter: Counter, accesses: Accesses) -> Program:
-    """vmscan takes a page off the LRU and unmaps it from every mm (try_to_unmap)."""
+    """Return swap-out: vmscan takes a page off the LRU and unmaps it from every mm (try_to_unmap)."""
     return Program(
         vmscan.isolate_lru_page,
         vmscan.add_to_swap_cache,
@@ -164,8 +164,9 @@ def truncate(counter: Counter, accesses: Accesses) -> Program:
 
 
 def fork_(counter: Counter, accesses: Accesses) -> Program:
-    """fork: a new task in a new mm, copy_page_range over [R_ADDRESS, R_END); the CPU goes on as the child."""
+    """Return fork: a new task in a new mm, copy_page_range over [R_ADDRESS, R_END); the CPU goes on as the child."""
     return Program(
+        barriers.smp_mb,
         fork.alloc_task_struct,
         fork.alloc_mm,
         counter.mm_init,
@@ -204,7 +205,7 @@ def fork_(counter: Counter, accesses: Accesses) -> Program:
 
 
 def operations(fault: Program, counter: Counter, accesses: Accesses) -> Mapping[str, Program]:
-    """All operations of a design with this fault path.
+    """Return all operations of a design with this fault path.
 
     A fault on another task's behalf and one of a kernel thread that borrowed the mm are the same fault,
     with the mm taken from another place.
@@ -227,6 +228,7 @@ def operations(fault: Program, counter: Counter, accesses: Accesses) -> Mapping[
         ),
         "fork": fork_(counter, accesses),
         "clone": Program(
+            barriers.smp_mb,
             fork.alloc_task_struct,
             counter.dup_task,
             fork.mm_users_inc,
@@ -250,7 +252,13 @@ def operations(fault: Program, counter: Counter, accesses: Accesses) -> Mapping[
         "truncate": truncate(counter, accesses),
         "access_process_vm": Program(exit_.get_task_mm, on_other_mm, put),
         "use_mm": Program(
-            fork.alloc_task_struct, exit_.get_task_mm, exit_.use_mm, on_other_mm, exit_.unuse_mm, put
+            barriers.smp_mb,
+            fork.alloc_task_struct,
+            exit_.get_task_mm,
+            exit_.use_mm,
+            on_other_mm,
+            exit_.unuse_mm,
+            put,
         ),
         **{kind: Program(exit_.get_task_mm, read, put) for kind, read in reads.items()},
     }
