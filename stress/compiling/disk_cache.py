@@ -40,15 +40,20 @@ from stress.system.writing import replace_file
 DIGEST = hashlib.sha256().digest_size
 
 
+NEVER_COMPILED = frozenset(("__main__.py", "cli.py", "commands", "examples", "findings", "reference", "testing"))
+"""Files and folders of ``stress`` that no compiled code takes anything from: an edit there leaves it as it is."""
+
+
 @cache
 def own_files() -> frozenset[Path]:
-    """All files of both packages: compiled functions lie in them, or take numbers from them."""
+    """Return all files of both packages that compiled functions lie in, or take numbers from."""
     root = Path(__file__).resolve().parents[2]
-    return frozenset(file for name in ("stress", "shm_layout") for file in (root / name).rglob("*.py"))
+    files = [file for name in ("stress", "shm_layout") for file in (root / name).rglob("*.py")]
+    return frozenset(file for file in files if file.relative_to(root).parts[1] not in NEVER_COMPILED)
 
 
 def _hash_of_sources() -> str:
-    """A hash of these files, and of the versions of what compiles them."""
+    """Return a hash of these files, and of the versions of what compiles them."""
     digest = hashlib.sha256()
     for text in (sys.version, numba.__version__, llvmlite.__version__):
         digest.update(text.encode())
@@ -73,9 +78,9 @@ def _private(folder: Path) -> Path:
 
 @cache
 def cache_folder() -> Path:
-    """Where generated source and machine code are kept: a folder of these sources below `code_base`.
+    """Return where generated source and machine code are kept: a folder of these sources below `code_base`.
 
-    Raises `MachineError` when nothing can be written there, or somebody else may write there.
+    Raises `MachineError` when nothing can be written there, or another user may write there.
     """
     folder = _private(code_base() / "pte-stress" / _SOURCES)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -119,12 +124,12 @@ class _Files(IndexDataCacheFile):
     """Numba's files for one function, each with a hash in front."""
 
     def _read(self, path: str) -> Any:
-        """What a file holds. Raises `OSError` for one that is not there, not the caller's, or damaged."""
+        """Return what a file holds. Raises `OSError` for one that is not there, not the caller's, or damaged."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(fd, "rb") as file:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or others_write(found):
-                raise OSError(f"{path} may be somebody else's")
+                raise OSError(f"{path} may be another user's")
             data = file.read()
         if hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
             raise OSError(f"{path} is damaged")
@@ -151,6 +156,12 @@ class _Files(IndexDataCacheFile):
         self._write(self._data_path(name), data)  # type: ignore[no-untyped-call]
 
 
+@cache
+def _refresh(target_context: Any) -> None:
+    """Have Numba load what it registers when it first compiles; done once."""
+    target_context.refresh()
+
+
 class _Kept(FunctionCache):
     """The machine code of one function. One process at a time writes into a folder; readers need no lock."""
 
@@ -162,6 +173,12 @@ class _Kept(FunctionCache):
         files: Any = _Files  # untyped
         self._cache_file = files(self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        # Without Numba's look for new registries each time, which takes as long as the rest.
+        _refresh(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
     def save_overload(self, sig: Any, data: Any) -> None:
         folder = os.open(self.cache_path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -171,15 +188,21 @@ class _Kept(FunctionCache):
             os.close(folder)
 
 
+def is_kept(made: Any, arguments: tuple[Any, ...]) -> bool:
+    """Return whether machine code of a function that `njit_kept` made is on disk, for arguments of these types."""
+    kept = made._cache
+    return kept._index_key(arguments, made.targetctx.codegen()) in kept._cache_file._load_index()
+
+
 def njit_kept(function: Callable[..., Any], **options: Any) -> Any:
-    """``numba.njit(cache=True, **options)(function)``, whose machine code is kept as this module says."""
+    """Compile as ``numba.njit(cache=True, **options)(function)``, and keep the machine code as this module says."""
     made: Any = numba.njit(**options)(function)
     made._cache = _Kept(function)
     return made
 
 
 def cfunc_kept(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``numba.cfunc(signature, cache=True)``, whose machine code is kept as this module says."""
+    """Compile as ``numba.cfunc(signature, cache=True)``, and keep the machine code as this module says."""
 
     def make(function: Callable[..., Any]) -> Any:
         made: Any = CFunc(function, (signature.args, signature.return_type), locals={}, options={})

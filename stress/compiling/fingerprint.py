@@ -25,12 +25,12 @@ _THEIRS = frozenset(("numba", "numpy", "llvmlite"))
 
 @cache
 def file_of(function: Callable[..., Any]) -> Path:
-    """The file that a function was defined in."""
+    """Return the file that a function was defined in."""
     return Path(inspect.getfile(function)).resolve()
 
 
 def fingerprint(functions: Iterable[Callable[..., Any]], own_files: frozenset[Path]) -> str:
-    """A hash of these functions and of all that they reach; what lies in ``own_files`` is known by other means.
+    """Return a hash of these functions and of all that they reach; what lies in ``own_files`` is known by other means.
 
     Functions that they call are followed, compiled by Numba or not, in whichever module; globals, members of modules,
     cells and defaults count by their value where Numba can take it as a constant.
@@ -67,7 +67,7 @@ def fingerprint(functions: Iterable[Callable[..., Any]], own_files: frozenset[Pa
 
 
 def reaches(functions: Iterable[Callable[..., Any]], name: str) -> bool:
-    """Whether one of these functions, or one that they call, takes a global or a member of a module of this name."""
+    """Return whether one of these functions, or one that they call, takes a global or a member of this name."""
     seen: set[int] = set()
     queue: list[Any] = list(functions)
     for value in queue:  # which grows
@@ -95,7 +95,7 @@ def _within(code: CodeType) -> Iterator[CodeType]:
 
 
 def _parts(code: CodeType) -> Iterator[bytes]:
-    """The bytecode, and its constants but for nested code, which follows."""
+    """Yield the bytecode, and its constants but for nested code, which follows."""
     for inner in _within(code):
         yield inner.co_code
         yield repr(inner.co_names).encode()
@@ -109,7 +109,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _reached(function: FunctionType, names: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """Values that a function may take, each with a name that says where from."""
+    """Yield the values that a function may take, each with a name that says where from."""
     for position, default in enumerate(function.__defaults__ or ()):
         yield f"default {position}", default
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):

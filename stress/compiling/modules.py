@@ -24,55 +24,97 @@ from typing import Any
 
 import numba
 from numba import types
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, register_jitable
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
 
 from shm_layout.errors import PteStressError, UsageError
 from shm_layout.lowering import words  # atomic operations compile from here on
-from stress.compiling.disk_cache import cache_folder, cfunc_kept, keep_source, njit_kept, own_files
+from stress.compiling.disk_cache import cache_folder, cfunc_kept, is_kept, keep_source, njit_kept, own_files
 from stress.compiling.fingerprint import file_of, fingerprint
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
 
 _registered: set[Callable[..., object]] = set()
 
+# Not annotated in Numba; named here once for the type checker.
+_Dispatcher: Any = types.Dispatcher
+_register_model: Any = register_default
+_unliteral: Any = types.unliteral
+_context: Any = cpu_target
+
+
+class _Shared(_Dispatcher):  # type: ignore[misc]
+    """The type of a helper in compiled code: compiled once, not once more for each literal number that it is given."""
+
+    def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
+        return super().get_call_type(context, [_unliteral(a) for a in args], kws)
+
+
+_register_model(_Shared)(models.OpaqueModel)
+
 
 def _register_helpers() -> None:
+    """Let compiled code find the helpers: each is compiled by itself and kept on disk, as steps are."""
     for function in helpers():
         if function not in _registered:
             _registered.add(function)
-            register_jitable(function)
+            _context.typing_context.insert_global(function, _Shared(_compiled(function)))
 
 
 @cache
-def dispatcher(function: Callable[..., Any]) -> Any:
-    """The compiled form of a step or of any other plain function of the memory, to be called from compiled code.
-
-    It has no entry for calls from Python, which saves a fifth of the time to compile. That of a user's own function
-    is not kept on disk by itself, only with what calls it.
-    """
-    _register_helpers()
+def _compiled(function: Callable[..., Any]) -> Any:
     compiler: Any = numba  # its stubs do not know the options
     make = njit_kept if file_of(function) in own_files() else compiler.njit
     return make(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def dispatcher(function: Callable[..., Any]) -> Any:
+    """Return the compiled form of a step or of any other plain function of the memory, to be called from compiled code.
+
+    It has no entry for calls from Python, which saves a fifth of the time to compile. That of a user's own function
+    is not kept on disk by itself, only with what calls it.
+    """
+    _register_helpers()
+    return _compiled(function)
+
+
+def is_on_disk(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Return whether a step or helper of this package needs no compiling for arguments of these types."""
+    return is_kept(dispatcher(function), arguments)
+
+
+def pointer_to(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
+    """Return the address of the machine code of a function ``arguments -> int64``, compiled or read from disk now.
+
+    It is called as compiled functions call one another: `numba.core.callconv`. The code stays for good.
+    """
+    compiled = dispatcher(function)
+    compiled.compile(arguments)
+    made = compiled.overloads[arguments]
+    assert _unliteral(made.signature.return_type) == types.int64, made.signature
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+
 def _source_hash(source: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A hash of generated source, and of what the user's functions among those that it calls are made from."""
+    """Return a hash of generated source, and of what the user's functions among those that it calls are made from."""
     return hashlib.sha256(f"{source} {fingerprint(functions, own_files())}".encode()).hexdigest()[:16]
 
 
 def module_path(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> Path:
-    """Where `compiled_module` keeps this generated source; its machine code lies in a folder beside it."""
+    """Return where `compiled_module` keeps this generated source; its machine code lies in a folder beside it."""
     return cache_folder() / f"{name}_{_source_hash(source, functions.values())}.py"
 
 
 def compiled_module(name: str, source: str, functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
     """Compile generated source; ``functions`` are the steps it calls, by the names it uses for them.
 
-    The source decorates what it defines with ``@njit`` or ``@cfunc(signature)`` (decorators in its namespace, with the
-    cache on) and calls atomic operations through its parameters' steps only. Returns its namespace. Machine code is
-    made when a function is first called, or read from `cache_folder`.
+    The source decorates what it defines with ``@njit``, ``@cfunc(signature)``, or ``@inner`` for what is called from
+    compiled code alone (decorators in its namespace, with the cache on), and calls atomic operations through its
+    parameters' steps only. Returns its namespace. Machine code is made when a function is first called, or read from
+    `cache_folder`.
     """
     path = module_path(name, source, functions)
     keep_source(path, source.encode())
@@ -80,7 +122,8 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     sys.modules[path.stem] = module  # machine code read from disk looks its module up by name
     namespace = vars(module)
     namespace.update({key: dispatcher(f) for key, f in functions.items()})
-    namespace.update(njit=partial(njit_kept, nogil=True), cfunc=cfunc_kept, words=words, place_of=place_of)
+    inner = partial(njit_kept, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    namespace.update(njit=partial(njit_kept, nogil=True), inner=inner, cfunc=cfunc_kept, words=words, place_of=place_of)
     namespace.update(__file__=str(path))
     exec(compile(source, str(path), "exec"), namespace)
     return namespace
@@ -130,11 +173,12 @@ def refused_in_words(
 
 
 _pointer_to: Any = types.CPointer
-_WORDS = _pointer_to(types.int64)
+WORDS = _pointer_to(types.int64)
+"""The type of memory and registers in compiled code."""
 
 
 def _refusal(own: Iterable[Callable[..., Any]], checks: Collection[Callable[..., Any]]) -> UsageError | None:
-    """The first of these functions that does not compile, as an error; None when all of them do."""
+    """Return the first of these functions that does not compile, as an error; None when all of them do."""
     for function in own:
         count = len(inspect.signature(function).parameters) if function in checks else 2
         what = "check" if function in checks else "step"
@@ -142,7 +186,7 @@ def _refusal(own: Iterable[Callable[..., Any]], checks: Collection[Callable[...,
         place = f"{file_of(function)}, line {function.__code__.co_firstlineno}"
         try:
             compiled = dispatcher(function)
-            compiled.compile((_WORDS,) * count)
+            compiled.compile((WORDS,) * count)
             if function in checks:
                 said = no_number(compiled.nopython_signatures[-1].return_type)
         except Exception as error:
@@ -160,7 +204,7 @@ _NO_SENTENCE = ("Failed in nopython", "- Resolution failure", "During:", "File "
 
 
 def in_words(error: BaseException) -> tuple[str, str]:
-    """What an error of Numba says: its first sentence, and the file and line that it names, "" for none."""
+    """Return what an error of Numba says: its first sentence, and the file and line that it names, "" for none."""
     text = _COLOUR.sub("", str(error))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     told = next((line for line in lines if line and not line.startswith(_NO_SENTENCE)), type(error).__name__)
@@ -177,7 +221,7 @@ def in_words(error: BaseException) -> tuple[str, str]:
 
 
 def name_steps(programs: Iterable[Assembled]) -> dict[StepFunction, str]:
-    """A name for every step of these programs, unlike all others, in the order of their first use."""
+    """Return a name for every step of these programs, unlike all others, in the order of their first use."""
     names: dict[StepFunction, str] = {}
     for program in programs:
         for function in program.steps:

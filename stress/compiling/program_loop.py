@@ -12,7 +12,7 @@ from stress.program import Assembled
 from stress.step import NEXT, WAIT, StepFunction, possible_outcomes
 
 SPINS = 100
-"""Tries of a step that waits before the CPU is given to whoever it waits for."""
+"""Tries of a step that waits before the CPU is given to the one that it waits for."""
 
 
 def _nothing(number: int) -> Sequence[str]:
@@ -28,13 +28,15 @@ class Loop:
     waits: Callable[[int], Sequence[str]]
     """Lines before the step at this place is tried again; ``spins`` says for which time."""
     waited: Callable[[int], Sequence[str]] = _nothing
-    """Lines behind a step that can wait, once it went on."""
+    """Lines after a step that can wait, once it went on."""
     jumped: Callable[[int], Sequence[str]] = _nothing
-    """Lines behind a jump, by the outcome that it was for."""
+    """Lines after a jump, by the outcome that it was for."""
+    taken: Callable[[int, Sequence[int]], Sequence[str]] = lambda number, outcomes: ()
+    """Lines after the step at this place was taken, given the outcomes that ``o`` can be."""
 
 
 def loop_lines(program: Assembled, loop: Loop) -> Iterator[str]:
-    """The body of a function that performs a program: ``pc`` is negative behind it. Indented by 4."""
+    """Yield the body of a function that performs a program: ``pc`` is negative after it. Indented by 4."""
     yield "    while pc >= 0:"
     for pc, (step, jump) in enumerate(zip(program.steps, program.jump, strict=True)):
         possible = possible_outcomes(step)
@@ -49,6 +51,8 @@ def loop_lines(program: Assembled, loop: Loop) -> Iterator[str]:
             yield f"                o = {loop.call(step)}"
             for line in loop.waited(pc):
                 yield f"            {line}"
+        for line in loop.taken(pc, sorted(possible - {WAIT})):
+            yield f"            {line}"
         yield f"            pc = {jump[NEXT]}"
         for outcome in sorted(possible - {NEXT, WAIT}):
             yield f"            if o == {outcome}:"

@@ -7,7 +7,7 @@ from stress.step import helper
 
 @helper
 def rand(x: int) -> int:
-    """The number that follows: xorshift64 (Marsaglia, 2003), shifts 13, 7, 17. Never 0 when it starts at no 0."""
+    """Return the next number: xorshift64 (Marsaglia, 2003), shifts 13, 7, 17. Never 0, unless the first one is."""
     x ^= x << 13
     x ^= (x >> 7) & 0x01FF_FFFF_FFFF_FFFF
     x ^= x << 17
@@ -16,5 +16,5 @@ def rand(x: int) -> int:
 
 @helper
 def draw(x: int, below: int) -> int:
-    """A number from 0 to below - 1 (below at most 2**31) out of the upper half of a random number."""
+    """Return a number from 0 to below - 1 (below at most 2**31) out of the upper half of a random number."""
     return (((x >> 32) & 0xFFFF_FFFF) * below) >> 32
