@@ -24,6 +24,7 @@ from shm_layout.errors import UsageError
 from stress.design import Design
 from stress.explore.result import Bounds, Result, Violation
 from stress.report.words import did_you_mean
+from stress.system.callable_module import make_callable
 from stress.workload import Workload
 
 if TYPE_CHECKING:
@@ -40,15 +41,18 @@ def explore(
     checks: Iterable[str] | None = None,
     stop_first: bool = False,
     finals: bool = False,
+    memory: str = "sc",
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Result:
     """Explore every interleaving of ``workload`` on ``design``.
 
     ``checks``: names of those to look at, all by default; those that end a path are always looked at. ``stop_first``:
     end when the first check breaks; states from which no end can be reached are not looked for then. ``finals``: give
-    the set of final states, too. ``progress`` is called now and then with states found, states visited, depth.
+    the set of final states, too. ``memory``: the memory model, of `stress.memory_model`. ``progress`` is
+    called now and then with states found, states visited, depth.
 
-    Raises `UsageError` for an operation that the design has not, an unknown check, and a bound that is not positive.
+    Raises `UsageError` for an operation that the design has not, an unknown check or memory model, and a bound that is
+    not positive.
     """
     from stress.explore.model.model import build
     from stress.explore.strategies.breadth_first import breadth_first
@@ -56,7 +60,7 @@ def explore(
     bounds = bounds or Bounds()
     _check_bounds(bounds)
     return breadth_first(
-        build(design, workload),
+        build(design, workload, memory),
         bounds,
         wanted_bits(checks),
         stop_first=stop_first,
@@ -76,11 +80,14 @@ def search(
     runs: int | None = None,
     depth: int | None = None,
     preemptions: int | None = None,
+    memory: str = "sc",
+    finals: bool = False,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> tuple[Result, Model]:
     """Look at ``workload`` by a strategy: breadth-first, random, pct or preemption; the model is for `trace`.
 
-    ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption. Raises
+    ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption;
+    ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can. Raises
     `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
     from stress.explore.model.image import P_WATCHED
@@ -89,7 +96,7 @@ def search(
     bounds = bounds or Bounds()
     _check_bounds(bounds)
     _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions})
-    model, wanted = build(design, workload), wanted_bits(checks)
+    model, wanted = build(design, workload, memory), wanted_bits(checks)
     if strategy != "breadth-first" and model.p[P_WATCHED]:
         _look_at_rules(model, bounds)
     if strategy == "random":
@@ -106,7 +113,7 @@ def search(
         return preemption(model, bounds, wanted, preemptions=preemptions, progress=progress), model
     from stress.explore.strategies.breadth_first import breadth_first
 
-    return breadth_first(model, bounds, wanted, progress=progress), model
+    return breadth_first(model, bounds, wanted, finals=finals, progress=progress), model
 
 
 RULE_STATES = 20_000
@@ -133,7 +140,7 @@ def _check_settings(strategy: str, settings: dict[str, int | None]) -> None:
 
 
 def wanted_bits(checks: Iterable[str] | None) -> int:
-    """The checks of these names as bits, all for None. Raises `UsageError` for a name that is none."""
+    """Return the checks of these names as bits, all for None. Raises `UsageError` for a name that is none."""
     from stress.explore.model.check_bits import NAMES, bit
 
     bits = 0
@@ -149,3 +156,6 @@ def _check_bounds(bounds: Bounds) -> None:
         value = getattr(bounds, name)
         if value is not None and value <= 0:
             raise UsageError(f"a bound on {name} of {value}: give one above zero, or leave it out")
+
+
+make_callable(__name__)

@@ -20,7 +20,7 @@ from stress.program import END, STAY, Assembled, assemble
 from stress.workload import Workload
 
 State = tuple[tuple[int, ...], ...]
-"""The memory behind the constants; for each CPU its registers, then operations done and the step that is next."""
+"""The memory after the constants; for each CPU its registers, then operations done and the step that is next."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Reference:
         return program
 
     def step(self, state: State, cpu: int) -> tuple[State, list[str]] | None:
-        """Let a CPU take one step: the state behind it and what it breaks, None when it has none or must wait."""
+        """Let a CPU take one step: the state after it and what it breaks, None when it has none or must wait."""
         *registers, done, pc = state[1 + cpu]
         if done == len(self.columns[cpu]):
             return None
@@ -87,7 +87,7 @@ class Reference:
         return (tuple(m[FIRST_WORD:]), *state[1 : 1 + cpu], changed, *state[2 + cpu :]), broken
 
     def at_rest(self, state: State) -> list[str]:
-        """The checks of the memory that break in a state at rest; none when it is not at rest."""
+        """Return the checks of the memory that break in a state at rest; none when it is not at rest."""
         if any(r[R_OP] != 0 for r in state[1:]):
             return []
         m = self.constants + list(state[0])
@@ -100,7 +100,7 @@ class Reference:
         return broken if checks.wrong_refs(m, w) == checks.HOLDS else [*broken, "page_refs"]
 
     def final(self, state: State) -> bool:
-        """Whether every CPU has performed all its operations."""
+        """Return whether every CPU has performed all its operations."""
         return all(r[-2] == len(column) for r, column in zip(state[1:], self.columns, strict=True))
 
 
@@ -141,7 +141,7 @@ def reference(design: Design, workload: Workload, most_states: int = 1_000_000) 
 
 
 def _lead_to(ends: list[State], before: dict[State, list[State]]) -> set[State]:
-    """The states from which one of ``ends`` can be reached. ``before``: the predecessors of each state."""
+    """Return the states from which one of ``ends`` can be reached. ``before``: the predecessors of each state."""
     found = set(ends)
     queue = list(found)
     while queue:

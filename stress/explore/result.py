@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,9 @@ Progress = Callable[[int, int, int], None]
 
 INTERRUPTED = "interrupted"
 """The bound of an exploration that a KeyboardInterrupt ended."""
+
+BUFFER = "buffer"
+"""The bound of an exploration in which a store buffer was full."""
 
 NEVER_ENDS = "never ends"
 """The bound of an exploration that a step or check ended which does not end."""
@@ -36,8 +39,10 @@ class Bounds:
 class Violation:
     """A check that does not hold.
 
-    ``schedule``: the CPU that moves at each transition from the first state on. ``at_rest``: the check broke in the
-    state at the end; else in the last transition.
+    ``schedule``: the choice at each transition from the first state on. Below the number of CPUs it is the CPU that
+    takes a step; a store that leaves the buffer of CPU c is c + CPUs * (1 + n), where n is the store's place in the
+    buffer under pso, and 0 under tso. ``at_rest``: the check broke in the state at the end; else in the last
+    transition.
     """
 
     check: str
@@ -51,7 +56,7 @@ class Violation:
 
 
 def with_endless(violations: Iterable[Violation], schedule: tuple[int, ...], under_way: int) -> tuple[Violation, ...]:
-    """The violations, with that of a step or check that does not end.
+    """Return the violations, with that of a step or check that does not end.
 
     ``schedule`` leads to the state in which it was called; ``under_way``: see
     `stress.explore.model.transition.take_own`.
@@ -69,9 +74,10 @@ class Result:
     ``transitions``: steps taken. ``depth``: length of the longest of the shortest ways. ``outcomes``: number of
     distinct final states, counted as far as the bounds allow. ``violations``: one for each check that breaks, with the
     shortest way to it if the strategy is breadth-first. ``bytes``: memory taken for the states and all that belongs to
-    them. ``finals``: the final states, (memory behind the constants, registers that are kept), where they were asked
+    them. ``finals``: the final states, (memory after the constants, registers that are kept), where they were asked
     for; None, too, where the bounds leave no room for them. ``reads``: whether any of the reads of a name showed a
-    value, for the names of which one came to an end (`stress.explore.model.reads`).
+    value, for the names of which one came to an end (`stress.explore.model.reads`). ``taken``: the steps that
+    schedules took, by operation, each with its outcome (`stress.coverage`). ``memory``: the memory model.
     """
 
     design: Design
@@ -89,13 +95,15 @@ class Result:
     notes: tuple[str, ...] = ()
     finals: frozenset[tuple[Any, ...]] | None = field(default=None, repr=False)
     reads: Mapping[str, bool] = field(default_factory=dict)
+    taken: Mapping[str, Collection[tuple[int, int]]] = field(default_factory=dict, repr=False)
+    memory: str = "sc"
 
     def violation(self, check: str) -> Violation | None:
-        """The violation of one check, None when it holds."""
+        """Return the violation of one check, None when it holds."""
         return next((v for v in self.violations if v.check == check), None)
 
     def as_answer(self) -> Result:
-        """Itself; raises KeyboardInterrupt where one ended the exploration, and nothing it says is an answer."""
+        """Return the result itself. Raises KeyboardInterrupt where one ended the exploration too early."""
         if self.bound == INTERRUPTED:
             raise KeyboardInterrupt
         return self

@@ -6,7 +6,7 @@ import pytest
 
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
-from shm_layout.structs import NR_PAGES, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import NR_PAGES, PAGE_FLAGS, at
 from stress import checks, designs
 from stress.checks import HOLDS, mapcount
 from stress.design import Bound
@@ -15,7 +15,7 @@ from stress.explore.counterexample.trace import trace
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.model import build
 from stress.explore.reference import reference
-from stress.kernel import page_alloc, spinlock, swap
+from stress.kernel import page_alloc, spinlock, swap, tlb, vmscan
 from stress.kernel.boot import boot
 from stress.kernel.bug import USER, oops
 from stress.kernel.pgtable import PG_FREE
@@ -39,7 +39,7 @@ def one_page(cpus, threads, batch):
 
 
 def first_page_is_free(m):
-    return -1 if m[at(m, PAGE_FLAGS, PAGE_STRIDE, 1)] == PG_FREE else 1
+    return -1 if m[at(m, PAGE_FLAGS, 1)] == PG_FREE else 1
 
 
 def one_page_is_mapped_at_most(m, w):
@@ -59,6 +59,10 @@ def checked(design, *functions):
 def bounded(design):
     return replace(design, bound=Bound("1", one_page))
 
+
+LATE_FLUSH = LOCKED.edit(zap=lambda p: p.drop(tlb.flush_tlb_page).before(spinlock.up_write, tlb.flush_tlb_mm))
+"""A zap that gives pages back first and flushes at its end."""
+LATE_SWAP_FLUSH = LOCKED.edit(swap_out=lambda p: p.drop(tlb.flush_tlb_page).after(vmscan.pageout, tlb.flush_tlb_page))
 
 BROKEN = {
     "rss_exact": (LOCKED.edit(fault=lambda p: p.drop(mm_rss.inc_mm_rss, within=DO_ANONYMOUS_PAGE)), "fault 0 w", {}),
@@ -83,6 +87,7 @@ BROKEN = {
     "pfn_valid": (V12, "fault 0 w || fork; fault 0 w | fault 0", {"arch": "pae"}),
     "data_kept": (V12, "fault 0 w | swap_out frame=1", {}),
     "mmu_cache": (V12, "fault 0 w | swap_out frame=1", {"mmu": True}),
+    "tlb": (LATE_FLUSH, "1: fault 0 w || zap 0 | fault 0 w", {"mmu": True}),
     "owner": (V12, "fork || fault 0 | access_process_vm 0 w mm=1", {}),
     "progress": (LOCKED.edit(zap=lambda p: p.drop(spinlock.spin_unlock)), "zap 0 | zap 0", {}),
     "user": (checked(SOUND, first_page_is_free), "fault 0 w", {}),
@@ -102,6 +107,29 @@ def test_check_fails_on_a_broken_design(check):
     found = trace(build(design, workload), violation)
     assert found.wrong
     assert len(found.rows) == violation.length
+
+
+@pytest.mark.parametrize(
+    ("design", "text"),
+    [
+        (LATE_FLUSH, "1: fault 0 w || zap 0 | fault 0 w"),
+        (LOCKED.edit(zap=lambda p: p.drop(tlb.flush_tlb_page)), "1: fault 0 w || zap 0 | fault 0 w"),
+        (LATE_SWAP_FLUSH, "1: fault 0 w || swap_out | fault 0 w"),
+    ],
+    ids=["flushed late", "never flushed", "flushed behind pageout"],
+)
+def test_a_page_that_is_freed_while_a_cpu_maps_it_is_told(design, text):
+    """At rest nothing is seen of a translation that outlives its page and is flushed before the operation ends."""
+    with_cache, without = (explore(design, Workload.parse(text, mmu=mmu)) for mmu in (True, False))
+    assert [v.check for v in with_cache.violations] == ["tlb"]
+    assert (without.violations, without.complete) == ((), True)
+
+
+@pytest.mark.parametrize("name", ["page_table_lock", "v12_sound", "ptlock_split"])
+@pytest.mark.parametrize("text", ["1: fault 0 w || zap 0 | fault 0 w", "1: fault 0 w || swap_out | fault 0 w"])
+def test_designs_that_flush_in_time_hold(name, text):
+    result = explore(designs.get(name), Workload.parse(text, mmu=True))
+    assert (result.violations, result.complete) == ((), True)
 
 
 KEPT = {

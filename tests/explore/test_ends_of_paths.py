@@ -191,9 +191,9 @@ def test_hunt_says_that_a_read_showed_nothing():
 
 def test_run_says_what_gave_the_checks_nothing(file):
     small = ("--seconds", "0.3", "--pages", "16", "--file-pages", "0", "--seed", "1", "--mix")
-    done = run("run", "--design", f"{file}:SILENT", *small, "fault=1,zap=1,statm=1")
+    done = run("run", "--design", f"{file}:SILENT", *small, "statm=1")
     assert done.stdout.splitlines()[-1] == STATM
-    done = run("run", "--design", f"{file}:IDLE", *small, "fault=1,zap=1,statm=1,nop=1")
+    done = run("run", "--design", f"{file}:IDLE", *small, "statm=1,nop=1")
     assert done.stdout.splitlines()[-1] == NOP
-    done = run("run", *small, "fault=1,zap=1,statm=1,status=1", "--json")
+    done = run("run", *small, "statm=1,status=1", "--json")
     assert "notes" not in json.loads(done.stdout)

@@ -18,8 +18,8 @@ from shm_layout.registers import R_EXTRA
 from shm_layout.structs import NR_PAGES
 from stress import designs
 from stress.cli import main
-from stress.commands.counterexample_text import counterexample, summary
 from stress.explore import Workload, search
+from stress.explore.counterexample.text import counterexample, summary
 from stress.explore.counterexample.trace import trace
 from stress.explore.hunt import hunt
 from stress.explore.model.model import SetupError, build

@@ -13,6 +13,7 @@ from stress.kernel import spinlock
 from stress.kernel.rss import percpu
 from stress.workload import Workload
 
+STRATEGIES = ("breadth-first", "random", "pct", "preemption")
 REFUSED = {
     "private_read": (steps.design("a", t=(steps.nothing, steps.private_read)), "t 0 | t 0", "private"),
     "private_plain_read": (steps.design("b", t=(steps.nothing, steps.private_plain_read)), "t 0", "private"),
@@ -26,6 +27,7 @@ REFUSED = {
     "write_constant": (steps.after_rmap("j", steps.write_constant), "fault 0 w", "constant"),
     "write_constant_by_the_door": (steps.after_rmap("k", steps.write_constant_by_the_door), "fault 0 w", "constant"),
     "wrong_stride": (steps.after_rmap("l", steps.wrong_stride), "fault 0 w", "another structure's stride"),
+    "no_field": (steps.after_rmap("l", steps.no_field), "fault 0 w", "which is no field: write at(m, FIELD, instance)"),
     "no_such_page": (steps.after_rmap("m", steps.no_such_page), "fault 0 w", "1,000,001: there are 0 to"),
     "page_before_the_first": (steps.after_rmap("n", steps.page_before_the_first), "fault 0 w", "there are 0 to"),
     "out_of_bounds": (steps.after_rmap("o", steps.out_of_bounds), "fault 0 w", "reaches word 1,099,511,627,776"),
@@ -36,12 +38,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("strategy", ["breadth-first", "random", "pct", "preemption"])
+@pytest.mark.parametrize(
+    ("strategy", "memory"),
+    [*((name, "sc") for name in STRATEGIES), ("breadth-first", "tso"), ("breadth-first", "pso")],
+)
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_step_that_breaks_a_rule_is_refused_by_name(name, strategy):
+def test_a_step_that_breaks_a_rule_is_refused_by_name(name, strategy, memory):
     design, text, what = REFUSED[name]
     with pytest.raises(RuleError) as caught:
-        search(design, Workload.parse(text), strategy=strategy)
+        search(design, Workload.parse(text), strategy=strategy, memory=memory)
     message = str(caught.value)
     assert f" {name} (rule_breakers.py, line " in message
     assert what in message

@@ -44,7 +44,7 @@ DIFFERENT = (
 
 @pytest.mark.parametrize("name", ["v12", "v12_sound", "percpu", "cached"])
 @pytest.mark.parametrize("text", IDENTICAL)
-def test_nothing_is_lost(name, text, monkeypatch):
+def test_symmetry_loses_no_outcome(name, text, monkeypatch):
     design, workload = designs.get(name), Workload.parse(text, arch="pae", mmu=True)
     assert build(design, workload).p[P_SYMMETRY] != 0
     reduced = explore(design, workload, finals=True)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from shm_layout.errors import UsageError
+from shm_layout.noting import NotingMemory
 from shm_layout.registers import (
     R_ANON_RSS,
     R_CURRENT,
@@ -23,17 +24,30 @@ from shm_layout.registers import (
 from shm_layout.words import Words
 from stress import checks
 from stress.explore.counterexample import words
-from stress.explore.model import check_bits
+from stress.explore.counterexample.access import Access, accesses
+from stress.explore.model import check_bits, store_buffer
 from stress.explore.model.at_rest import at_rest, judge_rest, refs_at_rest, shown_at_rest
-from stress.explore.model.image import P_BOUNDED_PC, P_EXACT_PC, P_OWN_STEPS, P_READS, P_STEPS, R_DONE, STRIDE
+from stress.explore.model.image import (
+    P_BOUNDED_PC,
+    P_CHOICES,
+    P_EXACT_PC,
+    P_OWN_STEPS,
+    P_READS,
+    P_STEPS,
+    R_DONE,
+    STRIDE,
+)
 from stress.explore.model.model import Model, learn, scratch_words
 from stress.explore.model.raised import DesignError, told
-from stress.explore.model.transition import FINISHED, WAITS, transition
+from stress.explore.model.transition import FINISHED, WAITS, move, transition
 from stress.explore.result import Violation
 from stress.kernel.proc import NOT_SHOWN
+from stress.memory_model import TSO
 from stress.step import StepFunction, info
 from stress.system.never_ends import NeverEnds, bounded
 
+DRAIN = "drain"
+"""In the place of a step: a store leaves the buffer of its CPU, and is in the memory from now on."""
 ENDLESS_STATES = 10_000
 """States that a replay looks at, at most, to see again that no end can be reached."""
 ENDLESS_WORDS = 1 << 25
@@ -41,8 +55,28 @@ ENDLESS_WORDS = 1 << 25
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A call of one step: its outcome, and all that it touched.
+
+    ``noted``: (whether it was written, word of the memory, value). ``read`` and ``written``: registers of its CPU.
+    """
+
+    function: StepFunction
+    outcome: int
+    noted: tuple[tuple[bool, int, int], ...]
+    read: frozenset[int]
+    written: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Row:
-    """One transition: ``operation`` is the text of the operation it belongs to, ``details`` what was accessed."""
+    """One transition: ``operation`` is the text of the operation it belongs to, ``details`` what was accessed.
+
+    ``accesses``: the same as data. ``number``: which of its CPU's operations that is. ``ends``: it ends there.
+    ``taken``: the step and the private ones around it, as they were called. ``buffered``: the stores that wait in the
+    CPU's buffer afterwards, oldest first, each as its word and which half of it. ``step`` is `DRAIN`, and
+    ``operation`` empty, for the store ``drained`` that leaves the buffer of ``cpu``.
+    """
 
     cpu: int
     operation: str
@@ -50,6 +84,17 @@ class Row:
     step: str
     details: tuple[str, ...]
     broken: tuple[str, ...]
+    number: int = 0
+    ends: bool = False
+    taken: tuple[Taken, ...] = ()
+    buffered: tuple[tuple[int, int], ...] = ()
+    drained: tuple[int, int] = (-1, 0)
+    accesses: tuple[Access, ...] = ()
+
+
+def shared_of(taken: Sequence[Taken]) -> Taken | None:
+    """The step of a transition that other CPUs can notice; where all are private, the first of them."""
+    return next((t for t in taken if not info(t.function).private), taken[0] if taken else None)
 
 
 class Player:
@@ -63,7 +108,9 @@ class Player:
             self.p[place] = [partial(self._take, function) for function in model.p[place]]
         self.m = list(model.memory)
         self.g = list(model.registers)
-        self.taken: list[tuple[StepFunction, list[str]]] = []
+        self.taken: list[Taken] = []
+        self.before: Words = self.m
+        """The memory before the last transition."""
         self.registers: list[int] = []
         self.under_way: StepFunction | None = None
         """The step that is taken, or was taken last."""
@@ -75,16 +122,25 @@ class Player:
         """What `endless` followed, in words, when it found no end."""
 
     def _take(self, function: StepFunction, m: Words, r: Words) -> int:
-        recording = words.Recording(self.m)
+        recording, registers = words.Recording(self.m), words.Registers(r)
         self.under_way = function
-        outcome = function(recording, r)
-        self.taken.append((function, words.accesses(self.model.layout, self.m, recording.accesses)))
+        memory = NotingMemory(recording, m.record) if isinstance(m, NotingMemory) else recording
+        outcome = function(memory, registers)
+        noted, read, written = recording.accesses, registers.read, registers.written
+        self.taken.append(Taken(function, outcome, tuple(noted), frozenset(read), frozenset(written)))
         self.registers = [r[i] for i in range(R_DONE)]
         return outcome
 
-    def move(self, cpu: int) -> Row | None:
-        """Let a CPU take its transition; None when it has none or must wait, and then nothing has changed."""
+    def move(self, choice: int) -> Row | None:
+        """Go on by a choice (`stress.explore.model.transition.move`); None, and nothing has changed, when it is none.
+
+        It is none when the CPU is done or must wait, and when the store may not leave its buffer.
+        """
+        cpu = choice % len(self.model.workload.cpus)
+        if choice != cpu:
+            return self._drain(choice, cpu)
         before_m, before_g, self.taken = list(self.m), list(self.g), []
+        self.before = before_m
         self.began = before_g[cpu * STRIDE + R_OP] == 0
         self.done = self.g[cpu * STRIDE + R_DONE]
         self._note_true(cpu)
@@ -95,6 +151,45 @@ class Player:
         for other in self.true.keys() - {cpu}:
             self._note_true(other)
         return self.row(cpu, tuple(check_bits.names(bits)))
+
+    def _drain(self, choice: int, cpu: int) -> Row | None:
+        number = choice // len(self.model.workload.cpus) - 1
+        if self.model.memory_model.number == TSO:
+            number = store_buffer.oldest(self.p, self.m, cpu)
+        before = list(self.m)
+        if move(self.p, self.m, self.g, choice) == FINISHED:
+            return None
+        for other in list(self.true):
+            self._note_true(other)
+        buffer = store_buffer.buffer_of(self.p, before, cpu)
+        place = buffer[store_buffer.ENTRY_OF_BUFFER * number + store_buffer.PLACE]
+        index = store_buffer.index_of(place)
+        half = ("", " low half", " high half")[place & store_buffer.HALF]
+        old, new = (words.value(self.model.layout, m, index, m[index]) for m in (before, self.m))
+        detail = f"{self.model.layout.describe(index)}{half}: {new if old == new else f'{old} -> {new}'}"
+        return Row(
+            cpu,
+            "",
+            False,
+            DRAIN,
+            (detail,),
+            (),
+            number=-1,
+            buffered=self._buffered(cpu),
+            drained=(index, place & store_buffer.HALF),
+            accesses=accesses(self.model.layout, before, ((False, index, before[index]), (True, index, self.m[index]))),
+        )
+
+    def _buffered(self, cpu: int) -> tuple[tuple[int, int], ...]:
+        """Return the stores that wait in the buffer of a CPU, oldest first: the word of each, and which half of it."""
+        buffer = store_buffer.buffer_of(self.p, self.m, cpu)
+        size = store_buffer.ENTRY_OF_BUFFER
+        places = [buffer[size * i + store_buffer.PLACE] for i in range(store_buffer.buffered(self.p, self.m, cpu))]
+        return tuple(
+            (store_buffer.index_of(place), place & store_buffer.HALF)
+            for place in places
+            if not place & store_buffer.SHADOW
+        )
 
     def _note_true(self, cpu: int) -> None:
         """Take what is true now into what was true during the read that a CPU is in, or begins now."""
@@ -115,22 +210,59 @@ class Player:
         file_pages = pages - checks.true_anon_rss(self.m, mm)
         self.true[cpu] = [min(low, pages), max(high, pages), min(file_low, file_pages), max(file_high, file_pages)]
 
+    def picture(self) -> str:
+        """Return the present state in words, with the stores that wait in buffers."""
+        lines = [words.state(self.model.layout, self.m)]
+        for cpu in range(len(self.model.workload.cpus)):
+            if stores := self.stores(cpu):
+                lines.append(f"store buffer of cpu {cpu}: " + "; ".join(stores))
+        return "\n".join(lines)
+
+    def stores(self, cpu: int) -> list[str]:
+        """Return the stores that wait in the buffer of a CPU, in words, oldest first."""
+        buffer = store_buffer.buffer_of(self.p, self.m, cpu)
+        stores = []
+        for i in range(store_buffer.buffered(self.p, self.m, cpu)):
+            place, value = (buffer[store_buffer.ENTRY_OF_BUFFER * i + word] for word in range(2))
+            index, half = store_buffer.index_of(place), ("", " low half", " high half")[place & store_buffer.HALF]
+            if not place & store_buffer.SHADOW:
+                shown = hex(value) if half else words.value(self.model.layout, self.m, index, value)
+                barrier = ", barrier" if place & store_buffer.BARRIER else ""
+                stores.append(f"{self.model.layout.describe(index)}{half} {shown}{barrier}")
+        return stores
+
     def operation(self, cpu: int) -> str:
-        """The operation that the last transition, of this CPU, was a part of."""
+        """Return the operation that the last transition, of this CPU, was a part of."""
         return str(self.model.workload.cpus[cpu][self.done])
 
     def row(self, cpu: int, broken: tuple[str, ...]) -> Row:
-        """The last transition, of this CPU, and the checks that it broke."""
-        shared = [t for t in self.taken if not info(t[0]).private] or self.taken[:1]
-        step, details = shared[0] if shared else (None, [])
+        """Return the last transition, of this CPU, and the checks that it broke."""
+        taken, buffered = shared_of(self.taken), self._buffered(cpu)
+        waiting = {word for word, _ in buffered}
+        noted = taken.noted if taken else ()
+        details = words.accesses(self.model.layout, self.m, noted, waiting)
         if set(broken) & {"read_regular", "read_pair"}:
             details = [*details, self._read(cpu)]
-        name = getattr(step or self.under_way, "__name__", "(nothing)")
-        return Row(cpu, self.operation(cpu), self.began, name, tuple(details), broken)
+        name = getattr(taken.function if taken else self.under_way, "__name__", "(nothing)")
+        ends = self.g[cpu * STRIDE + R_DONE] != self.done
+        return Row(
+            cpu,
+            self.operation(cpu),
+            self.began,
+            name,
+            tuple(details),
+            broken,
+            number=self.done,
+            ends=ends,
+            taken=tuple(self.taken),
+            buffered=buffered,
+            accesses=accesses(self.model.layout, self.before, noted, waiting),
+        )
 
     def broken_off(self, cpu: int, step: str) -> Row:
-        """The transition of a CPU in the middle of which a step does not end."""
-        return Row(cpu, self.operation(cpu), self.began, step, ("does not end",), ("progress",))
+        """Return the transition of a CPU in the middle of which a step does not end."""
+        does_not_end = ("does not end",)
+        return Row(cpu, self.operation(cpu), self.began, step, does_not_end, ("progress",), self.done)
 
     def _read(self, cpu: int) -> str:
         r = self.registers
@@ -141,18 +273,18 @@ class Player:
         return "shows " + ", ".join(shown)
 
     def waiting(self) -> list[str]:
-        """The CPUs that wait, and in which step."""
+        """Return the CPUs that wait, and in which step."""
         lines = []
         for cpu in range(len(self.model.workload.cpus)):
             m, g, self.taken = list(self.m), list(self.g), []
             if transition(self.p, self.m, self.g, cpu) == WAITS:
-                lines.append(f"CPU {cpu} waits in {getattr(self.taken[-1][0], '__name__', 'a step')}")
+                lines.append(f"CPU {cpu} waits in {getattr(self.taken[-1].function, '__name__', 'a step')}")
             self.m, self.g = m, g
         return lines
 
     def broken_at_rest(self) -> list[str]:
-        """The checks that the present state breaks: none unless it is at rest, but for a deadlock."""
-        if not at_rest(self.p, self.g):
+        """Return the checks that the present state breaks: none unless it is at rest, but for a deadlock."""
+        if not at_rest(self.p, self.m, self.g):
             return []
         return check_bits.names(judge_rest(self.model.p, self.m, self.g, self._scratch()))
 
@@ -160,20 +292,20 @@ class Player:
         return scratch_words(self.model)
 
     def stuck(self) -> bool:
-        """Whether no CPU can move although not all are done."""
+        """Return whether no CPU can move although not all are done."""
         counts = [len(cpu) for cpu in self.model.workload.cpus]
         if all(self.g[cpu * STRIDE + R_DONE] == n for cpu, n in enumerate(counts)):
             return False
-        for cpu in range(len(counts)):
+        for choice in range(self.p[P_CHOICES]):
             m, g = list(self.m), list(self.g)
-            if transition(self.p, self.m, self.g, cpu) not in (FINISHED, WAITS):
+            if move(self.p, self.m, self.g, choice) not in (FINISHED, WAITS):
                 self.m, self.g = m, g
                 return False
             self.m, self.g = m, g
         return True
 
     def endless(self) -> bool:
-        """Whether no end can be reached from the present state: tries all that follow, `ENDLESS_STATES` at most."""
+        """Return whether no end can be reached from the present state, of `ENDLESS_STATES` that follow at most."""
         kept = list(self.m), list(self.g)
         seen = {(tuple(self.m), tuple(self.g))}
         queue = list(seen)
@@ -182,9 +314,9 @@ class Player:
         while queue and not ends and len(seen) <= most:
             m, g = queue.pop()
             after = []
-            for cpu in range(len(self.model.workload.cpus)):
+            for choice in range(self.p[P_CHOICES]):
                 self.m, self.g = list(m), list(g)
-                bits = transition(self.p, self.m, self.g, cpu)
+                bits = move(self.p, self.m, self.g, choice)
                 ends = ends or (bits >= 0 and bits & ~check_bits.GOES_ON != 0)
                 if bits not in (FINISHED, WAITS):
                     after.append((tuple(self.m), tuple(self.g)))
@@ -198,7 +330,7 @@ class Player:
         return not ends
 
     def explain(self, check: str) -> str:
-        """What is wrong in the present state, at rest, in a sentence."""
+        """Return what is wrong in the present state, at rest, in a sentence."""
         if check in ("rss_exact", "anon_rss_exact", "rss_bounded"):
             return "; ".join(self._counters(check))
         if check == "progress" and self.stuck():
@@ -262,16 +394,31 @@ class Player:
 
 @dataclass(frozen=True)
 class Trace:
-    """A counterexample with its values: ``rows``, and what is ``wrong`` at its end. ``states``: after each row."""
+    """A counterexample with its values: ``rows``, and what is ``wrong`` at its end.
+
+    ``states``: after each row, in words. ``player``: the model at the end, None where the last step raised something.
+    """
 
     violation: Violation
     rows: tuple[Row, ...]
     wrong: str
     states: tuple[str, ...] = ()
+    player: Player | None = None
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The steps as `explore --json` gives them."""
-        return [{"cpu": r.cpu, "step": r.step, "detail": "; ".join(r.details)} for r in self.rows]
+        """Return the steps as `explore --json` gives them: ``detail`` is a sentence, the rest is data."""
+        return [
+            {
+                "cpu": row.cpu,
+                "step": row.step,
+                "detail": "; ".join(row.details),
+                "operation": row.operation,
+                "begins": row.begins,
+                "reads": [a.to_json(written=False) for a in row.accesses if a.reads],
+                "writes": [a.to_json(written=True) for a in row.accesses if a.writes],
+            }
+            for row in self.rows
+        ]
 
 
 def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
@@ -282,11 +429,12 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
     pictures = []
     own = (*model.design.own_steps, *model.design.own_checks)
     endless = raised = ""
-    for number, cpu in enumerate(violation.schedule):
+    for number, choice in enumerate(violation.schedule):
         last = number + 1 == len(violation.schedule)
+        cpu = choice % len(model.workload.cpus)
         try:
             with bounded(own):
-                row = player.move(cpu)
+                row = player.move(choice)
         except NeverEnds as error:
             if violation.check != "progress" or not last:
                 raise
@@ -300,7 +448,7 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
             raise UsageError(f"CPU {cpu} cannot move at step {number + 1}: the counterexample is of another version")
         rows.append(row)
         if states:
-            pictures.append(words.state(model.layout, player.m))
+            pictures.append(player.picture())
     if raised:
         return Trace(violation, tuple(rows), raised, tuple(pictures))
     if violation.at_rest:
@@ -323,7 +471,7 @@ def trace(model: Model, violation: Violation, *, states: bool = False) -> Trace:
         wrong = endless or checks.CHECKS[violation.check].holds + ": broken by the last step"
     if violation.check not in broken:
         raise UsageError(f"check {violation.check} holds at the end; the counterexample is of another version")
-    return Trace(violation, tuple(rows), wrong, tuple(pictures))
+    return Trace(violation, tuple(rows), wrong, tuple(pictures), player)
 
 
 def _learn_from(model: Model, violation: Violation) -> None:
@@ -333,19 +481,19 @@ def _learn_from(model: Model, violation: Violation) -> None:
     player = Player(model)
     own = (*model.design.own_steps, *model.design.own_checks)
     with contextlib.suppress(Exception), bounded(own):  # it is raised again where it is told
-        for cpu in violation.schedule:
-            player.move(cpu)
+        for choice in violation.schedule:
+            player.move(choice)
     learn(model, player.p)
 
 
 def _interval(low: int, high: int, least: int, most: int) -> str:
-    """What was true during a read, and what it may show since operations under way may be late."""
+    """Return what was true during a read, and what it may show since operations under way may be late."""
     late = f"; operations under way may be late: {least} to {most}" if (least, most) != (low, high) else ""
     return f"true: {low} to {high}{late}"
 
 
 def _raised(error: Exception, player: Player, cpu: int, step: int) -> str:
-    """What was raised by which step of which operation, in a sentence."""
+    """Return what was raised by which step of which operation, in a sentence."""
     function = getattr(player.under_way, "__name__", "step")
     what = "fails" if isinstance(error, AssertionError) else "raises an exception"
     operation = player.operation(cpu)
@@ -360,7 +508,7 @@ def check_raised(model: Model, violations: Iterable[Violation]) -> None:
 
 
 def table(found: Trace, cpus: int, table_format: str) -> str:
-    """The counterexample with one column for each CPU and one row for each step."""
+    """Return the counterexample with one column for each CPU and one row for each step."""
     from stress.report.fitted import fitted
 
     lines = []

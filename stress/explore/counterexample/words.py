@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from shm_layout.layout import Layout
 from shm_layout.structs import FIRST_WORD, SHADOWS
@@ -30,7 +30,7 @@ _PAGE_FLAGS = {
 
 
 def pte(m: Words, entry: int) -> str:
-    """A pte: ``none``, ``frame 1 wdy`` (writable, dirty, young), ``slot 0``, or its halves where it is neither."""
+    """Format a pte: ``none``, ``frame 1 wdy`` (writable, dirty, young), ``slot 0``, or its halves where it is none."""
     if entry == 0:
         return "none"
     if pgtable.pte_present(entry):
@@ -67,7 +67,7 @@ def _users(value: int) -> str:
 
 
 def value(layout: Layout, m: Words, index: int, word: int) -> str:
-    """The value of one word, by what it is."""
+    """Return the value of one word, by what it is."""
     found = layout.field_at(index)
     if found is None:
         return str(word)
@@ -93,7 +93,7 @@ def value(layout: Layout, m: Words, index: int, word: int) -> str:
 
 
 def state(layout: Layout, m: Words) -> str:
-    """All words that are not as in a page that is free, or zero; one line for each instance of a structure."""
+    """Return all words that are not as in a page that is free, or zero; one line for each instance of a structure."""
     lines = []
     for name, region in layout.regions.items():
         for instance in range(region.count):
@@ -109,29 +109,57 @@ def state(layout: Layout, m: Words) -> str:
     return "\n".join(lines)
 
 
+Noted = tuple[bool, int, int]
+"""An access: whether it is a write, the index of the word, the value."""
+
+
 class Recording:
     """Memory that notes each access to what a run may change: (index, value read, or None), (index, value written)."""
 
     def __init__(self, m: list[int]) -> None:
         """Record accesses to ``m``."""
         self.m = m
-        self.accesses: list[tuple[bool, int, int]] = []
+        self.accesses: list[Noted] = []
 
     def __getitem__(self, index: int) -> int:
-        """Read, and note it."""
+        """Read a word, and note that it was read."""
         word = self.m[index]
         if index >= FIRST_WORD:
             self.accesses.append((False, index, word))
         return word
 
     def __setitem__(self, index: int, word: int) -> None:
-        """Write, and note it."""
+        """Write a word, and note that it was written."""
         self.accesses.append((True, index, word))
         self.m[index] = word
 
 
-def accesses(layout: Layout, m: Words, noted: Sequence[tuple[bool, int, int]]) -> list[str]:
-    """What a step read or wrote, one line for each word; what it only looked at is left out when it wrote anything."""
+class Registers:
+    """Registers that note which of them were read before they were written, and which were written."""
+
+    def __init__(self, r: Words) -> None:
+        """Record accesses to ``r``."""
+        self.r = r
+        self.read: set[int] = set()
+        self.written: set[int] = set()
+
+    def __getitem__(self, index: int) -> int:
+        """Read, and note it."""
+        if index not in self.written:
+            self.read.add(index)
+        return self.r[index]
+
+    def __setitem__(self, index: int, word: int) -> None:
+        """Write, and note it."""
+        self.written.add(index)
+        self.r[index] = word
+
+
+def accesses(layout: Layout, m: Words, noted: Sequence[Noted], buffered: Container[int] = ()) -> list[str]:
+    """Say what a step wrote, one line for each word; where it wrote nothing, what it read.
+
+    ``buffered``: words that the CPU's store buffer holds a store to.
+    """
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for wrote, index, word in noted:
@@ -145,7 +173,8 @@ def accesses(layout: Layout, m: Words, noted: Sequence[tuple[bool, int, int]]) -
     for index, word in last.items():
         new = value(layout, m, index, word)
         old = value(layout, m, index, first[index]) if index in first else None
-        lines.append(f"{layout.describe(index)}: {new if old in (None, new) else f'{old} -> {new}'}")
+        waits = ", in its store buffer" if index in buffered else ""
+        lines.append(f"{layout.describe(index)}: {new if old in (None, new) else f'{old} -> {new}'}{waits}")
     if not last:
         lines = [f"{layout.describe(index)} is {value(layout, m, index, word)}" for index, word in first.items()]
     return lines

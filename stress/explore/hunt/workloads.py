@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from shm_layout.errors import UsageError
 from stress.compiling.fingerprint import reaches
 from stress.design import Design
-from stress.operation import FILE_ONLY, ON_OTHER_MM, OPERATIONS, READS, WITH_PAGE, WITH_WRITE, Operation
+from stress.machine_kind import PAGE_TABLES, MachineKind
+from stress.operation import ONE, PAGE, PROC, SUM, WRITE, Operation, given_numbers, kind_of
 from stress.workload import Workload
 
 MOST_CPUS = 3
@@ -27,7 +28,7 @@ MOST_SETUP = 3 * MOST_PIECES + 6
 MMS = 3
 """Address spaces: the first, that of a child, that of a child's child or of exec."""
 
-PAGES: tuple[tuple[int, int, int], ...] = ((1, 0, 0),) * 5 + ((2, 0, 0),) * 2
+PAGES: tuple[tuple[int, int, int], ...] = ((1, 0, 0),) * 5 + ((2, 0, 0),) * 2 + ((3, 0, 0),)
 """Anonymous pages, pages of a private and of a shared file mapping, as often as each is drawn."""
 PAGES_WITH_FILES: tuple[tuple[int, int, int], ...] = (*PAGES, *(((0, 1, 0), (0, 0, 1)) * 2), (1, 1, 1))
 """The same for a design that has operations on files."""
@@ -36,65 +37,50 @@ BATCHES = (2, 1, 3)
 """Batches of per-CPU counts, beside what the machine has by default: at 1 nothing is held back, at 2 and 3 a CPU moves
 its count on at once and is left with another."""
 
-SMALLEST_FIRST = ("fault", "zap", "swap_out", *READS, "clone", "exit", "fork", "exec", "truncate")
-"""The order in which Hypothesis prefers operations when it makes a workload smaller."""
-WEIGHTS = {
-    "fault": 8,
-    "zap": 3,
-    "swap_out": 5,
-    "statm": 2,
-    "exit": 4,
-    "fork": 3,
-    "truncate": 3,
-    **dict.fromkeys(ON_OTHER_MM, 2),
-}
-"""How often an operation is drawn in relation to one that is not named here."""
-
 
 def kinds_of(design: Design) -> tuple[str, ...]:
-    """Operations that workloads for this design are drawn from. Raises `UsageError` when it has none."""
+    """Return the operations that workloads for this design are drawn from. Raises `UsageError` when it has none."""
     if not design.programs:
         raise UsageError(f"design {design.name} has no operation: give it programs")
-    known = [kind for kind in SMALLEST_FIRST if kind in design.programs]
-    return (*known, *(kind for kind in design.programs if kind not in known and kind != "precise"))
+    drawn = [name for name in design.programs if kind_of(name).reads != SUM]
+    return tuple(sorted(drawn, key=lambda name: kind_of(name).hunt_rank))
 
 
 def batches_of(design: Design) -> tuple[int, ...]:
-    """The batches that are drawn for a design: one alone where no step looks at it."""
+    """Return the batches that are drawn for a design: one alone where no step looks at it."""
     if not reaches(design.steps, "BATCH"):
         return BATCHES[:1]
     return (*BATCHES, design.bound.batch(MOST_CPUS))
 
 
 def variants(kind: str, anon: int, pages: int) -> list[Operation]:
-    """All operations of a kind on a machine of so many pages, of which the first ``anon`` are anonymous.
+    """Return all operations of a kind on a machine of `pages` pages, of which the first ``anon`` are anonymous.
 
     An operation of a user's own is given a page, and a write or none.
     """
-    first = anon if kind in FILE_ONLY else 0
-    own = kind not in OPERATIONS
-    places = range(first, pages) if own or kind in WITH_PAGE or kind in FILE_ONLY else (-1,)
-    writes = (True, True, False) if own or kind in WITH_WRITE else (False,)
+    given = kind_of(kind)
+    places = range(anon if given.of_file else 0, pages) if PAGE in given.takes else (-1,)
+    writes = (True, True, False) if WRITE in given.takes else (False,)
     # 0 is what the task runs on, 1 the first mm
-    targets = (1, 2, 3) if kind in ON_OTHER_MM else (0, 0, 1, 2) if kind in READS else (0,)
+    targets = (1, 2, 3) if given.on_other_mm else (0, 0, 1, 2) if given.reads == PROC else (0,)
     return [Operation(kind, max(p, 0), p + 1, w, a) for p in places for a in targets for w in writes]
 
 
 def _repeated(lists: Iterable[tuple[int, Sequence[Operation]]]) -> list[Operation]:
-    """All these operations in order, each list as often as its weight says, whatever its length."""
+    """Return all these operations in order, each list as often as its weight says, whatever its length."""
     return [operation for weight, listed in lists for operation in listed for _ in range(weight)]
 
 
 @cache
 def operations(kinds: tuple[str, ...], anon: int, pages: int) -> st.SearchStrategy[Operation]:
-    """One operation of these kinds on a machine of this size."""
-    each = [(WEIGHTS.get(kind, 1), variants(kind, anon, pages)) for kind in kinds]
+    """Return one operation of these kinds on a machine of this size."""
+    each = [(kind_of(kind).hunt_weight, variants(kind, anon, pages)) for kind in kinds]
     # 12: nearly every number of variants divides it
     return st.sampled_from(_repeated((max(1, 12 * weight // len(v)), v) for weight, v in each if v))
 
 
 def states(kinds: Sequence[str], page: int) -> list[tuple[Operation, ...]]:
-    """What brings one page, and the tasks that use it, into each state that matters, by operations of these kinds."""
+    """Return the setups that bring one page, and the tasks that use it, into each state that matters."""
     write, read = (Operation("fault", page, page + 1, w) for w in (True, False))
     swap_out, fork, clone, exit_ = (Operation(kind) for kind in ("swap_out", "fork", "clone", "exit"))
     found = [(write,), (read,), (write, swap_out), (write, swap_out, read), (clone,), (clone, write), (clone, exit_)]
@@ -104,7 +90,7 @@ def states(kinds: Sequence[str], page: int) -> list[tuple[Operation, ...]]:
 
 @cache
 def pieces(kinds: tuple[str, ...], anon: int, pages: int) -> st.SearchStrategy[tuple[Operation, ...]]:
-    """A piece of the setup: the state of a page or of all, or any operation of these kinds."""
+    """Return a piece of the setup: the state of a page or of all, or any operation of these kinds."""
     found = [piece for page in range(pages) for piece in states(kinds, page)]
     if pages > 1 and "fault" in kinds:
         found += [tuple(Operation("fault", page, page + 1, True) for page in range(pages))] * 4
@@ -121,7 +107,7 @@ _Setup = list[tuple[int, tuple[Operation, ...]]]
 
 
 def earlier_life(kinds: Sequence[str], pages: int, cpus: int) -> _Setup:
-    """What an mm has behind it that is used anew: a child wrote to its pages, another CPU took one away, and it ended.
+    """Return the earlier life of an mm that is used anew: a child wrote to its pages, another CPU took one, it ended.
 
     Its counters are not as they are in memory that nobody has used: what is not set at the start of an mm shows.
     """
@@ -146,7 +132,7 @@ def _workload(
     pages: tuple[int, int, int],
     **machine: int | str,
 ) -> Workload:
-    """A workload on a machine that has all that its operations can ask for."""
+    """Return a workload on a machine that has all that its operations can ask for."""
     anon, private, shared = pages
     return Workload.of(
         columns,
@@ -166,14 +152,14 @@ def _workload(
 def pairs(
     kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
 ) -> st.SearchStrategy[Workload]:
-    """Two operations at the same time, on one page in each of its `states`: so few that all are tried in the end."""
+    """Return workloads of two operations at the same time, on one page in each of its `states`: all are tried."""
     each = [
         operation
         for kind in kinds
-        if kind not in FILE_ONLY and not (kind in ("status", "stat") and "statm" in kinds)
+        if not kind_of(kind).of_file and not (kind in ("status", "stat") and "statm" in kinds)
         for operation in dict.fromkeys(variants(kind, 1, 1))
-        if kind not in ON_OTHER_MM or (operation.write and operation.arg == 1)
-        if kind not in READS or operation.arg == 0
+        if not kind_of(kind).on_other_mm or (operation.write and operation.arg == 1)
+        if not kind_of(kind).reads or operation.arg == 0
     ]
 
     def of(piece: tuple[Operation, ...], one: Operation, other: Operation, batch: int) -> Workload:
@@ -188,13 +174,15 @@ def pairs(
 def watched(
     kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
 ) -> st.SearchStrategy[Workload] | None:
-    """A page goes while it is mapped, and somebody reads behind that: what is counted too late shows to the reader.
+    """Return workloads in which a page goes while it is mapped, and a CPU reads after that.
+
+    What is counted too late shows to the reader.
 
     None where the kinds lack one of the three.
     """
-    maps = [Operation(kind, 0, 1, True, int(kind in ON_OTHER_MM)) for kind in WITH_WRITE if kind in kinds]
+    maps = [Operation(name, 0, 1, True, int(kind_of(name).on_other_mm)) for name in kinds if kind_of(name).maps == ONE]
     goes = [operation for kind in ("swap_out", "zap") if kind in kinds for operation in variants(kind, 1, 1)]
-    reads = [Operation(kind) for kind in READS if kind in kinds]
+    reads = [Operation(name) for name in kinds if kind_of(name).reads == PROC]
     if not (maps and goes and reads):
         return None
 
@@ -215,9 +203,9 @@ _TWO_OF_THREE = st.sampled_from([False, True, True])
 def larger(
     draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
 ) -> Workload:
-    """A few CPUs with a few operations each, on a few pages of any kind."""
-    files = any(kind in FILE_ONLY for kind in kinds)
-    only = all(kind in FILE_ONLY for kind in kinds)
+    """Return a few CPUs with a few operations each, on a few pages of any kind."""
+    files = any(kind_of(kind).of_file for kind in kinds)
+    only = all(kind_of(kind).of_file for kind in kinds)
     choices = [c for c in (PAGES_WITH_FILES if files else PAGES) if not only or c[1:] != (0, 0)]
     anon, private, shared = draw(st.sampled_from(choices))
     pages = anon + private + shared
@@ -234,16 +222,36 @@ def larger(
     )
 
 
+@st.composite
+def of_words(
+    draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], machine: MachineKind
+) -> Workload:
+    """Return a few CPUs with a few operations each, on a machine of words."""
+    each = st.sampled_from([operation for name in kinds for operation in given_numbers(name)])
+    cpus = min(draw(_CPUS), machine.most_cpus or MOST_CPUS)
+    columns = draw(st.lists(st.lists(each, min_size=1, max_size=MOST_PER_CPU), min_size=cpus, max_size=cpus))
+    first = st.sampled_from([given_numbers(name)[0] for name in setup_kinds])
+    before = draw(st.lists(st.tuples(st.sampled_from([0, *range(cpus)]), first), max_size=MOST_PIECES))
+    return Workload.of(columns, before, arch=arch).of_kind(machine)
+
+
 def workloads(
-    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str] | None = None, batches: Sequence[int] = BATCHES[:1]
+    kinds: Sequence[str],
+    arch: str,
+    setup_kinds: Sequence[str] | None = None,
+    batches: Sequence[int] = BATCHES[:1],
+    *,
+    machine: MachineKind = PAGE_TABLES,
 ) -> st.SearchStrategy[Workload]:
-    """Workloads of these kinds of operations: a third each `pairs` and `watched`, of which none is drawn twice, and
-    `larger`, which go on when those are exhausted.
+    """Return workloads of these operations: a third each `pairs` and `watched`, of which none is drawn twice, and
+    `larger`, which go on when those are exhausted; on a ``machine`` without an mm, `of_words`.
 
     ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
     """
     before = setup_kinds or kinds
-    if all(kind in FILE_ONLY for kind in kinds):
+    if not machine.has_mms:
+        return of_words(kinds, arch, before, machine)
+    if all(kind_of(kind).of_file for kind in kinds):
         return larger(kinds, arch, before, batches)
     third = watched(kinds, arch, before, batches)
     drawn = [pairs(kinds, arch, before, batches), *([third] if third is not None else [])]

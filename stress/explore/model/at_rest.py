@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from shm_layout.record import CHANGED, COUNT, FAULT, STEP
 from shm_layout.registers import R_ANON_RSS, R_ARG, R_OP, R_RESIDENT, R_SHARED
-from shm_layout.structs import FIRST_WORD, MM_STRIDE, MM_USERS, NR_MMS, TASK_MM, TASK_STRIDE, at, task_struct
+from shm_layout.structs import FIRST_WORD, MM_USERS, NR_MMS, TASK_MM, at, task_struct
 from shm_layout.words import Words
 from stress.checks import (
     HOLDS,
@@ -20,6 +20,7 @@ from stress.checks import (
     true_rss,
     wrong_refs,
 )
+from stress.explore.model.accesses import CHECK_WRITES
 from stress.explore.model.check_bits import (
     ANON_RSS_EXACT,
     DATA_KEPT,
@@ -56,7 +57,7 @@ from stress.explore.model.image import (
 )
 from stress.explore.model.primitives import RAISED, window
 from stress.explore.model.read_interval import see_read
-from stress.explore.model.rules import CHECK_WRITES
+from stress.explore.model.store_buffer import all_empty
 from stress.explore.model.transition import take_own, take_watched
 from stress.kernel.mm_types import MM_FREE, MM_ONE_USER, NO_MM
 from stress.kernel.proc import NOT_SHOWN
@@ -69,12 +70,12 @@ READ_STEPS = 10_000
 
 
 @helper
-def at_rest(p: Words, g: Words) -> bool:
-    """Whether no CPU is in an operation."""
+def at_rest(p: Words, m: Words, g: Words) -> bool:
+    """Return whether no CPU is in an operation, and what all have stored is in the memory."""
     operations = 0
     for cpu in range(p[P_CPUS]):
         operations |= g[cpu * STRIDE + R_OP]
-    return operations == 0
+    return operations == 0 and all_empty(p, m)
 
 
 @helper
@@ -93,17 +94,17 @@ def perform_read(p: Words, m: Words, r: Words, pc: int) -> bool:
 
 @helper
 def forget_ended(p: Words, m: Words) -> None:
-    """Tasks that have ended are given back with all that they counted: whoever still finds them, finds nothing."""
+    """Tasks that have ended are given back with all that they counted: a task that still finds them finds nothing."""
     fields = window(p, p[P_ENDED])
     for task in range(m[NR_TASKS]):
-        if m[at(m, TASK_MM, TASK_STRIDE, task)] == NO_MM:
+        if m[at(m, TASK_MM, task)] == NO_MM:
             for i in range(fields[0]):
-                m[at(m, fields[1 + i], TASK_STRIDE, task)] = 0
+                m[at(m, fields[1 + i], task)] = 0
 
 
 @helper
 def cpus_hold(p: Words, m: Words, mm: int) -> bool:
-    """Whether a CPU keeps counts of an mm."""
+    """Return whether a CPU keeps counts of an mm."""
     words = window(p, p[P_OF_CPUS])
     kept = 0
     for i in range(words[0]):
@@ -125,7 +126,7 @@ def shown_at_rest(p: Words, m: Words, g: Words, mm: int, pc: int, w: Words) -> b
     forget_ended(p, copy)
     for i in range(STRIDE):
         r[i] = g[i]
-    users = at(m, MM_USERS, MM_STRIDE, mm)
+    users = at(m, MM_USERS, mm)
     if m[users] == MM_FREE:
         copy[users] = MM_ONE_USER
     r[R_ARG] = mm + 1
@@ -136,7 +137,7 @@ def shown_at_rest(p: Words, m: Words, g: Words, mm: int, pc: int, w: Words) -> b
 
 @helper
 def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
-    """The checks of the counters of one mm.
+    """Return the checks of the counters of one mm.
 
     The bound is for what tasks and CPUs hold back. Of an mm that is free no task holds anything; what CPUs hold is
     destroyed with it.
@@ -154,7 +155,7 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
         if r[R_SHARED] != NOT_SHOWN and r[R_ANON_RSS] != anon:
             broken |= ANON_RSS_EXACT
     bound = p[P_BOUND]
-    if m[at(m, MM_USERS, MM_STRIDE, mm)] == MM_FREE and p[P_RACED] == 0 and not cpus_hold(p, m, mm):
+    if m[at(m, MM_USERS, mm)] == MM_FREE and p[P_RACED] == 0 and not cpus_hold(p, m, mm):
         bound = 0
     if p[P_BOUNDED_PC] >= 0 and bound >= 0:
         if not shown_at_rest(p, m, g, mm, p[P_BOUNDED_PC], w):
@@ -169,7 +170,7 @@ def judge_counters(p: Words, m: Words, g: Words, mm: int, w: Words) -> int:
 
 @helper
 def judged(p: Words, number: int, m: Words, scratch: Words) -> int:
-    """What a check or a holder of the design's own returns; that it writes to the memory is noted in the record."""
+    """Return what a check or holder of the design's own returns; note in the record that it writes to the memory."""
     record = window(p, p[P_RECORD])
     if record[FAULT] == 0:
         record[STEP] = number
@@ -183,7 +184,7 @@ def judged(p: Words, number: int, m: Words, scratch: Words) -> int:
 
 @helper
 def window_of_refs(p: Words, w: Words) -> Words:
-    """The last part of the scratch words: the registers of a CPU, and behind them a word for each frame."""
+    """Return the last part of the scratch words: the registers of a CPU, and after them a word for each frame."""
     return window(w, STRIDE + p[P_WORDS])
 
 
@@ -205,7 +206,7 @@ def refs_at_rest(p: Words, m: Words, g: Words, w: Words) -> int:
 
 @helper
 def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
-    """The checks that a state at rest breaks, as bits.
+    """Return the checks that a state at rest breaks, as bits.
 
     ``w``: scratch words, see `stress.explore.model.model.scratch_words`.
     """

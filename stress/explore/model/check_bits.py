@@ -14,17 +14,17 @@ NAMES = tuple(CHECKS)
 
 
 def bit(check: str) -> int:
-    """The bit of a check. Raises `ValueError` for a name that is none."""
+    """Return the bit of a check. Raises `ValueError` for a name that is none."""
     return 1 << NAMES.index(check)
 
 
 def bits(checks: Iterable[str]) -> int:
-    """The bits of these checks. Raises `ValueError` for a name that is none."""
+    """Return the bits of these checks. Raises `ValueError` for a name that is none."""
     return sum(bit(check) for check in set(checks))
 
 
 def names(bits: int) -> list[str]:
-    """The checks that these bits stand for."""
+    """Return the checks that these bits stand for."""
     return [name for i, name in enumerate(NAMES) if bits >> i & 1]
 
 
@@ -42,39 +42,35 @@ OWNER = bit("owner")
 PROGRESS = bit("progress")
 USER = bit("user")
 
-GOES_ON = READ_REGULAR | READ_PAIR | OWNER
-"""Behind these the path goes on: a wrong figure harms nobody. At the others the kernel stops, or would."""
+GOES_ON = bits(check.name for check in CHECKS.values() if check.goes_on)
+"""A path goes on after these broke."""
+_OOPS = tuple(check.oops for check in CHECKS.values())
+"""By check: the bits of R_OOPS that break it."""
 
 
 @helper
 def wanted_of_step(bits: int, wanted: int) -> int:
-    """The checks that a step breaks and that are reported: those asked for, and those that end the path.
+    """Return the checks that a step breaks and that are reported: those asked for, and those that end the path.
 
-    Nothing behind the end of a path is looked at. Who asks for one check alone must not take that for its holding.
+    Nothing after the end of a path is looked at. Who asks for one check alone must not take that for its holding.
     """
     return bits & (wanted | ~GOES_ON)
 
 
 @helper
 def wanted_at_rest(bits: int, wanted: int) -> int:
-    """The same for a state at rest: where a lock is kept, no counter and no check of the design's own is looked at."""
+    """Return the same for a state at rest: where a lock is kept, no counter and no check of the design's own counts."""
     return bits & (wanted | PROGRESS)
 
 
 @helper
 def oops_bits(r: Words) -> int:
-    """The checks that the steps of a CPU saw broken. The count on a wrong task is forgotten once it is told."""
+    """Return the checks that the steps of a CPU saw broken. A count on a wrong task is forgotten once reported."""
     seen = r[R_OOPS]
     bits = 0
-    if seen & bug.MAPCOUNT:
-        bits |= MAPCOUNT
-    if seen & (bug.PAGE_REFS | bug.SWAP_REFS):
-        bits |= PAGE_REFS
-    if seen & bug.PFN_VALID:
-        bits |= PFN_VALID
-    if seen & bug.USER:
-        bits |= USER
+    for i in range(len(_OOPS)):
+        if seen & _OOPS[i]:
+            bits |= 1 << i
     if seen & bug.OWNER:
-        bits |= OWNER
         r[R_OOPS] = seen & ~bug.OWNER
     return bits

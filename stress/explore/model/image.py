@@ -1,9 +1,9 @@
 """What the engine is given of a design and a workload: numbers in one array ``p``.
 
-The first words are the header, by the constants below; behind them, from word `P_CPU` on, two for each CPU: its
+The first words are the header, by the constants below; after them, from word `P_CPU` on, two for each CPU: its
 first row among the operations, and how many it performs. Then come the rows of the programs (`P_CODE`), one for
-each step: the step's number, its kind, and where each outcome leads (a row, or `END`); and the rows of
-the operations (`P_OPS`).
+each step: the step's number, its kind, which outcomes it had, and where each outcome leads (a row, or `END`); and the
+rows of the operations (`P_OPS`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from shm_layout.record import MOST
 from shm_layout.registers import REGISTERS
 
 P_STEPS = 0
-"""Address of the function over the steps of the built-in designs; in plain Python a list of them."""
+"""Address of a table of the steps of the built-in designs, an address each; in plain Python a list of them."""
 P_SPLIT = 1
 """Number of the first step that is not among them."""
 P_OWN_STEPS = 2
-"""The same for the steps that the design brings along, counted from `P_SPLIT`; its checks are the last of them."""
+"""Address of the function over the steps that the design brings along, counted from `P_SPLIT`; its checks are the last
+of them. In plain Python a list."""
 P_ROW = 3
 """Words of a row of code."""
 P_CODE = 4
@@ -72,17 +73,39 @@ P_SEEN = 22
 """
 P_SHADOWS = 28
 """Index in ``p`` of the words that no design reads (`shm_layout.structs.SHADOWS`): how many ranges, and their ends."""
-P_CPU = 32
+P_MEMORY = 29
+"""Number of the memory model (`stress.memory_model`)."""
+P_CHOICES = 30
+"""How a state may go on, at most: see `stress.explore.model.move`."""
+P_ENTRIES = 31
+"""Stores that the buffer of a CPU holds at most; 0 under sc, where there are no buffers."""
+P_BUFFERS = 32
+"""Index in the memory of the buffers, after all structures (`stress.explore.model.store_buffer`)."""
+P_FULL = 33
+"""Set when a CPU had to wait because its buffer was full."""
+P_VIEW = 34
+"""Index in ``p`` of what the memory held before a CPU's buffered stores were put over it: a word for each."""
+P_SAVED = 35
+"""Index in ``p`` of room for the registers of a CPU, as they were before a step."""
+P_LEFT = 36
+"""Set when a transition has put a store or a barrier into a buffer."""
+P_RECORDED = 37
+"""1 when the accesses of steps are looked at: where they are watched, or there are store buffers."""
+P_CPU = 40
+MOST_CHOICES = 256
+"""Of a state, at most."""
 SEEN_EXACT, SEEN_BOUNDED = 0, 1
 
-CODE_STEP, CODE_KIND, CODE_JUMP = range(3)
+CODE_STEP, CODE_KIND, CODE_TAKEN, CODE_JUMP = range(4)
 PRIVATE, WHOLE, USERS = 1, 2, 4
 """Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for; it is
-a user's, not one of this package."""
+a user's, not one of this package. `CODE_TAKEN` has a bit for each outcome that the step had, its number modulo 64."""
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
-"""Words of a row of operations; `OP_READ` is 1 for a read, `OP_LATE` the pages that the design says it may be late
+"""Words of a row of operations; `OP_READ` is 1 for a read that may be off by the
+bound, 2 for one that makes the precise sum (`SUMMED`), `OP_LATE` the pages that the design says it may be late
 by, -1 where that follows from the ptes that it changes (`stress.explore.model.read_interval`)."""
 OP_ROW = 8
+SUMMED = 2
 
 MADE_COUNT, MADE_KIND, MADE_STEP, MADE_FIRST = range(4)
 """Words of what a CPU's transition accessed: how many times, `CODE_KIND` and number of the step, the accesses."""

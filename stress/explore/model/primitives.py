@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shm_layout.noting import NotingMemory
+from shm_layout.record import NOTED
 from shm_layout.words import Words
 from stress.step import StepFunction
 
@@ -22,11 +24,11 @@ class Window:
     __slots__ = ("base", "of")
 
     def __init__(self, of: Words, base: int) -> None:
-        """``of``: words, or another window of them."""
+        """Begin at a word of ``of``: words, or another window of them."""
         self.of, self.base = of, base
 
     def __getitem__(self, index: int) -> int:
-        """The word ``index`` behind the beginning of the window."""
+        """Return the word ``index`` after the beginning of the window."""
         return self.of[self.base + index]
 
     def __setitem__(self, index: int, value: int) -> None:
@@ -35,17 +37,35 @@ class Window:
 
 
 def window(words: Words, index: int) -> Words:
-    """The words from ``index`` on. In compiled code a pointer."""
+    """Return the words from ``index`` on. In compiled code a pointer."""
     return Window(words, index)
 
 
-def call_step(steps: Any, number: int, m: Words, r: Words, record: Words) -> int:
-    """Take step ``number``. ``steps``: functions; in compiled code the address of a function over all of them.
+def call_step(steps: Any, number: int, m: Words, r: Words) -> int:
+    """Take step ``number`` of the library.
 
-    ``record``: where compiled code notes the step's accesses (`shm_layout.record`); plain Python notes none.
+    ``steps``: functions; in compiled code the address of a table of their addresses.
     """
     functions: Sequence[StepFunction] = steps
     return functions[number](m, r)
+
+
+def call_watched(steps: Any, number: int, m: Words, r: Words, record: Words) -> int:
+    """Take step ``number`` of the library on memory that is watched.
+
+    ``record``: where compiled code notes the step's accesses (`shm_layout.record`), and plain Python if it is told to.
+    """
+    functions: Sequence[StepFunction] = steps
+    return functions[number](NotingMemory(m, record) if record[NOTED] else m, r)
+
+
+def call_own(functions: Any, number: int, m: Words, r: Words, record: Words) -> int:
+    """Call what a design brings along: its steps, holders and checks, by number. All of it is watched.
+
+    ``functions``: in compiled code the address of a function over all of them. Returns `RAISED` for an exception.
+    """
+    own: Sequence[StepFunction] = functions
+    return own[number](NotingMemory(m, record) if record[NOTED] else m, r)
 
 
 def prefetch(pointer: Any, index: int) -> None:
@@ -53,5 +73,5 @@ def prefetch(pointer: Any, index: int) -> None:
 
 
 def pointer(array: Any) -> Any:
-    """An array without its length. In compiled code arrays are counted by Numba at every call, pointers are not."""
+    """Return an array without its length. Numba counts references of arrays at every call, and not of pointers."""
     return array

@@ -9,6 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 
+from shm_layout.registers import REGISTERS
+from shm_layout.watched import FILE, MEMORY, as_watched
 from stress.explore.model import primitives
 
 _I64 = ir.IntType(64)
@@ -20,6 +22,10 @@ _lower_builtin: Any = lower_builtin
 _pointer_to: Any = types.CPointer
 _get_or_insert_function: Any = cgutils.get_or_insert_function
 WORDS = _pointer_to(types.int64)
+STEP = (WORDS, WORDS)
+"""What a compiled step is given: memory and registers."""
+WATCHED_STEP = (MEMORY, FILE)
+"""The same, watched."""
 
 
 @_type_callable(primitives.window)  # type: ignore[untyped-decorator]
@@ -33,13 +39,51 @@ def _lower_window(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> A
     return builder.gep(args[0], [index], inbounds=True)
 
 
+def _call(context: Any, builder: ir.IRBuilder, address: Any, arguments: Any, values: Any) -> Any:
+    """Call a compiled step by its address, as compiled functions call one another. Steps of the library never raise."""
+    convention = context.call_conv
+    signature = convention.get_function_type(types.int64, arguments)
+    callee = builder.inttoptr(address, signature.as_pointer())
+    _, outcome = convention.call_function(builder, callee, types.int64, arguments, values)
+    return outcome
+
+
+def _of_table(builder: ir.IRBuilder, table: Any, number: Any) -> Any:
+    words = builder.inttoptr(table, _I64.as_pointer())
+    return builder.load(builder.gep(words, [number], inbounds=True))
+
+
 @_type_callable(primitives.call_step)  # type: ignore[untyped-decorator]
 def _type_call_step(context: Any) -> Any:
+    return lambda steps, number, m, r: types.int64
+
+
+@_lower_builtin(primitives.call_step, types.int64, types.int64, WORDS, WORDS)  # type: ignore[untyped-decorator]
+def _lower_call_step(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    table, number, m, r = args
+    return _call(context, builder, _of_table(builder, table, number), STEP, (m, r))
+
+
+@_type_callable(primitives.call_watched)  # type: ignore[untyped-decorator]
+def _type_call_watched(context: Any) -> Any:
     return lambda steps, number, m, r, record: types.int64
 
 
-@_lower_builtin(primitives.call_step, types.int64, types.int64, WORDS, WORDS, WORDS)  # type: ignore[untyped-decorator]
-def _lower_call_step(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+@_lower_builtin(primitives.call_watched, types.int64, types.int64, WORDS, WORDS, WORDS)  # type: ignore[untyped-decorator]
+def _lower_call_watched(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    table, number, m, r, record = args
+    memory = as_watched(context, builder, MEMORY, m, record, _I64(0))
+    registers = as_watched(context, builder, FILE, r, record, _I64(REGISTERS))
+    return _call(context, builder, _of_table(builder, table, number), WATCHED_STEP, (memory, registers))
+
+
+@_type_callable(primitives.call_own)  # type: ignore[untyped-decorator]
+def _type_call_own(context: Any) -> Any:
+    return lambda functions, number, m, r, record: types.int64
+
+
+@_lower_builtin(primitives.call_own, types.int64, types.int64, WORDS, WORDS, WORDS)  # type: ignore[untyped-decorator]
+def _lower_call_own(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
     address, number, m, r, record = args
     function = ir.FunctionType(_I64, [_I64, m.type, r.type, m.type])
     return builder.call(builder.inttoptr(address, function.as_pointer()), [number, m, r, record])

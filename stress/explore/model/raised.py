@@ -1,6 +1,6 @@
 """What a step or a check raised: a failed assertion is a broken check, any other exception an error of the design.
 
-Compiled code tells only that something was raised. What it was is seen when the schedule is taken again in plain
+Compiled code says only that something was raised. What it was is seen when the schedule is taken again in plain
 Python (`stress.explore.counterexample.trace`), where the same function raises it.
 """
 

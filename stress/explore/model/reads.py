@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stress.explore.model.image import P_SEEN, SEEN_BOUNDED, SEEN_EXACT
-from stress.explore.model.model import Model, exact_read
+from stress.explore.model.model import Model
 from stress.kernel.proc import shows_nothing
 from stress.operation import READS
 
@@ -16,7 +16,7 @@ _AT_REST = " at rest"
 def reads_seen(model: Model, p: Any) -> dict[str, bool]:
     """Say of each read that came to an end whether one of its name showed a value. ``p``: the image of the search."""
     numbers = model.design.numbers
-    named = [(SEEN_EXACT, exact_read(model.design)), (SEEN_BOUNDED, "statm")]
+    named = [(SEEN_EXACT, model.design.exact_read), (SEEN_BOUNDED, model.design.bounded_read)]
     passes = [(number, f"{name}{_AT_REST}") for number, name in named]
     seen: dict[str, bool] = {}
     for number, name in (*((numbers[name], name) for name in READS if name in numbers), *passes):

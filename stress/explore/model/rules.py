@@ -5,7 +5,7 @@ and stays in bounds. What a compiled step accesses stands in a record (`shm_layo
 what is wrong is put into words.
 
 A step may make several accesses as long as nobody can tell: in every state in which it can be taken, at most one of
-them may meet an access of another CPU's next transition. Whoever comes between two accesses of the step would come
+them may meet an access of another CPU's next transition. A CPU that comes between two accesses of the step would come
 before it in some state, too, so it is enough to look at states before the step (Lipton, Reduction, 1975). Steps that
 stand for a piece of the kernel with locks of its own say so (``whole``) and are left out, on both sides.
 """
@@ -26,10 +26,11 @@ from shm_layout.record import (
     FAULT,
     FAULT_FIELD,
     FAULT_INDEX,
-    FAULTS,
+    KIND,
     KIND_BITS,
     LIMIT,
     MOST,
+    NO_FIELD,
     NO_INSTANCE,
     NO_REGISTER,
     OUT_OF_BOUNDS,
@@ -42,6 +43,15 @@ from shm_layout.record import (
 from shm_layout.registers import REGISTERS
 from shm_layout.structs import FIRST_WORD, STRUCTS
 from shm_layout.words import Words
+from stress.explore.model.accesses import (
+    CHANGED_BEFORE_WAIT,
+    CHECK_WRITES,
+    PRIVATE_ACCESS,
+    TOO_MANY,
+    TORN,
+    is_shadow,
+    same_place,
+)
 from stress.explore.model.image import (
     MADE_COUNT,
     MADE_FIRST,
@@ -50,24 +60,19 @@ from stress.explore.model.image import (
     MADE_WORDS,
     P_ACCESSES,
     P_CPUS,
+    P_ENTRIES,
     P_RECORD,
-    P_SHADOWS,
     P_SPLIT,
     P_STEPS,
     WHOLE,
 )
 from stress.explore.model.primitives import window
 from stress.explore.model.step_table import own_functions
+from stress.explore.model.store_buffer import leaves_next
 from stress.step import helper
 
 if TYPE_CHECKING:
     from stress.explore.model.model import Model
-
-PRIVATE_ACCESS, CHANGED_BEFORE_WAIT, TORN, CHECK_WRITES = range(FAULTS, FAULTS + 4)
-"""Faults of steps beyond those of an access: a private step's access; a change before WAIT; several accesses between
-which another CPU can come; a check that writes."""
-
-_KIND = (1 << KIND_BITS) - 1
 
 
 @helper
@@ -77,18 +82,11 @@ def forget_accesses(p: Words, cpu: int) -> None:
 
 
 @helper
-def is_shadow(p: Words, index: int) -> bool:
-    """Whether a word is kept beside the design, which does not read it."""
-    ranges = window(p, p[P_SHADOWS])
-    found = False
-    for i in range(ranges[0]):
-        found |= ranges[1 + 2 * i] <= index < ranges[2 + 2 * i]
-    return found
-
-
-@helper
 def keep_accesses(p: Words, cpu: int, kind: int) -> None:
-    """Keep what the step that a CPU just took accessed, shadows apart. ``kind``: `CODE_KIND` of the step."""
+    """Keep what the step that a CPU just took accessed, but for shadows and barriers.
+
+    ``kind``: `CODE_KIND` of the step.
+    """
     record = window(p, p[P_RECORD])
     made = window(p, p[P_ACCESSES] + cpu * MADE_WORDS)
     made[MADE_KIND] = kind
@@ -96,7 +94,7 @@ def keep_accesses(p: Words, cpu: int, kind: int) -> None:
     count = 0
     for i in range(min(record[COUNT], MOST)):
         index = record[ENTRIES + ENTRY * i]
-        if not is_shadow(p, index):
+        if index != 0 and not is_shadow(p, index):
             made[MADE_FIRST + 2 * count] = index
             made[MADE_FIRST + 2 * count + 1] = record[ENTRIES + ENTRY * i + 1]
             count += 1
@@ -104,31 +102,25 @@ def keep_accesses(p: Words, cpu: int, kind: int) -> None:
 
 
 @helper
-def same_place(kind: int, other: int) -> bool:
-    """Whether two accesses to one word reach the same half of it."""
-    half = kind >> KIND_BITS
-    other_half = other >> KIND_BITS
-    return half == 0 or other_half in (0, half)
-
-
-@helper
-def is_met(p: Words, cpu: int, index: int, kind: int) -> bool:
-    """Whether an access of a CPU meets one of another CPU's next transition, one of both being a write."""
+def is_met(p: Words, m: Words, cpu: int, index: int, kind: int) -> bool:
+    """Return whether an access of a CPU meets one of another CPU's next transitions, one of both being a write."""
     for other in range(p[P_CPUS]):
         theirs = window(p, p[P_ACCESSES] + other * MADE_WORDS)
+        if other != cpu and p[P_ENTRIES] != 0 and leaves_next(p, m, other, index, kind >> KIND_BITS):
+            return True
         if other == cpu or (theirs[MADE_KIND] & WHOLE) != 0:
             continue
         for i in range(theirs[MADE_COUNT]):
             its_kind = theirs[MADE_FIRST + 2 * i + 1]
-            writes = (kind & _KIND) != READ or (its_kind & _KIND) != READ
+            writes = (kind & KIND) != READ or (its_kind & KIND) != READ
             if writes and theirs[MADE_FIRST + 2 * i] == index and same_place(kind, its_kind):
                 return True
     return False
 
 
 @helper
-def is_torn(p: Words, cpu: int) -> bool:
-    """Whether other CPUs can come between the accesses of the step that a CPU takes from this state.
+def is_torn(p: Words, m: Words, cpu: int) -> bool:
+    """Return whether other CPUs can come between the accesses of the step that a CPU takes from this state.
 
     Reads of a word before a compare and exchange of it are one access with it: it fails when the word has changed.
     """
@@ -142,21 +134,21 @@ def is_torn(p: Words, cpu: int) -> bool:
         i = count - 1 - back
         index = made[MADE_FIRST + 2 * i]
         kind = made[MADE_FIRST + 2 * i + 1]
-        if not is_met(p, cpu, index, kind):
+        if not is_met(p, m, cpu, index, kind):
             continue
-        if met >= 0 and not (index == met and exchanged and (kind & _KIND) == READ):
+        if met >= 0 and not (index == met and exchanged and (kind & KIND) == READ):
             return True
         if met < 0:
             met = index
-            exchanged = (kind & _KIND) == COMPARE
+            exchanged = (kind & KIND) == COMPARE
     return False
 
 
 @helper
-def first_torn(p: Words) -> int:
-    """The first CPU whose step other CPUs can come between, -1 for none; the fault is put into the record."""
+def first_torn(p: Words, m: Words) -> int:
+    """Return the first CPU whose step other CPUs can come between, -1 for none; the fault is put into the record."""
     for cpu in range(p[P_CPUS]):
-        if is_torn(p, cpu):
+        if is_torn(p, m, cpu):
             record = window(p, p[P_RECORD])
             record[FAULT] = TORN
             record[FAULT_INDEX] = cpu
@@ -192,24 +184,25 @@ def where_written(function: Callable[..., int]) -> str:
 
 
 def _what(model: Model, p: Words, record: list[int]) -> str:
-    """What is wrong, and what to write instead."""
+    """Return what is wrong, and what to write instead."""
     fault, index = record[FAULT], record[FAULT_INDEX]
     found = [model.layout.describe(access.index) for access in accesses(record) if access.index >= FIRST_WORD]
     first = found[0] if found else "memory"
-    field, struct = _field(record[FAULT_FIELD] if fault in (WRONG_STRIDE, NO_INSTANCE) else index)
+    field, struct = _field(record[FAULT_FIELD] if fault in (NO_FIELD, WRONG_STRIDE, NO_INSTANCE) else index)
     if fault == OUT_OF_BOUNDS:
         return (
             f"reaches word {index:,} of the memory, which has {record[LIMIT]:,}: "
-            "find a word with at(m, FIELD, STRIDE, instance)"
+            "find a word with at(m, FIELD, instance)"
         )
     if fault == CONSTANT_WRITTEN:
         which = f"that says where field {field} of {struct} lies" if field else "of the layout"
-        return f"writes the constant {which}: the field's own word is m[at(m, FIELD, STRIDE, instance)]"
+        return f"writes the constant {which}: the field's own word is m[at(m, FIELD, instance)]"
     if fault == NO_REGISTER:
         return f"uses register {index:,}: there are 0 to {REGISTERS - 1}; R_USER and R_EXTRA are a design's own"
+    if fault == NO_FIELD:
+        return f"calls at() with {record[FAULT_FIELD]:,}, which is no field: write at(m, FIELD, instance)"
     if fault == WRONG_STRIDE:
-        which = f"field {field} of {struct}" if field else "a number that is no field"
-        return f"gives {which} another structure's stride: write at(m, FIELD, {struct or 'its'} stride, instance)"
+        return f"gives field {field} of {struct} another structure's stride: write at(m, FIELD, instance)"
     if fault == NO_INSTANCE:
         count = model.layout.regions[struct].count
         return f"asks for field {field} of {struct} {index:,}: there are 0 to {count - 1}"
@@ -217,6 +210,11 @@ def _what(model: Model, p: Words, record: list[int]) -> str:
         return f"is private and accesses {first}: leave private=True out, or use registers alone"
     if fault == CHANGED_BEFORE_WAIT:
         return f"changes {first} and then returns WAIT: change nothing before it waits, or split it"
+    if fault == TOO_MANY:
+        return (
+            f"makes more than {MOST} accesses, which no store buffer holds: make it several steps, "
+            'or say what keeps them together with @step(whole="...")'
+        )
     if fault == CHECK_WRITES:
         return f"writes {first}: a check reads alone"
     return _torn(model, p, index)
@@ -240,7 +238,7 @@ def _torn(model: Model, p: Words, cpu: int) -> str:
 
 
 def _field(constant: int) -> tuple[str, str]:
-    """The field that a constant belongs to, and its structure; two empty strings for none."""
+    """Return the field that a constant belongs to, and its structure; two empty strings for none."""
     for struct in STRUCTS.values():
         for field in struct.fields:
             if field.constant == constant:

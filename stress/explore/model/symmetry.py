@@ -12,7 +12,7 @@ or all CPUs, in whatever order. One that is edited may leave some out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from math import prod
 
@@ -23,15 +23,25 @@ from stress import designs
 from stress.design import Design
 from stress.designs.parts import counter_checks
 from stress.explore.model.image import P_CPUS, P_SYMMETRY, STRIDE
+from stress.explore.model.store_buffer import (
+    ENTRY_OF_BUFFER,
+    INDEX_SHIFT,
+    PLACE,
+    all_empty,
+    buffer_of,
+    buffered,
+    index_of,
+)
+from stress.operation import KINDS
 from stress.program import Program
 from stress.step import StepFunction, helper
 from stress.workload import Workload
 
-OPERATIONS = frozenset(("fault", "zap", "swap_out", "truncate"))
+OPERATIONS = frozenset(kind.name for kind in KINDS.values() if kind.keeps_tasks)
 """Operations that leave the tasks and their list as they are, and do not look at them."""
-PASSES = ("statm", "precise")
-"""Operations whose programs are performed at rest, to hold what they show against the truth."""
-TOLD_APART = frozenset(("tree", "lazy", "deferred_16"))
+TOLD_APART = frozenset(
+    ("tree", "lazy", "atomic_until_thread", "deferred_16", "linux_6_8", "linux_6_16", "tlb_batch", "vma_lock")
+)
 """Designs that keep counts by groups of CPUs, behave by who came first, or put a task's number into a register."""
 
 ALIKE = frozenset(
@@ -47,18 +57,23 @@ ALIKE = frozenset(
 
 @cache
 def _known_passes() -> frozenset[Program]:
-    programs = [designs.get(name).programs for name in designs.names()]
-    return frozenset(each[kind] for each in programs for kind in PASSES if kind in each)
+    return frozenset(program for name in designs.names() for program in _passes(designs.get(name)))
+
+
+def _passes(design: Design) -> list[Program]:
+    """Return the programs that are performed at rest, to hold what they show against the truth."""
+    names = (design.exact_read, design.bounded_read)
+    return [design.programs[name] for name in names if name in design.programs]
 
 
 def _read_as_known(design: Design) -> bool:
-    """Whether the passes over the counters that are made at rest are those of built-in designs."""
-    return all(design.programs[kind] in _known_passes() for kind in PASSES if kind in design.programs)
+    """Return whether the passes over the counters that are made at rest are those of built-in designs."""
+    return _known_passes().issuperset(_passes(design))
 
 
 @cache
 def _interchangeable_steps() -> frozenset[StepFunction]:
-    """Steps that do the same for any CPU: those of the built-in designs in `OPERATIONS`, but for `TOLD_APART`.
+    """Return steps that do the same for any CPU: those of the built-in designs in `OPERATIONS`, but for `TOLD_APART`.
 
     A list of what may be, not of what may not: any step of the library can be put into these operations, such as one
     that walks the tasks' list.
@@ -82,14 +97,16 @@ def classes(design: Design, workload: Workload) -> list[int]:
     return [columns.index(column) if column else cpu for cpu, column in enumerate(columns)]
 
 
-def section(design: Design, workload: Workload, layout: Layout, m: list[int], g: list[int]) -> list[int]:
-    """The words of the image: the class of each CPU, how many words belong to a CPU, and their indices; or nothing.
+def section(  # noqa: PLR0917
+    design: Design, workload: Workload, layout: Layout, m: list[int], g: list[int], buffers: Sequence[range]
+) -> list[int]:
+    """Return the words of the image: class of each CPU, number of words of a CPU, and their indices; or nothing.
 
     ``m``, ``g``: the first state. CPUs that differ in it, because one of them performed the setup, do not change
-    places: their images could not all be reached.
+    places: their images could not all be reached. ``buffers``: the indices of each CPU's store buffer.
     """
     cpus = range(workload.machine.cpus)
-    words = [_words_of(layout, cpu) for cpu in cpus]
+    words = [[*_words_of(layout, cpu), *buffers[cpu]] for cpu in cpus]
     registers = [i for i in range(STRIDE) if i not in (R_CPU, R_CURRENT)]
     first = [([g[cpu * STRIDE + i] for i in registers], [m[index] for index in words[cpu]]) for cpu in cpus]
     same = classes(design, workload)
@@ -100,7 +117,7 @@ def section(design: Design, workload: Workload, layout: Layout, m: list[int], g:
 
 
 def _words_of(layout: Layout, cpu: int) -> list[int]:
-    """Indices of what lies in the memory for one CPU, in the same order for each."""
+    """Return the indices of what lies in the memory for one CPU, in the same order for each."""
     machine = layout.machine
     per_cpu = {
         "task_struct": range(cpu * machine.task_depth, cpu * machine.task_depth + 1),
@@ -121,7 +138,7 @@ def _words_of(layout: Layout, cpu: int) -> list[int]:
 
 @helper
 def follows(p: Words, m: Words, g: Words, one: int, other: int) -> bool:
-    """Whether what belongs to CPU ``one`` comes behind what belongs to ``other``."""
+    """Return whether what belongs to CPU ``one`` comes after what belongs to ``other``."""
     for i in range(STRIDE):
         if i not in (R_CPU, R_CURRENT) and g[one * STRIDE + i] != g[other * STRIDE + i]:
             return g[one * STRIDE + i] > g[other * STRIDE + i]
@@ -133,6 +150,32 @@ def follows(p: Words, m: Words, g: Words, one: int, other: int) -> bool:
         if mine != its:
             return mine > its
     return False
+
+
+@helper
+def renamed(p: Words, index: int, one: int, other: int) -> int:
+    """Return the word that stands in the place of a word when two CPUs change places."""
+    at = p[P_SYMMETRY] + p[P_CPUS]
+    count = p[at]
+    for i in range(count):
+        mine = p[at + 1 + one * count + i]
+        its = p[at + 1 + other * count + i]
+        if index == mine:
+            return its
+        if index == its:
+            return mine
+    return index
+
+
+@helper
+def rename_places(p: Words, m: Words, one: int, other: int) -> None:
+    """Let the buffered stores of all CPUs go to the words that stand in the places of those that they went to."""
+    for cpu in range(p[P_CPUS]):
+        buffer = buffer_of(p, m, cpu)
+        for i in range(buffered(p, m, cpu)):
+            place = buffer[ENTRY_OF_BUFFER * i + PLACE]
+            index = renamed(p, index_of(place), one, other)
+            buffer[ENTRY_OF_BUFFER * i + PLACE] = place + ((index - index_of(place)) << INDEX_SHIFT)
 
 
 @helper
@@ -151,6 +194,8 @@ def change_places(p: Words, m: Words, g: Words, one: int, other: int) -> None:
         word = m[mine]
         m[mine] = m[its]
         m[its] = word
+    if not all_empty(p, m):
+        rename_places(p, m, one, other)
 
 
 @helper
@@ -168,7 +213,7 @@ def put_in_order(p: Words, m: Words, g: Words, who: Words) -> None:
 
 
 def groups(p: list[int]) -> list[list[int]]:
-    """The CPUs of each class."""
+    """Return the CPUs of each class."""
     classed = p[p[P_SYMMETRY] : p[P_SYMMETRY] + p[P_CPUS]]
     return [[cpu for cpu, c in enumerate(classed) if c == first] for first in sorted(set(classed))]
 
@@ -185,7 +230,7 @@ EXCHANGED = [i for i in range(STRIDE) if i not in (R_CPU, R_CURRENT)]
 
 
 def orders(kinds: list[int]) -> Iterator[list[int]]:
-    """All distinct orders of these numbers, each once. Needs room for one of them, however many there are.
+    """Yield all distinct orders of these numbers, each once. Needs room for one of them, however many there are.
 
     >>> list(orders([1, 0, 0]))
     [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
@@ -205,7 +250,7 @@ def orders(kinds: list[int]) -> Iterator[list[int]]:
 
 
 def _orders_of_all(kinds: list[list[int]]) -> Iterator[tuple[list[int], ...]]:
-    """Every choice of an order for each class."""
+    """Yield every choice of an order for each class."""
     if not kinds:
         yield ()
         return
@@ -215,7 +260,7 @@ def _orders_of_all(kinds: list[list[int]]) -> Iterator[tuple[list[int], ...]]:
 
 
 def image_count(equal: list[int], grouped: list[list[int]]) -> int:
-    """How many distinct images a state has: for each class n! by the orders that change nothing.
+    """Return how many distinct images a state has: for each class n! by the orders that change nothing.
 
     ``equal``: for each CPU how many CPUs of its class with the same content there are up to it, itself included.
 
@@ -227,7 +272,7 @@ def image_count(equal: list[int], grouped: list[list[int]]) -> int:
 
 
 def images(p: list[int], m: list[int], g: list[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """The distinct images of a state, one for each arrangement of its CPUs: (memory, registers)."""
+    """Yield the distinct images of a state, one for each arrangement of its CPUs: (memory, registers)."""
     indices, grouped = own_words(p), groups(p)
     content = [
         (tuple(g[cpu * STRIDE + i] for i in EXCHANGED), tuple(m[index] for index in indices[cpu]))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stress.explore.searching.ends import ENDLESS, REACHES
+from stress.explore.searching.state import SMALL
 
 WALKS = 10_000
 """Walks between two looks at the clock."""
@@ -33,23 +34,23 @@ class Onward:
     """What is known of the states of a finished search."""
 
     def __init__(self, search: Any, in_time: Callable[[], bool]) -> None:
-        """``search``: a `stress.explore.searching.search.Search` that is done; ``in_time``: whether to go on."""
+        """Take ``search``, a `stress.explore.searching.search.Search` that is done; ``in_time``: whether to go on."""
         import numpy as np
 
         from stress.explore.searching.compiled import compiled
 
         self.count = search.found_states
         self.in_time = in_time
-        self.known = np.zeros(self.count, np.int8)
+        self.known = np.zeros(self.count, SMALL["known"])
         self.path, self.queue = np.empty(self.count, np.int32), np.empty(self.count, np.int32)
         self.came_from = np.full(self.count, UNSEEN, np.int32)
-        self.out = np.zeros(search.cpus, np.int64)
+        self.out = np.zeros(search.choices, np.int64)
         self.given = search.arguments()
         self.walk, self.behind = compiled()["walk"], compiled()["behind"]
         self.np = np
 
     def first_endless(self, roots: Sequence[int]) -> int:
-        """The first of these states from which no end can be reached, -1 for none. Raises `OutOfTime`."""
+        """Return the first of these states from which no end can be reached, -1 for none. Raises `OutOfTime`."""
         at = 0
         while at < len(roots):
             if not self.in_time():
@@ -64,7 +65,7 @@ class Onward:
         return -1
 
     def _reaches(self, root: int) -> bool:
-        """Whether an end can be reached from a state: looks at all that can, until one is found."""
+        """Return whether an end can be reached from a state: looks at all that can, until one is found."""
         if self.known[root] == ENDLESS:
             return False
         came_from, queue = self.came_from, self.queue
@@ -94,7 +95,7 @@ class Onward:
 
 
 def nearest_endless(search: Any, first: int, in_time: Callable[[], bool]) -> int:
-    """The nearest from which no end can be reached, among the first states of a finished search; -1 for none.
+    """Return the nearest from which no end can be reached, among the first states of a finished search; -1 for none.
 
     Raises `OutOfTime`, `OutOfRoom`.
     """

@@ -1,11 +1,11 @@
 """Compiled walks to an end, from states of which the search leaves open whether an end can be reached.
 
-An end is a state in which no CPU can move, or one that breaks a check behind which nothing is followed. A state in
-which a CPU can take a step that does not jump back in its program, or ends the operation, leads on: programs are
-finite, so whoever goes on like that comes to an end or to one of the few states, all of whose steps jump back, that
-are marked `stress.explore.searching.state.NOT_ONWARD`. If an end can be reached from each of these, it can from every
-state. `walk` looks for one greedily, compiled, and remembers every state that it passed; where it gets stuck,
-`stress.explore.searching.endless.Onward` looks at all that can be reached.
+An end is a state in which no CPU can move, or one that breaks a check after which nothing is followed. A state in which
+a CPU can take a step that does not jump back in its program, or ends the operation, leads on: programs are finite, and
+so are the stores that they leave in buffers, so a walk like that comes to an end or to one of the few states, all of
+whose steps jump back, that are marked `stress.explore.searching.state.NOT_ONWARD`. If an end can be reached from each
+of these, it can from every state. `walk` looks for one greedily, compiled, and remembers every state that it passed;
+where it gets stuck, `stress.explore.searching.endless.Onward` looks at all that can be reached.
 """
 
 # Compiled functions have no objects to keep their arrays in.
@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 from stress.explore.model.check_bits import GOES_ON
-from stress.explore.model.image import P_CPUS, P_SYMMETRY
+from stress.explore.model.image import P_CHOICES, P_CPUS, P_SYMMETRY
 from stress.explore.model.symmetry import put_in_order
-from stress.explore.model.transition import FINISHED, WAITS, transition
+from stress.explore.model.transition import FINISHED, WAITS, move
 from stress.explore.searching.state import collect, hash_of_loaded, load_state, number_of, put_back
 from stress.step import helper
 
@@ -28,14 +28,14 @@ UNKNOWN, PASSED, REACHES, ENDLESS = range(4)
 
 @helper
 def successors(s: Any, p: Any, words: Any, a: Any, tables: Any, keys: Any, batch: Any, number: int, out: Any) -> int:
-    """Put the numbers of the states behind a state into ``out``; returns how many, 0 for an end."""
+    """Put the numbers of the states after a state into ``out``; returns how many, 0 for an end."""
     m, g, kept_m, kept_g, w = words
     block_table, row_table, column_of, table = tables
     load_state(s, m, g, kept_m, kept_g, a, number)
     out_batch = (batch, hash_of_loaded(s, a[1], keys))
     count = 0
-    for cpu in range(p[P_CPUS]):
-        bits = transition(p, m, g, cpu)
+    for choice in range(p[P_CHOICES]):
+        bits = move(p, m, g, choice)
         if bits == FINISHED:
             continue
         if bits == WAITS:
@@ -47,7 +47,7 @@ def successors(s: Any, p: Any, words: Any, a: Any, tables: Any, keys: Any, batch
         if p[P_SYMMETRY] != 0:
             put_in_order(p, m, g, w)
         inner = (block_table, row_table, column_of)
-        found = collect(s, p, m, g, kept_m, kept_g, a, inner, keys, out_batch, number, cpu)
+        found = collect(s, p, m, g, kept_m, kept_g, a, inner, keys, out_batch, number, choice % p[P_CPUS])
         out[count] = number_of(s, table, a[0], batch, found)
         count += 1
     return count
@@ -81,8 +81,8 @@ def walk(
     """Walk from each root to an end; returns how many did, in order, before one got stuck.
 
     Arguments as of `stress.explore.searching.expand.expand`; ``known``: int8 (states,), by the constants above;
-    ``path``: int32 (states,) and ``out``: int64 (CPUs,), scratch; the numbers of the successors of the last state
-    looked at are left in ``out``, behind their count. ``roots``: int64 (count,).
+    ``path``: int32 (states,) and ``out``: int64 (choices,), scratch; the numbers of the successors of the last state
+    looked at are left in ``out``, after their count. ``roots``: int64 (count,).
     """
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of, table)
@@ -138,7 +138,7 @@ def behind(
     out: Any,
     number: int,
 ) -> int:
-    """`successors` for one state, to be called from Python."""
+    """Call `successors` for one state, from Python."""
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of, table)
     return int(successors(s, p, (m, g, kept_m, kept_g, w), a, tables, keys, batch, number, out))

@@ -1,6 +1,6 @@
 """Breadth-first search over states, compiled: `expand` takes states from the queue until it must stop.
 
-States (`stress.explore.searching.state`) lie one behind another in the order in which they were found, which is the
+States (`stress.explore.searching.state`) lie one after another in the order in which they were found, which is the
 queue. To visit a state its blocks are copied into the memory ``m`` (only those that differ from the state before), each
 CPU takes its transition there, blocks that changed are interned, and the memory is put back from its copy. New states
 are looked up in batches, so that their cache misses overlap.
@@ -18,9 +18,11 @@ from shm_layout.registers import R_PC
 from stress.explore.model.at_rest import at_rest, judge_rest
 from stress.explore.model.check_bits import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
 from stress.explore.model.image import (
+    P_CHOICES,
     P_CPUS,
     P_LEARNED,
     P_RECORD,
+    P_RECORDED,
     P_SYMMETRY,
     P_WATCHED,
     R_DONE,
@@ -31,7 +33,7 @@ from stress.explore.model.image import (
 from stress.explore.model.primitives import prefetch
 from stress.explore.model.rules import first_torn, forget_accesses
 from stress.explore.model.symmetry import put_in_order
-from stress.explore.model.transition import FINISHED, REFUSED, WAITS, transition
+from stress.explore.model.transition import FINISHED, REFUSED, WAITS, move, transition
 from stress.explore.searching.intern import LOW, differ
 from stress.explore.searching.state import (
     AGAIN,
@@ -41,7 +43,7 @@ from stress.explore.searching.state import (
     BLOCKS,
     BLOCKS_FULL,
     BUDGET,
-    CPU_OF_VIA,
+    CHOICE_OF_VIA,
     CUR,
     DEPTH,
     DONE,
@@ -76,18 +78,18 @@ CHECK_COUNT = len(NAMES)
 
 
 @helper
-def note_broken(found: Any, bits: int, state: int, cpu: int, length: int) -> None:
-    """Keep the shortest way to break each check: the state, the CPU that moves from it (-1: it is at rest)."""
+def note_broken(found: Any, bits: int, state: int, choice: int, length: int) -> None:
+    """Keep the shortest way to break each check: the state, the choice there (-1: it is at rest)."""
     for check in range(CHECK_COUNT):
         if (bits >> check) & 1 and (found[3 * check] < 0 or found[3 * check + 2] > length):
             found[3 * check] = state
-            found[3 * check + 1] = cpu
+            found[3 * check + 1] = choice
             found[3 * check + 2] = length
 
 
 @helper
 def any_broken(found: Any) -> bool:
-    """Whether a check was broken."""
+    """Return whether a check was broken."""
     broken = 0
     for check in range(CHECK_COUNT):
         broken += found[3 * check] >= 0
@@ -96,7 +98,7 @@ def any_broken(found: Any) -> bool:
 
 @helper
 def advanced(g: Any, cpu: int) -> int:
-    """How far a CPU has come: grows with every step that does not jump back, and with every operation that ends."""
+    """Return how far a CPU has come: more with every step that does not jump back and every operation that ends."""
     r = cpu * STRIDE
     return int((g[r + R_DONE] << 32) + g[r + R_PC])
 
@@ -175,20 +177,21 @@ def expand(
     """Visit up to ``s[BUDGET]`` states; returns why it stopped, which is also word `STATUS` of ``s``.
 
     ``s``: int64 (S_WORDS,), where the search stands; it goes on from there at the next call. ``p``, ``m``, ``g``,
-    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int64 (room, width); ``parent`` int32 and ``via`` int8
-    (room,): from which state, by which CPU. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
+    ``kept_m``, ``kept_g``, ``w``: words. ``states``: int64 (room, width); ``parent`` int32 and ``via`` int16
+    (room,): from which state, by which choice. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
     ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int64
-    (BATCH, width); ``origin``: int64 (BATCH, 3): hash, state, CPU. ``found``: int64 (checks, 3): state, CPU
+    (BATCH, width); ``origin``: int64 (BATCH, 3): hash, state, choice. ``found``: int64 (checks, 3): state, choice
     and length of the shortest way to break each check. All are passed as pointers to the first element; the sizes are
     words of ``s``.
     """
     cpus = p[P_CPUS]
+    choices = p[P_CHOICES]
     a = (states, loaded, active, blocks, rows)
     tables = (block_table, row_table, column_of)
     s[STATUS] = AGAIN
     for _ in range(s[BUDGET]):
         cur = s[CUR]
-        if s[PENDING] + cpus > BATCH or cur == s[LEVEL_END]:
+        if s[PENDING] + choices > BATCH or cur == s[LEVEL_END]:
             flush(s, table, states, parent, via, batch, origin)
             if s[STATUS] == STATES_FULL:
                 return STATES_FULL
@@ -211,7 +214,7 @@ def expand(
             break
         load_state(s, m, g, kept_m, kept_g, a, cur)
         base_hash = hash_of_loaded(s, loaded, keys)
-        if at_rest(p, g):
+        if at_rest(p, m, g):
             note_broken(found, wanted_at_rest(judge_rest(p, m, g, w), s[WANTED]), cur, -1, s[DEPTH])
         if p[P_WATCHED] != 0:
             for cpu in range(cpus):
@@ -222,12 +225,14 @@ def expand(
         goes_on = last_goes_on(s, p, m, g)
         if s[PREEMPTIONS] >= 0:
             put_back(p, m, g, kept_m, kept_g)
-        for cpu in range(cpus):
-            preempts = goes_on >= 0 and cpu != goes_on
+        for choice in range(choices):
+            steps = choice < cpus  # else a store leaves the buffer of its CPU, which is no preemption
+            cpu = choice if steps else choice % cpus
+            preempts = steps and goes_on >= 0 and cpu != goes_on
             if preempts and g[R_PREEMPTED] == s[PREEMPTIONS]:
                 continue
             before = advanced(g, cpu)
-            bits = transition(p, m, g, cpu)
+            bits = move(p, m, g, choice)
             if bits == FINISHED:
                 continue
             if bits == REFUSED:
@@ -237,16 +242,16 @@ def expand(
                 put_back(p, m, g, kept_m, kept_g)
             else:
                 moved += 1
-                onward |= advanced(g, cpu) > before
+                onward |= not steps or advanced(g, cpu) > before
                 if bits != 0:
-                    note_broken(found, wanted_of_step(bits, s[WANTED]), cur, cpu, s[DEPTH] + 1)
+                    note_broken(found, wanted_of_step(bits, s[WANTED]), cur, choice, s[DEPTH] + 1)
                 if (bits & ~GOES_ON) != 0:
                     onward = True
                     put_back(p, m, g, kept_m, kept_g)
                     continue
                 if p[P_SYMMETRY] != 0:
                     put_in_order(p, m, g, w)
-                if s[PREEMPTIONS] >= 0:
+                if s[PREEMPTIONS] >= 0 and steps:
                     g[R_LAST] = cpu + 1
                     g[R_PREEMPTED] += preempts
                 out = (batch, base_hash)
@@ -260,10 +265,11 @@ def expand(
                 b = s[PENDING]
                 origin[3 * b] = hashed
                 origin[3 * b + 1] = cur
-                origin[3 * b + 2] = cpu
+                origin[3 * b + 2] = choice
                 s[PENDING] = b + 1
                 prefetch(table, hashed & (s[TABLE_SIZE] - 1))
-        if p[P_WATCHED] != 0 and (p[p[P_RECORD] + FAULT] != 0 or first_torn(p) >= 0):
+        wrong = p[P_RECORDED] != 0 and p[p[P_RECORD] + FAULT] != 0
+        if wrong or (p[P_WATCHED] != 0 and first_torn(p, m) >= 0):
             s[STATUS] = RULE_BROKEN
             return RULE_BROKEN
         if p[P_LEARNED] != 0:
@@ -272,7 +278,7 @@ def expand(
         if moved == 0 and waiting != 0:
             note_broken(found, PROGRESS, cur, -1, s[DEPTH])
         if onward or moved == 0:
-            via[cur] &= CPU_OF_VIA
+            via[cur] &= CHOICE_OF_VIA
         s[TRANSITIONS] += moved
         s[CUR] = cur + 1
     flush(s, table, states, parent, via, batch, origin)

@@ -23,7 +23,7 @@ MIX = -7046029254386353131
 
 @helper
 def differ(one: Any, at: int, other: Any, place: int, count: int) -> bool:
-    """Whether so many words from index ``at`` of one and ``place`` of the other differ: no branch in the loop."""
+    """Return whether these words of one array, from ``at``, and of another, from ``place``, differ; no branch."""
     different = 0
     for i in range(count):
         different |= one[at + i] ^ other[place + i]
@@ -31,11 +31,11 @@ def differ(one: Any, at: int, other: Any, place: int, count: int) -> bool:
 
 
 def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
-    """A function that interns rows of ``width`` words: compiled for this width, its loops are a few instructions."""
+    """Return a function that interns rows of ``width`` words; compiled for that width, its loops are short."""
 
     @helper
     def row_hash(keys: Any, words: Words) -> int:
-        """32 bits that depend on all words of a row: NH of UMAC (Black et al., CRYPTO 1999), which vectorizes."""
+        """Return 32 bits of hash of a row: NH of UMAC (Black et al., CRYPTO 1999), which vectorizes."""
         total = 0
         for i in range(width):
             x = words[i] + keys[i]
@@ -45,7 +45,7 @@ def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
 
     @helper
     def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words, count: int) -> int:
-        """The number of the row with these words; ``count``, the number of rows so far, when it was just added."""
+        """Return the number of the row with these words; ``count``, that of rows so far, when it was just added."""
         found = row_hash(keys, words)
         slot = found & mask
         while True:

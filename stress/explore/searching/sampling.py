@@ -12,13 +12,15 @@ from shm_layout.errors import UsageError
 from shm_layout.record import FAULT
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model.check_bits import NAMES
-from stress.explore.model.image import P_LEARNED, P_RECORD, STRIDE
-from stress.explore.model.model import Model, learn, scratch_words
+from stress.explore.model.image import P_FULL, P_LEARNED, P_RECORD, STRIDE
+from stress.explore.model.model import Model, buffer_note, learn, scratch_words
 from stress.explore.model.reads import reads_seen
 from stress.explore.model.rules import broken_rule
+from stress.explore.model.taken import taken_of
 from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import walks
-from stress.explore.searching.compiled import arrays, compiled, watched_of
+from stress.explore.searching.compiled import arrays, compiled, get_ready, watched_of
+from stress.memory_model import SC
 from stress.system.never_ends import NeverEnds
 
 MOST_STEPS = 10_000
@@ -32,27 +34,28 @@ class Sampler:
     """The arrays that walks work on, and what they have found."""
 
     def __init__(self, model: Model, wanted: int, seed: int, depth: int) -> None:
-        """``wanted``: the checks that are looked at, as bits."""
+        """Begin with no schedule. ``wanted``: the checks that are looked at, as bits."""
         self.model = model
+        get_ready(model, ("random_walk",))
         self.p, self.m, self.g = arrays(model)
-        cpus = model.workload.machine.cpus
+        movers = model.workload.machine.cpus * (1 if model.memory_model.number == SC else 2)
         self.s = np.zeros(walks.S_WORDS, np.int64)
         self.s[walks.SEED] = np.random.default_rng(seed).integers(1, 2**62)
         self.s[walks.WANTED], self.s[walks.MOST] = wanted, MOST_STEPS
         self.found = np.full(2 * len(NAMES), -1, np.int64)
         self.ways = np.zeros(len(NAMES) * MOST_STEPS, np.int64)
         scratch = np.array(scratch_words(model), np.int64)
-        kept, self.schedule = np.zeros(STRIDE + cpus, np.int64), np.zeros(MOST_STEPS, np.int64)
-        priority, change = np.zeros(cpus, np.int64), np.zeros(2 * depth, np.int64)
+        kept, self.schedule = np.zeros(STRIDE + movers, np.int64), np.zeros(MOST_STEPS, np.int64)
+        priority, change = np.zeros(movers, np.int64), np.zeros(2 * depth, np.int64)
         self.arguments: tuple[Any, ...] = (self.s, self.p, self.m, self.g, scratch, self.m.copy(), self.g.copy(), kept)
         self.arguments += (self.found, self.ways, self.schedule, priority, change)
 
     def under_way(self) -> tuple[int, ...]:
-        """The schedule that is being drawn, so far."""
+        """Return the schedule that is being drawn, so far."""
         return tuple(self.schedule[: self.s[walks.LENGTH]].tolist())
 
     def begin_again(self) -> bool:
-        """Whether it was learned what an operation changes, so that what was seen before does not count.
+        """Return whether it was learned what an operation changes, so that what was seen before does not count.
 
         Raises `UsageError` when a step broke the rules of steps.
         """
@@ -67,7 +70,7 @@ class Sampler:
         return True
 
     def violations(self) -> tuple[Violation, ...]:
-        """The checks that were broken, each with the shortest schedule seen."""
+        """Return the checks that were broken, each with the shortest schedule seen."""
         out = []
         for number, (check, (length, rest)) in enumerate(zip(NAMES, self.found.reshape(-1, 2).tolist(), strict=True)):
             if length >= 0:
@@ -141,6 +144,8 @@ def sample(
         seconds=time.perf_counter() - started,
         outcomes=0,
         violations=violations,
-        notes=(note(sampler.s),),
+        notes=(note(sampler.s), *((buffer_note(sampler.model),) if sampler.p[P_FULL] else ())),
         reads=reads_seen(sampler.model, sampler.p),
+        taken=taken_of(sampler.model, sampler.p),
+        memory=sampler.model.memory_model.name,
     )

@@ -15,12 +15,13 @@ from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.explore.model import symmetry, transition
 from stress.explore.model.check_bits import NAMES
-from stress.explore.model.image import P_SYMMETRY, R_DONE, STRIDE
+from stress.explore.model.image import P_BUFFERS, P_CHOICES, P_ENTRIES, P_FULL, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.model.model import Model, scratch_words
+from stress.explore.model.store_buffer import ENTRY_OF_BUFFER, PLACE
 from stress.explore.result import Bounds, Violation
 from stress.explore.searching import endless
 from stress.explore.searching import state as stored
-from stress.explore.searching.compiled import arrays, compiled
+from stress.explore.searching.compiled import SEARCH, arrays, compiled, get_ready
 from stress.explore.searching.expand import CHECK_COUNT
 from stress.explore.searching.state import BATCH, BLOCK
 
@@ -29,9 +30,11 @@ SLICE = 50_000
 MOST_STATES = 2**31 - BATCH
 FIRST_TABLE = 1 << 12
 LEAST_ROOM = 1 << 16
-"""Room for so many states, or none at all."""
+"""Make room for a number of states, or for none at all."""
 MOST_WORDS = 1 << 21
 """Words that final states take while they are counted."""
+BYTES_OF_WAY = 6
+"""Of a state: the state before it, and the choice there."""
 BYTES_OF_WORD = 16
 """Of a state that is listed as a tuple: some of its numbers are objects of their own."""
 FEW, MANY = 16, 32
@@ -47,6 +50,7 @@ class Search:
         self.model = model
         self.memory = bounds.memory or memory_available().available // 2
         self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
+        get_ready(model, SEARCH)
         self.p, self.m, self.g = arrays(model)
         if preemptions >= 0:
             self.p[P_SYMMETRY] = 0  # who moved last tells the CPUs apart
@@ -60,7 +64,7 @@ class Search:
         self.s[stored.WANTED], self.s[stored.STOP_FIRST] = wanted, stop_first
         self.s[stored.PREEMPTIONS] = preemptions
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
-        self.cpus = len(model.workload.cpus)
+        self.cpus, self.choices = len(model.workload.cpus), model.p[P_CHOICES]
         self.table = np.zeros(FIRST_TABLE, np.int64)
         self.bits = FEW
         self.active: list[int] = []
@@ -80,7 +84,7 @@ class Search:
         return -(-self.columns * self.bits // 64)
 
     def _numbers(self, begin: int, end: int) -> NDArray[Any]:
-        """The numbers of states, a row for each."""
+        """Return the numbers of states, a row for each."""
         words = self.states[begin * self.width : end * self.width].reshape(-1, self.width)
         return words.view(f"u{self.bits // 8}")[:, : self.columns]
 
@@ -89,11 +93,11 @@ class Search:
 
         Where a limit on address space (ulimit -v) leaves no room for the bound on memory, the bound is halved.
         """
-        room = max(min(self.most_states, self.memory // (8 * self.width + 5)), count, 1)
+        room = max(min(self.most_states, self.memory // (8 * self.width + BYTES_OF_WAY)), count, 1)
         try:
             self.states = np.empty(room * self.width, np.int64)
             if count == 0:
-                self.parent, self.via = np.empty(room, np.int32), np.empty(room, np.int8)
+                self.parent, self.via = (np.empty(room, stored.SMALL[name]) for name in ("parent", "via"))
         except MemoryError:
             if room <= max(count, LEAST_ROOM):
                 raise MachineError(f"no memory for {room:,} states: raise the limit (ulimit -v)") from None
@@ -110,12 +114,17 @@ class Search:
         """How many states were found."""
         return int(self.s[stored.FOUND])
 
+    @property
+    def buffer_was_full(self) -> bool:
+        """Whether a CPU had to wait, or made stores at once, because of the bound on store buffers."""
+        return bool(self.p[P_FULL])
+
     def not_onward(self) -> _Words:
-        """The states that are no end and all of whose steps jump back in their programs; of a search that is done."""
+        """Return the states of a finished search that are no end and all of whose steps jump back in their programs."""
         return np.flatnonzero(self.via[: self.found_states] < 0)
 
     def arguments(self) -> tuple[_Words, ...]:
-        """What compiled code is given of the search: the first arguments of `expand`, `walk` and `behind`."""
+        """Return what compiled code is given of the search: the first arguments of `expand`, `walk` and `behind`."""
         own = (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w, self.states, self.table, self.loaded)
         rows = (self.blocks, self.block_table, self.rows, self.row_table)
         return (*own, np.array(self.active, np.int64), self.column_of, *rows, self.keys, self.batch)
@@ -135,7 +144,7 @@ class Search:
         return int(compiled()[f"intern_{what}"](arena, table, len(table) - 1, self.keys, words, count))
 
     def _add_block(self, block: int) -> None:
-        """A block has changed for the first time: all states so far have it as it was in the first one."""
+        """Add a block that has changed for the first time: all states so far have it as it was in the first one."""
         count, first = int(self.s[stored.FOUND]), FIRST_WORD + block * BLOCK
         old = self._numbers(0, count)
         at = len(self.active)
@@ -188,8 +197,8 @@ class Search:
         s[stored.ACTIVE], s[stored.ROOM] = len(self.active), len(self.parent)
         s[stored.TABLE_SIZE], s[stored.BUDGET] = len(self.table), budget
         # What one state can add at most must fit.
-        s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.cpus * len(self.column_of)
-        s[stored.ROW_ROOM] = len(self.rows) // STRIDE - self.cpus * self.cpus
+        s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.choices * len(self.column_of)
+        s[stored.ROW_ROOM] = len(self.rows) // STRIDE - self.choices * self.cpus
         s[stored.BLOCK_MASK], s[stored.ROW_MASK] = len(self.block_table) - 1, len(self.row_table) - 1
         status = int(compiled()["expand"](*self.arguments(), self.parent, self.via, self.origin, self.found))
         if status == stored.TABLE_FULL:
@@ -207,27 +216,28 @@ class Search:
         return status
 
     def bytes(self) -> int:
-        """Memory taken by the states and all that belongs to them."""
+        """Return the memory taken by the states and all that belongs to them."""
         fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
-        return int(self.s[stored.FOUND]) * (8 * self.width + 5) + sum(a.nbytes for a in fixed)
+        return int(self.s[stored.FOUND]) * (8 * self.width + BYTES_OF_WAY) + sum(a.nbytes for a in fixed)
 
     def schedule(self, state: int, *then: int) -> tuple[int, ...]:
-        """The CPUs that move on the way to a state, and the one that moves from there."""
+        """Return the choices on the way to a state, and the one that is made there."""
         way = list(reversed(then))
         while self.parent[state] >= 0:
-            way.append(int(self.via[state]) & stored.CPU_OF_VIA)
+            way.append(int(self.via[state]) & stored.CHOICE_OF_VIA)
             state = int(self.parent[state])
         way.reverse()
         return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
 
     def _as_numbered(self, way: list[int]) -> list[int]:
-        """A way through states whose CPUs were put in order, in terms of the CPUs as they were numbered at first."""
+        """Return a way through states whose CPUs were put in order, by the numbers that the CPUs had at first."""
         p, m, g = self.model.p, list(self.model.memory), list(self.model.registers)
         who = list(range(self.cpus))
         out = []
-        for cpu in way:
-            out.append(who[cpu])
-            transition.transition(p, m, g, cpu)
+        for choice in way:
+            drained, cpu = divmod(choice, self.cpus)
+            out.append(who[cpu] + drained * self.cpus)
+            transition.move(p, m, g, choice)
             symmetry.put_in_order(p, m, g, who)
         return out
 
@@ -246,16 +256,16 @@ class Search:
             self.found[noted : noted + 3] = state, -1, len(self.schedule(state))
 
     def violations(self) -> tuple[Violation, ...]:
-        """The checks that were broken, each with the way to it."""
+        """Return the checks that were broken, each with the way to it."""
         out = []
-        for check, (state, cpu, _) in zip(NAMES, self.found.reshape(-1, 3).tolist(), strict=True):
+        for check, (state, choice, _) in zip(NAMES, self.found.reshape(-1, 3).tolist(), strict=True):
             if state >= 0:
-                move = (cpu,) if cpu >= 0 else ()
-                out.append(Violation(check, self.schedule(state, *move), cpu < 0))
+                last = (choice,) if choice >= 0 else ()
+                out.append(Violation(check, self.schedule(state, *last), choice < 0))
         return tuple(out)
 
     def final_states(self) -> NDArray[np.int64]:
-        """Numbers of the states in which every CPU has performed all its operations."""
+        """Return the numbers of the states in which all operations are performed, and all buffers are empty."""
         rows = self.rows.reshape(-1, STRIDE)
         counts = [len(operations) for operations in self.model.workload.cpus]
         total = int(self.s[stored.FOUND])
@@ -266,16 +276,27 @@ class Search:
             final = ended[0][part[:, 0]]
             for cpu in range(1, self.cpus):
                 final &= ended[cpu][part[:, cpu]]
+            final &= self._nothing_buffered(begin, begin + len(part))
             found.append(np.flatnonzero(final) + begin)
         return np.concatenate(found)
 
+    def _nothing_buffered(self, begin: int, end: int) -> NDArray[np.bool_]:
+        """Return which of these states have no store in any buffer."""
+        empty = np.ones(end - begin, np.bool_)
+        size = ENTRY_OF_BUFFER * self.model.p[P_ENTRIES]
+        for cpu in range(self.cpus) if size else ():
+            block, word = divmod(self.model.p[P_BUFFERS] + cpu * size + PLACE - FIRST_WORD, BLOCK)
+            if (column := self.column_of[block]) >= 0:
+                empty &= self.blocks.reshape(-1, BLOCK)[self._numbers(begin, end)[:, column], word] == 0
+        return empty
+
     def _of(self, states: NDArray[np.int64]) -> NDArray[Any]:
-        """The numbers of these states, a row for each, as `_numbers` gives those of neighbours."""
+        """Return the numbers of these states, a row for each, as `_numbers` gives those of neighbours."""
         words = self.states[: self.found_states * self.width].reshape(-1, self.width)[states]
         return words.view(f"u{self.bits // 8}")[:, : self.columns]
 
     def count_outcomes(self, ends: NDArray[np.int64], in_time: Callable[[], bool]) -> tuple[int, int]:
-        """How many distinct final states the states ``ends`` stand for, and how many of ``ends`` were looked at.
+        """Return how many distinct final states the states ``ends`` stand for, and how many of ``ends`` were looked at.
 
         Where CPUs are interchangeable a state stands for all its images, which are counted, not made. Ends early, but
         not before the first part, when the time is up.
@@ -295,7 +316,7 @@ class Search:
         return total + (len(np.unique(np.concatenate(seen), axis=0)) if seen else 0), looked
 
     def _hashes(self, part: NDArray[Any]) -> _Words:
-        """Two hashes of each state without who moved last: of its blocks, and of the registers that are kept."""
+        """Return two hashes of each state without who moved last: of its blocks, and of the registers that are kept."""
         used, place = np.unique(part[:, len(self.active) :], return_inverse=True)
         keys = np.random.default_rng(2).integers(1, 2**63, (2, self.columns + KEPT), np.int64) | 1
         registers = self.rows.reshape(-1, STRIDE)[used][:, :KEPT] @ keys[:, self.columns :].T
@@ -304,7 +325,7 @@ class Search:
         return np.asarray((numbers * keys[:, : self.columns].T).sum(axis=1))
 
     def _count_images(self, part: NDArray[Any]) -> int:
-        """How many images these states have, added up."""
+        """Return how many images these states have, added up."""
         grouped = symmetry.groups(self.model.p)
         own = np.array(symmetry.own_words(self.model.p), np.int64).reshape(self.cpus, -1)
         memory = np.array(self.model.memory, np.int64)[own]
@@ -327,7 +348,7 @@ class Search:
         return sum(count * symmetry.image_count(kind, grouped) for kind, count in pairs)
 
     def contents(self, state: int) -> Iterator[tuple[tuple[int, ...], ...]]:
-        """A state as words: the memory behind the constants, then the registers of each CPU that are kept.
+        """Yield a final state as words: the memory after the constants, then the registers of each CPU that are kept.
 
         Where CPUs are interchangeable it stands for several, which come one by one.
         """
@@ -341,12 +362,12 @@ class Search:
         alone = (memory.tolist(), registers)
         kept = [slice(cpu * STRIDE, cpu * STRIDE + KEPT) for cpu in range(self.cpus)]
         for m, g in symmetry.images(self.model.p, *alone) if symmetric else (alone,):
-            yield (tuple(m[FIRST_WORD:]), *(tuple(g[part]) for part in kept))
+            yield (tuple(m[FIRST_WORD : self.model.p[P_BUFFERS]]), *(tuple(g[part]) for part in kept))
 
     def list_ends(
         self, ends: NDArray[np.int64], outcomes: int, in_time: Callable[[], bool]
     ) -> tuple[frozenset[Any] | None, str]:
-        """The contents of all final states, or None and the bound that they go beyond."""
+        """Return the contents of all final states, or None and the bound that they go beyond."""
         words = len(self.model.memory) + self.cpus * KEPT
         if self.bytes() + outcomes * words * BYTES_OF_WORD > self.memory:
             return None, "memory"

@@ -14,16 +14,19 @@ from __future__ import annotations
 from typing import Any
 
 from shm_layout.structs import FIRST_WORD
-from stress.explore.model.image import P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
+from stress.explore.model.image import MOST_CHOICES, P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
 from stress.explore.model.primitives import window
 from stress.explore.searching.intern import LOW, MIX, differ, interning
 from stress.step import helper
 
 BLOCK = 8
 """Words of a block: a cache line."""
-NOT_ONWARD, CPU_OF_VIA = -128, 127
-"""`via` names a CPU, and its sign bit a state that is no end and all of whose steps jump back in their programs."""
-BATCH = 256
+NOT_ONWARD, CHOICE_OF_VIA = -(1 << 15), (1 << 15) - 1
+"""`via` names a choice (`stress.explore.model.transition.move`), and its sign bit a state that is no end and all of
+whose steps jump back in their programs."""
+SMALL = {"parent": "int32", "via": "int16", "known": "int8"}
+"""Sizes of numbers in those arrays that are not of words, by the names of the arguments of compiled functions."""
+BATCH = MOST_CHOICES
 """New states that are looked up together."""
 GROUP = 4
 """Blocks that are looked at together for a change: the memory is padded to a multiple of them."""
@@ -44,7 +47,7 @@ RULE_BROKEN, LEARNED = 8, 9
 
 @helper
 def state_number(states: Any, at: int, bits: int, column: int) -> int:
-    """The number in a column of the state that begins at word ``at``."""
+    """Return the number in a column of the state that begins at word ``at``."""
     place = column * bits
     return int((states[at + (place >> 6)] >> (place & 63)) & ((1 << bits) - 1))
 
@@ -74,7 +77,7 @@ def load_state(s: Any, m: Any, g: Any, kept_m: Any, kept_g: Any, a: Any, number:
 
 @helper
 def put_back(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> None:
-    """Memory and registers as they were kept: a transition is undone, or a walk begins anew."""
+    """Put memory and registers back as they were kept: a transition is undone, or a walk begins anew."""
     for i in range(FIRST_WORD, p[P_WORDS]):
         m[i] = kept_m[i]
     for i in range(p[P_CPUS] * STRIDE):
@@ -83,13 +86,13 @@ def put_back(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> None:
 
 @helper
 def spread(total: int) -> int:
-    """32 bits of hash from the sum over the columns of number times key."""
+    """Return 32 bits of hash from the sum over the columns of number times key."""
     return (((total ^ ((total >> 29) & LOW)) * MIX) >> 32) & LOW
 
 
 @helper
 def hash_of_loaded(s: Any, loaded: Any, keys: Any) -> int:
-    """The sum over the columns of number times key, of the state that is loaded."""
+    """Return the sum over the columns of number times key, of the state that is loaded."""
     total = 0
     for i in range(s[COLUMNS]):
         total += loaded[i] * keys[i]
@@ -98,7 +101,7 @@ def hash_of_loaded(s: Any, loaded: Any, keys: Any) -> int:
 
 @helper
 def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
-    """The number of a state that is known: the first of the batch, with this hash."""
+    """Return the number of a state that is known: the first of the batch, with this hash."""
     width, mask = s[WIDTH], s[TABLE_SIZE] - 1
     slot = found & mask
     while True:

@@ -9,10 +9,12 @@ from typing import Any
 
 from stress.explore.model.at_rest import at_rest, judge_rest
 from stress.explore.model.check_bits import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
-from stress.explore.model.image import P_CPUS, P_LEARNED, STRIDE
+from stress.explore.model.image import P_CPUS, P_ENTRIES, P_LEARNED, P_MEMORY, STRIDE
 from stress.explore.model.primitives import window
-from stress.explore.model.transition import FINISHED, REFUSED, WAITS, transition
+from stress.explore.model.store_buffer import may_leave
+from stress.explore.model.transition import FINISHED, REFUSED, WAITS, move
 from stress.explore.searching.state import put_back
+from stress.memory_model import PSO, SC
 from stress.step import helper
 
 # words of the walks' own state ``s``
@@ -20,12 +22,12 @@ SEED, STEPS, LONGEST, RUNS_DONE, WANTED, MOST, LENGTH = range(7)
 """`LENGTH`: steps so far of the schedule under way."""
 S_WORDS = 8
 ENDED = -3
-"""In the place of a CPU: nobody can move."""
+"""In the place of a mover: nobody can move."""
 
 
 @helper
 def draw(s: Any, count: int) -> int:
-    """A number from 0 to ``count`` - 1, by xorshift64* (Vigna 2016)."""
+    """Return a number from 0 to ``count`` - 1, by xorshift64* (Vigna 2016)."""
     x = s[SEED]
     x ^= (x >> 12) & 0xFFFFFFFFFFFFF
     x ^= x << 25
@@ -35,11 +37,37 @@ def draw(s: Any, count: int) -> int:
 
 
 @helper
-def try_move(p: Any, m: Any, g: Any, kept: Any, cpu: int) -> int:
-    """Let a CPU move; its registers are put back when it has to wait."""
+def movers(p: Any) -> int:
+    """Return how many there are that move: the CPUs, and after them the store buffer of each, where there are any."""
+    cpus = int(p[P_CPUS])
+    return cpus if p[P_MEMORY] == SC else 2 * cpus
+
+
+@helper
+def choice_of(s: Any, p: Any, m: Any, mover: int) -> int:
+    """Return the choice that a mover makes: which store leaves a buffer is drawn where several may."""
+    cpus = p[P_CPUS]
+    if mover < cpus or p[P_MEMORY] != PSO:
+        return mover
+    leave = 0
+    for number in range(p[P_ENTRIES]):
+        leave += may_leave(p, m, mover - cpus, number)
+    left = draw(s, leave) if leave > 1 else 0
+    for number in range(p[P_ENTRIES]):
+        if may_leave(p, m, mover - cpus, number):
+            if left == 0:
+                return int(mover + number * cpus)
+            left -= 1
+    return mover
+
+
+@helper
+def try_move(p: Any, m: Any, g: Any, kept: Any, choice: int) -> int:
+    """Go on by a choice; the registers of the CPU are put back when it has to wait."""
+    cpu = choice % p[P_CPUS]
     for i in range(STRIDE):
         kept[i] = g[cpu * STRIDE + i]
-    bits = transition(p, m, g, cpu)
+    bits = move(p, m, g, choice)
     if bits == WAITS:
         for i in range(STRIDE):
             g[cpu * STRIDE + i] = kept[i]
@@ -58,12 +86,12 @@ def note_walk(s: Any, found: Any, ways: Any, schedule: Any, bits: int, length: i
 
 
 @helper
-def highest(priority: Any, tried: Any, cpus: int) -> int:
-    """The CPU of the highest priority that was not tried yet, -1 when all were."""
+def highest(priority: Any, tried: Any, count: int) -> int:
+    """Return the mover of the highest priority that was not tried yet, -1 when all were."""
     best = -1
-    for cpu in range(cpus):
-        if tried[cpu] == 0 and (best < 0 or priority[cpu] > priority[best]):
-            best = cpu
+    for mover in range(count):
+        if tried[mover] == 0 and (best < 0 or priority[mover] > priority[best]):
+            best = mover
     return best
 
 
@@ -71,32 +99,36 @@ def highest(priority: Any, tried: Any, cpus: int) -> int:
 def walk(
     s: Any, p: Any, m: Any, g: Any, w: Any, kept: Any, found: Any, ways: Any, schedule: Any, priority: Any, change: Any
 ) -> None:
-    """One schedule. CPUs move by ``priority``, highest first, which at step ``change[2 i]`` becomes ``change[2 i + 1]``
-    for the CPU that moves there; where ``change[0]`` is negative, priorities are drawn anew before each step.
+    """Draw one schedule. CPUs, and their store buffers, move by ``priority``, highest first.
+
+    At step ``change[2 i]`` it becomes ``change[2 i + 1]`` for the one that moves there. Where ``change[0]`` is
+    negative, priorities are drawn anew before each step.
     """
-    cpus = p[P_CPUS]
+    count = movers(p)
     tried = window(kept, STRIDE)
     length = 0
     while length < s[MOST]:
         s[LENGTH] = length
-        if at_rest(p, g):
+        if at_rest(p, m, g):
             broken = wanted_at_rest(judge_rest(p, m, g, w), s[WANTED])
             note_walk(s, found, ways, schedule, broken, length, True)
         waiting = 0
         moved = ENDED
-        for cpu in range(cpus):
-            tried[cpu] = 0
+        choice = 0
+        for mover in range(count):
+            tried[mover] = 0
             if change[0] < 0:
-                priority[cpu] = draw(s, 1 << 30)
+                priority[mover] = draw(s, 1 << 30)
         bits = FINISHED
-        for _ in range(cpus):
-            cpu = highest(priority, tried, cpus)
-            tried[cpu] = 1
-            bits = try_move(p, m, g, kept, cpu)
+        for _ in range(count):
+            mover = highest(priority, tried, count)
+            tried[mover] = 1
+            choice = choice_of(s, p, m, mover)
+            bits = try_move(p, m, g, kept, choice)
             if bits == WAITS:
                 waiting += 1
             elif bits != FINISHED:
-                moved = cpu
+                moved = mover
                 break
         if bits == REFUSED or p[P_LEARNED] != 0:
             break
@@ -104,7 +136,7 @@ def walk(
             if waiting != 0:
                 note_walk(s, found, ways, schedule, PROGRESS, length, True)
             break
-        schedule[length] = moved
+        schedule[length] = choice
         length += 1
         if bits != 0:
             note_walk(s, found, ways, schedule, wanted_of_step(bits, s[WANTED]), length, False)
@@ -137,7 +169,7 @@ def random_walk(
     change: Any,
     runs: int,
 ) -> None:
-    """``runs`` schedules in which each CPU that can move is as likely as any other, at each step."""
+    """Draw ``runs`` schedules in which each CPU that can move is as likely as any other, at each step."""
     change[0] = -1
     for _ in range(runs):
         put_back(p, m, g, first_m, first_g)
@@ -161,14 +193,14 @@ def pct_walk(
     runs: int,
     depth: int,
 ) -> None:
-    """``runs`` schedules of PCT for bugs of this depth. ``change``: room for 2 * depth words."""
-    cpus = p[P_CPUS]
+    """Draw ``runs`` schedules of PCT for bugs of this depth. ``change``: room for 2 * depth words."""
+    count = movers(p)
     for _ in range(runs):
         put_back(p, m, g, first_m, first_g)
-        for cpu in range(cpus):
-            priority[cpu] = depth + cpu
-        for i in range(cpus - 1):
-            other = i + draw(s, cpus - i)
+        for mover in range(count):
+            priority[mover] = depth + mover
+        for i in range(count - 1):
+            other = i + draw(s, count - i)
             swapped = priority[i]
             priority[i] = priority[other]
             priority[other] = swapped

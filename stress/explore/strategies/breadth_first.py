@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
-from stress.explore.model.model import Model, learn
+from stress.explore.model.model import Model, buffer_note, learn
 from stress.explore.model.reads import reads_seen
-from stress.explore.result import INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
+from stress.explore.model.taken import taken_of
+from stress.explore.result import BUFFER, INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import endless, state
 from stress.explore.searching.compiled import watched_of
 from stress.explore.searching.search import Search
@@ -31,7 +32,7 @@ def breadth_first(
 ) -> Result:
     """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits; what ends a path is, too.
 
-    ``preemptions``: only what can be reached with so many of them; see `stress.explore.strategies.preemption`.
+    ``preemptions``: visit only what can be reached with that number; see `stress.explore.strategies.preemption`.
 
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
     can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
@@ -101,6 +102,9 @@ def breadth_first(
                 notes.append(f"the {outcomes:,} final states were not listed: the bound on {listing} was reached")
     except KeyboardInterrupt:
         bound = INTERRUPTED
+    if search.buffer_was_full:
+        bound = bound or BUFFER
+        notes.append(buffer_note(model))
     seconds = time.perf_counter() - started
     violations = search.violations() if violations is None else violations
     check_raised(model, violations)
@@ -120,4 +124,6 @@ def breadth_first(
         notes=tuple(notes),
         finals=every_end,
         reads=reads_seen(model, search.p),
+        taken=taken_of(model, search.p),
+        memory=model.memory_model.name,
     )

@@ -19,9 +19,9 @@ from stress.explore.model.model import Model, SetupError
 from stress.explore.model.read_interval import BITS
 from stress.explore.model.step_table import is_watched
 from stress.explore.result import NEVER_ENDS
-from stress.operation import Operation
+from stress.operation import Operation, given_numbers, kind_of
 from stress.system.never_ends import NeverEnds
-from stress.workload import Workload
+from stress.workload import MOST_CPUS, Workload
 
 RUNS = 300
 """Schedules of a workload that are drawn."""
@@ -29,16 +29,21 @@ PAGES = 3
 """Anonymous pages, more than an operation on one page changes."""
 
 
-def first_look(design: Design, arch: str, operations: Iterable[str]) -> Design:
+def first_look(design: Design, arch: str, operations: Iterable[str], cpus: int = 2) -> Design:
     """Return the design with ``late_by`` completed for these operations; a design that is built in as it is.
+
+    ``cpus``: how many the workers will have, where the design runs on words, which may be too few for so many.
 
     Raises `RuleError` for a step that breaks the rules of steps, `DesignError` for one that raises an exception.
     """
     if not is_watched(design):
         return design
+    if not design.machine.has_mms:
+        _look_at_words(design, arch, operations, cpus)
+        return design
     late = {}
     for name in operations:
-        if name not in design.programs or name == "truncate":
+        if name not in design.programs or kind_of(name).of_file:
             continue
         try:
             changed = _changed(design, arch, name)
@@ -49,19 +54,27 @@ def first_look(design: Design, arch: str, operations: Iterable[str]) -> Design:
     return replace(design, late_by={**late, **design.late_by})
 
 
+def _look_at_words(design: Design, arch: str, operations: Iterable[str], cpus: int) -> None:
+    """Perform each operation on the first and the last CPU at once: words that are one for each CPU may be too few."""
+    idle = max(min(cpus, MOST_CPUS) - 2, 0)
+    for name in operations:
+        own = [given_numbers(name)[0]]
+        columns = [own, *[[]] * idle, own] if cpus > 1 else [own]
+        search(design, Workload.of(columns, arch=arch), strategy="random", runs=RUNS)
+
+
 _EVERY_PAGE = 1 << 30
 """More pages than any mm has: nothing is known."""
 
 
 def _changed(design: Design, arch: str, name: str) -> int | None:
-    """How many ptes of mm 0 the operation changes that is given its first page, at most, in these workloads.
+    """Return how many ptes of mm 0 the operation changes that is given its first page, at most, in these workloads.
 
-    1 for what changes the page that it is given, in whatever way built-in designs do. None where a check broke, behind
+    1 for what changes the page that it is given, in whatever way built-in designs do. None where a check broke, after
     which schedules do not go on: the operation may not have come to its end. Raises `NeverEnds` for a step without end.
     """
     most = 0
-    arg = 1 if name in ("access_process_vm", "use_mm") else 0
-    own = Operation(name, 0, 1, write=True, arg=arg)
+    own = Operation(name, 0, 1, write=True, arg=int(kind_of(name).on_other_mm))
     faults = [Operation("fault", page, page + 1, write=True) for page in range(PAGES)]
     beside, read = (faults[0], faults[0]), (Operation("statm"),)
     for before, columns in (((), ((own,), (own,), read)), (faults, ((own,), beside, read))):
@@ -82,6 +95,6 @@ def _changed(design: Design, arch: str, name: str) -> int | None:
 
 
 def _changed_by_first(model: Model) -> int:
-    """How many ptes of mm 0 the first operation of a workload was seen to change."""
+    """Return how many ptes of mm 0 the first operation of a workload was seen to change."""
     first, ptes = model.p[P_CHANGES], model.workload.machine.ptes
     return sum(model.p[first + pte // BITS] >> (pte % BITS) & 1 for pte in range(ptes))

@@ -13,15 +13,16 @@ from stress.explore.model.model import Model
 from stress.explore.result import Bounds, Progress, Result
 from stress.explore.searching.sampling import Sampler, sample
 from stress.explore.searching.walks import LONGEST, RUNS_DONE
+from stress.memory_model import PSO, SC
 
 DEPTH = 3
 MEASURED = 100
 """Random schedules that k is measured on beforehand; it grows when a longer schedule is seen."""
 
 
-def chance(cpus: int, steps: int, depth: int) -> float:
-    """The chance that one schedule finds a bug of this depth, at least."""
-    return 1.0 / float(cpus * max(steps, 1) ** (depth - 1))
+def chance(movers: int, steps: int, depth: int) -> float:
+    """Return the chance that one schedule finds a bug of this depth, at least."""
+    return 1.0 / float(movers * max(steps, 1) ** (depth - 1))
 
 
 def pct(
@@ -42,13 +43,17 @@ def pct(
     if depth < 1:
         raise UsageError(f"a depth of {depth}: a bug has at least 1 ordering constraint")
     sampler = Sampler(model, wanted, seed, depth)
-    cpus = sum(1 for operations in model.workload.cpus if operations)
+    buffers = model.memory_model.number != SC
+    movers = sum(1 + buffers for operations in model.workload.cpus if operations)
 
     def note(s: list[int]) -> str:
-        one = chance(cpus, int(s[LONGEST]), depth)
+        if model.memory_model.number == PSO:
+            return f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; which store leaves a buffer first was drawn"
+        one = chance(movers, int(s[LONGEST]), depth)
         every = 1 - (1 - one) ** int(s[RUNS_DONE])
+        n = f"{movers}, CPUs and store buffers" if buffers else f"{movers}"
         return (
-            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {cpus}, k = {s[LONGEST]}, d = {depth}: a bug of\n"
+            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {n}, k = {s[LONGEST]}, d = {depth}: a bug of\n"
             f"that depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
         )
 
