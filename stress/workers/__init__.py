@@ -13,10 +13,10 @@ the workers, gives them commands and judges the result::
         pool.perform({0: [Call("fault", address=3, write=True)], 1: [Call("zap", address=0, end=8)]})
         pool.reset()                                # the first state again: the next Hypothesis example
 
-`Pool.start` and `Pool.finish` are the halves of `Pool.run`, for whoever shows progress in between. `Pool.start_sweep`
-has the workers fault page after page instead, each in an area of its own or all in the same (then `Pool.wait`,
-`Pool.finish`): that is what `table` measures. A worker that is killed raises `stress.workers.errors.WorkerDied` from
-whatever is under way, within a second. Numba is loaded in the server alone.
+`Pool.start` and `Pool.finish` are the halves of `Pool.run`, for a caller that shows progress meanwhile.
+`Pool.start_sweep` has the workers fault page after page instead, each in an area of its own or all in the same (then
+`Pool.wait`, `Pool.finish`): that is what `table` measures. A worker that is killed raises
+`stress.workers.errors.WorkerDied` from whatever is under way, within a second. Numba is loaded in the server alone.
 
 Files: `loop.block` what lies where, `loop.helpers` the compiled loop's helpers, `loop.source` the source that is
 generated for a design, `server.server` and `server.worker` the processes, `server.client` the launcher's end,

@@ -34,8 +34,8 @@ def cpu_clock(pid: int) -> float:
 
 
 STUCK = 5.0
-"""Seconds without a single operation finished after which the workers are said to be stuck: all of them had so much of
-a CPU meanwhile, or wait for each other."""
+"""Seconds without a single operation finished after which the workers are said to be stuck: each of them had that much
+CPU time meanwhile, or they wait for each other."""
 WAITING = 0.05
 """Seconds of a CPU in which a worker that waits has tried thousands of times; it sleeps between two tries."""
 STEP = 2.0
@@ -69,13 +69,15 @@ class Crew(Memory):
         judge: bool,
         operations: tuple[str, ...],
         server: ForkServer | Callable[[], None],
+        covered: bool = False,
     ) -> None:
-        """Have a server start workers that can perform these operations.
+        """Have a server start workers that can perform these operations. ``covered``: they note the steps they take.
 
         Without one the crew has its own, which says by the callable given that it compiles.
         """
         self.operations = operations
         """Operations that the workers can perform."""
+        self.covered = covered
         self._owns_server = not isinstance(server, ForkServer)
         self._server = server if isinstance(server, ForkServer) else ForkServer(server)
         self._serial = 0
@@ -97,7 +99,8 @@ class Crew(Memory):
         segment, server = self.segment, self._server
         self._go = [segment.create_semaphore(f"go{worker}") for worker in range(self.workers)]
         self._done = segment.create_semaphore("done")
-        code = code_of(self.design, self.machine.arch, self.operations)  # before anything that has an answer
+        # before anything that has an answer
+        code = code_of(self.design, self.machine.arch, self.operations, covered=self.covered)
         server.send(Open(segment.name, self.layout.hash(), self.workers))
         blocks = tuple(self.blocks.at(worker, 0) for worker in range(self.workers))
         server.send(Fork(code, declared(), segment.name, blocks, self.machine.frames))
@@ -152,7 +155,7 @@ class Crew(Memory):
         self.close()
 
     def usage(self) -> list[Usage]:
-        """Memory of the workers, by psutil."""
+        """Return the memory of the workers, by psutil."""
         memory = self._of_each(lambda process: process.memory_full_info())
         rows = zip(self.pids, self.cpus, memory, strict=True)
         return [Usage(n, pid, cpu, own.uss) for n, (pid, cpu, own) in enumerate(rows)]
@@ -172,11 +175,11 @@ class Crew(Memory):
         return bool((self.column(block.ANSWERED)[list(workers), 0] == self._serial).all())
 
     def idle(self) -> bool:
-        """Whether the last command is done, and the workers are at rest."""
+        """Return whether the last command is done, and the workers are at rest."""
         return self._answered(self._told)
 
     def _wait(self, seconds: float) -> None:
-        """Until a worker says that it is done, or so long; then look whether one died."""
+        """Wait at most `seconds` for a worker to finish. Raises `WorkerDied` if one has died."""
         with contextlib.suppress(posix_ipc.BusyError, posix_ipc.SignalError):
             self._done.acquire(seconds)
         self._look()
@@ -253,7 +256,7 @@ class Watch:
             return 0.0
 
     def stuck(self) -> bool:
-        """Whether a step does not end, or nothing was finished although all workers had time to."""
+        """Return whether a step does not end, or nothing was finished although all workers had time to."""
         crew = self._crew
         if self._endless():
             return True
@@ -270,13 +273,13 @@ class Watch:
         return all(self._clock(worker) - self._used[worker] > self._least(worker) for worker in left)
 
     def _least(self, worker: int) -> float:
-        """Seconds of a CPU in which a worker would have got on."""
+        """Return seconds of a CPU in which a worker would have got on."""
         if self._crew.registers(worker)[R_PC] != 0:
             return WAITING
         return STUCK if self._limit is None else self._limit
 
     def _endless(self) -> bool:
-        """Whether a worker is in a step of the design's own for too long."""
+        """Return whether a worker is in a step of the design's own for too long."""
         crew = self._crew
         under_way = crew.column(block.OWN, 2)
         if not under_way[:, 0].any():

@@ -11,16 +11,16 @@ class ServerFault(Exception):
     """The fork server failed at something that neither the user nor the machine is to blame for."""
 
     def __init__(self, message: str, trace: str) -> None:
-        """``message`` is the server's error in a line, ``trace`` its traceback there."""
+        """Keep ``message``, the server's error in a line, and ``trace``, its traceback there."""
         super().__init__(f"the fork server: {message}")
         self.add_note(trace)
 
 
 class WorkerDied(MachineError):
-    """A worker ended although nobody told it to. Exit status 3."""
+    """A worker ended although nothing asked it to. Exit status 3."""
 
     def __init__(self, worker: int, pid: int, status: int, doing: str) -> None:
-        """``status`` is what waitpid gave, ``doing`` the operation that the worker was in."""
+        """Keep ``status``, as waitpid gave it, and ``doing``, the operation that the worker was in."""
         self.worker = worker
         self.pid = pid
         self.status = status
@@ -35,7 +35,7 @@ class StepFailed(PteStressError):
 
 
 def how_it_ended(status: int) -> str:
-    """What a status of waitpid means, as the predicate of a sentence."""
+    """Return what a status of waitpid means, as the predicate of a sentence."""
     number = status & 0x7F
     if number == 0:
         return f"ended with status {status >> 8}"

@@ -19,15 +19,15 @@ from stress.designs.parts.counter_checks import words_of_cpus
 from stress.kernel.boot import boot_registers, boot_tasks
 from stress.kernel.mm_types import MM_FREE, NO_MM
 from stress.kernel.pgtable import PG_FREE
-from stress.operation import WITHOUT_PAGE
+from stress.operation import PAGE, RANGE, kind_of
 from stress.program import assemble
 from stress.workers.loop import block
 from stress.workers.loop.block import operation_numbers, place_blocks
 
 
 def within(operation: str, page: int) -> str:
-    """Where somebody is: in an operation, and of which page if it has one."""
-    return f"in {operation}" + ("" if operation in WITHOUT_PAGE else f" of page {page}")
+    """Say where a worker is: "in fault of page 3", "in fork"."""
+    return f"in {operation}" + (f" of page {page}" if kind_of(operation).takes & {PAGE, RANGE} else "")
 
 
 class Memory:
@@ -60,11 +60,11 @@ class Memory:
         return self.memory[self.blocks.first :].reshape(self.workers, self.blocks.stride)
 
     def column(self, part: int, words: int = 1) -> NDArray[np.int64]:
-        """A part of all blocks: one row for each worker."""
+        """Return a part of all blocks: one row for each worker."""
         return self._blocks[:, part : part + words]
 
     def registers(self, worker: int) -> NDArray[np.int64]:
-        """Registers of a worker, as it has them now."""
+        """Return registers of a worker, as it has them now."""
         row: NDArray[np.int64] = self._blocks[worker, block.REGISTERS_AT : block.REGISTERS_AT + REGISTERS]
         return row
 
@@ -77,7 +77,7 @@ class Memory:
         m[self.layout.words :] = 0
         self.column(block.ANSWERED)[:] = answered
         page = self.layout.regions["page"]
-        m[page.index(0, "flags") : page.end : page.stride] = PG_FREE
+        m[page.start + page.offsets["flags"] : page.end : page.stride] = PG_FREE
         boot_tasks(self.layout, m)
         self.column(block.BLOCKS)[:] = self.blocks.first
         self.column(block.STRIDE)[:] = self.blocks.stride
@@ -100,11 +100,11 @@ class Memory:
         return self.design.bound.pages(self.machine.cpus, self.machine.tasks, self.machine.batch)
 
     def in_use(self, mm: int) -> bool:
-        """Whether an mm has users."""
+        """Return whether an mm has users."""
         return bool(self.memory[self.layout.regions["mm_struct"].index(mm, "mm_users")] != MM_FREE)
 
     def cpus_hold(self, mm: int) -> bool:
-        """Whether a CPU keeps counts of an mm."""
+        """Return whether a CPU keeps counts of an mm."""
         return bool(self.memory[words_of_cpus(self.layout, mm)].any())
 
     @property
@@ -114,7 +114,7 @@ class Memory:
 
     @contextmanager
     def ended_forgotten(self) -> Iterator[None]:
-        """Let whoever still finds a task that has ended find 0 there, until the end of the block."""
+        """Let a read that still finds a task that has ended find 0 there, until the end of the block."""
         tasks = self.layout.regions["task_struct"]
         array = self.memory[tasks.start : tasks.end].reshape(tasks.count, tasks.stride)
         kept = array.copy()
@@ -125,12 +125,14 @@ class Memory:
         array[ended] = kept[ended]
 
     def doing(self, worker: int) -> str:
-        """What a worker is doing, as its registers in the segment say."""
+        """Return what a worker is doing, as its registers in the segment say."""
         r = self.registers(worker).copy()  # the worker may go on meanwhile
         name = next((n for n, number in self.numbers.items() if number == r[R_OP]), None)
         if name is None:
             return "between two operations"
-        where = f"{within(name, int(r[R_ADDRESS]))}, mm {r[R_MM]}"
+        where = f"in {name}"
+        if self.design.machine.has_mms:
+            where = f"{within(name, int(r[R_ADDRESS]))}, mm {r[R_MM]}"
         own = int(self._blocks[worker, block.OWN])
         if 0 < own <= len(self.design.own_steps):
             return f"{where}, in step {getattr(self.design.own_steps[own - 1], '__name__', 'of its own')}"
@@ -141,7 +143,7 @@ class Memory:
         return where
 
     def under_way(self) -> list[dict[str, int | str]]:
-        """What each worker was doing when one of them first saw a check broken; empty when none did."""
+        """Return what each worker was doing when one of them first saw a check broken; empty when none did."""
         if not self.memory[self.blocks.shared + block.SEEN]:
             return []
         names = {number: name for name, number in self.numbers.items()}

@@ -6,24 +6,8 @@ from collections.abc import Mapping
 
 from shm_layout.errors import UsageError
 from stress.design import Design
-from stress.operation import OPERATIONS
+from stress.operation import KINDS, OPERATIONS
 from stress.report.words import did_you_mean
-
-DEFAULT: Mapping[str, float] = {
-    "fault": 60,
-    "zap": 10,
-    "fork": 1,
-    "clone": 5,
-    "exit": 8,
-    "statm": 6,
-    "status": 5,
-    "stat": 5,
-    "tick": 5,
-}
-"""Weights of the operations that a design is stressed with unless told otherwise, as far as it has them.
-
-An exit undoes a fork or a clone and does nothing at the bottom, so there are more of them than of both together.
-"""
 
 MOST_WEIGHT = 1e9
 """Of an operation: what is a billion times rarer is never drawn."""
@@ -37,13 +21,17 @@ OWN = 5.0
 
 
 def default_mix(design: Design) -> dict[str, float]:
-    """The default weights of the operations that this design has."""
-    own = {name: OWN for name in design.programs if name not in OPERATIONS}
-    return {name: weight for name, weight in DEFAULT.items() if name in design.programs} | own
+    """Return the default weights that a design is stressed with, those of its own operations last.
+
+    An exit undoes a fork or a clone and does nothing at the bottom, so there are more of them than of both together.
+    """
+    known = {name: kind.run_weight for name, kind in KINDS.items() if name in design.programs and kind.run_weight}
+    own = {name: OWN for name in design.programs if name not in OPERATIONS and name not in known}
+    return {**known, **own}
 
 
 def parse_mix(text: str, design: Design) -> dict[str, float]:
-    """A mix such as ``fault=60,zap=10``. Raises `UsageError` when it is none, or chooses nothing."""
+    """Return a mix such as ``fault=60,zap=10``. Raises `UsageError` when it is none, or chooses nothing."""
     mix: dict[str, float] = {}
     for part in text.split(","):
         name, separator, weight = part.strip().partition("=")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from shm_layout.machine import Machine
 
 COPIES = 65536
-"""Frames for copies that children write to: so many at most, whatever the size of the machine."""
+"""The most frames for copies that children write to, whatever the size of the machine."""
 CHILD_PAGES = 8192
-"""Virtual pages of a started mm: so many at most, the last ones. With more than these its page table takes much memory,
-and workers do little else than look through it at every exit."""
+"""The most virtual pages of a started mm, which has the last ones. With more, its page table takes much memory, and
+workers do little else than look through it at every exit."""
 MOST_MMS = 33
 
 
@@ -25,7 +25,7 @@ def machine_for(
     mmu: bool = False,
     batch: int = Machine.batch,
 ) -> Machine:
-    """A machine on which ``workers`` perform this mix.
+    """Return a machine on which ``workers`` perform this mix.
 
     ``pages``: anonymous pages of the first mm; ``file_pages``: pages of the file, half of them mapped privately.
     ``batch``: of per-CPU counters, in pages, as the design's `stress.design.Bound` has it. A mix

@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stress.operation import Operation
 
-@dataclass(frozen=True)
-class Call:
-    """One operation with its arguments: registers R_ADDRESS, R_END, R_WRITE, R_ARG (`shm_layout.registers`)."""
-
-    operation: str
-    address: int = 0
-    """Virtual page, or the first of a range."""
-    end: int = 0
-    """One past the last page of a range (zap, fork)."""
-    write: bool = False
-    arg: int = 0
-    """mm that is meant + 1 (0: current's), or the frame to start from (swap_out)."""
+Call = Operation
+"""What a worker is to perform: ``Call("fault", 3, write=True)``, and ``Call("fork")`` for all pages."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +36,9 @@ class Progress:
 
     seconds: float
     ops: Mapping[str, int]
-    true_rss: int
-    """Pages of mm 0, as far as the workers' own notes are in step."""
-    read_rss: int
+    true_rss: int | None = None
+    """Pages of mm 0, as far as the workers' own notes are in step; None on a machine without an mm."""
+    read_rss: int | None = None
     """What the last read of mm 0 showed."""
 
 

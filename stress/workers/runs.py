@@ -57,7 +57,7 @@ class Runs(Crew):
         """Have all workers perform random operations, all starting together, until `finish`.
 
         ``mix``: weights of operations. ``seed``: at least 0; a worker that is alone performs the same operations by it
-        after each reset. ``operations``: after so many in all the workers rest by themselves, 0: never. ``writes``:
+        after each reset. ``operations``: their number after which all workers rest by themselves, 0: never. ``writes``:
         share of write accesses among the faults. ``distinct``: each worker in a part of the pages of its own. Raises
         `UsageError` for a mix that the design cannot perform, `ValueError` for one that the pool was not made for.
         """
@@ -118,7 +118,7 @@ class Runs(Crew):
         self._started = Started(workers, operations, cpu, counts, time.monotonic(), Watch(self))
 
     def _counts(self) -> NDArray[np.int64]:
-        """What grows during a run, summed over the workers."""
+        """Return what grows during a run, summed over the workers."""
         total: NDArray[np.int64] = self.column(block.OPS, block.REGISTERS_AT - block.OPS).sum(axis=0)
         return total
 
@@ -128,7 +128,7 @@ class Runs(Crew):
         return grown
 
     def cpu_times(self) -> tuple[float, float]:
-        """CPU seconds of all workers so far: all, and in system mode. Raises `WorkerDied`.
+        """Return the CPU seconds of all workers so far: all, and in system mode. Raises `WorkerDied`.
 
         /proc, and so psutil, counts in ticks of 10 ms, and what is measured may take no longer. So all of it is taken
         from each process's CPU clock, and only its division from psutil.
@@ -145,30 +145,28 @@ class Runs(Crew):
         return sum(used for used, _ in each), sum(system for _, system in each)
 
     def running(self) -> bool:
-        """Whether the workers are still at what `start` told them. Raises `WorkerDied`."""
+        """Return whether the workers are still at what `start` asked for. Raises `WorkerDied`."""
         self._look()
         if self._started.watch.stuck():
             return False
         return not self._answered(self._started.workers)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long, or until no worker is running any more; returns `running`."""
+        """Wait at most `seconds`, or until no worker is running any more; return `running`."""
         limit = time.monotonic() + seconds
         while self.running() and (left := limit - time.monotonic()) > 0:
             self._wait(min(LOOK, left))
         return self.running()
 
     def progress(self) -> Progress:
-        """How far the run is."""
+        """Return how far the run is."""
+        seconds, ops = time.monotonic() - self._started.time, self._by_name(block.OPS)
+        if not self.design.machine.has_mms:
+            return Progress(seconds, ops)
         account = self.column(block.ACCOUNT, 2).sum(axis=0)
         readers = self.column(block.LAST_RESIDENT)[:, 0]
         latest = int(self.column(block.READS)[:, 0].argmax())
-        return Progress(
-            time.monotonic() - self._started.time,
-            self._by_name(block.OPS),
-            int(account[0] - account[1]),
-            int(readers[latest]),
-        )
+        return Progress(seconds, ops, int(account[0] - account[1]), int(readers[latest]))
 
     def _by_name(self, part: int) -> dict[str, int]:
         counts = self._since(part, MAX_OPERATIONS)
@@ -200,7 +198,7 @@ class Runs(Crew):
     def run(
         self, mix: Mapping[str, float], *, seed: int, seconds: float = 0, operations: int = 0, **options: Any
     ) -> Result:
-        """`start`, so many seconds or operations (whatever ends first), `finish`. Options as for `start`."""
+        """Run for `seconds` or `operations`, whatever ends first: `start`, wait, `finish`. Options as for `start`."""
         if seconds <= 0 and operations <= 0:
             raise ValueError("a run needs an end: seconds or operations")
         self.start(mix, seed=seed, operations=operations, **options)

@@ -120,7 +120,8 @@ class PlainPool(Pool):
         self.reset()
         text, functions = source(self.design, self.machine.arch, self.operations)
         names = {name: self._with_turn(function) for name, function in functions.items()}
-        plain = {"njit": lambda f: f, "words": lambda array, at: array[at:], "ticks": lambda: 0, "place_of": int}
+        plain = {"words": lambda array, at: array[at:], "ticks": lambda: 0, "place_of": int}
+        plain |= dict.fromkeys(("njit", "inner"), lambda f: f)
         self._entries = names | plain | {"keep_waiting": self._keep_waiting}
         exec(text, self._entries)
         self._go = [threading.Semaphore(0) for _ in range(self.workers)]

@@ -38,9 +38,9 @@ def test_one_worker_leaves_what_plain_python_leaves(make_pool, design, arch):
         plain = PlainMachine(pool.design, pool.machine)
         for call, seen in zip(script, shown, strict=True):
             resident, shared = plain.perform(
-                call.operation, address=call.address, end=call.end, write=call.write, arg=call.arg
+                call.name, address=call.address, end=call.end, write=call.write, arg=call.arg
             )
-            if call.operation in ("statm", "status", "stat") and seen.resident is not None:
+            if call.name in ("statm", "status", "stat") and seen.resident is not None:
                 assert (seen.resident, seen.shared) == (resident, None if shared == NOT_SHOWN else shared)
         here = pool.memory[FIRST_WORD : pool.layout.words].tolist()
         there = plain.m[FIRST_WORD : pool.layout.words]

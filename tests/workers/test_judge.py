@@ -68,7 +68,7 @@ class World:
 
         def after():
             r[R_RESIDENT], r[R_SHARED] = shown["rss"], shown["file"]
-            read_checks.after_read(self.m, b, r, 0, 11)
+            read_checks.after_read(self.m, b, r, 0, 11, b[block.BOUND])
 
         yield after
 

@@ -78,7 +78,7 @@ def test_a_read_that_an_operation_comes_between_is_not_blamed(name, monkeypatch)
             pool.reset()
             for calls in before:
                 pool.perform(calls)
-            given = replace(call, arg=mapped(pool)[0]) if call.operation == "swap_out" else call
+            given = replace(call, arg=mapped(pool)[0]) if call.name == "swap_out" else call
             ptes = mapped(pool)
             pool.turns.hold = {0: (of_read, "after_read"), 1: (of_other,)}
             pool.perform({0: [Call("statm")], 1: [given]}, together=False)

@@ -127,7 +127,7 @@ def test_calls_are_performed_in_order_and_show_what_reads_show(make_pool):
 )
 def test_a_call_that_the_machine_has_no_place_for_is_refused(make_pool, call):
     pool = make_pool("v12_sound", 1)
-    with pytest.raises(ValueError, match=call.operation):
+    with pytest.raises(ValueError, match=call.name):
         pool.perform({0: [call]})
 
 
@@ -261,8 +261,8 @@ def soon(monkeypatch):
 
 @pytest.mark.usefixtures("soon")
 def test_a_step_that_never_ends_is_named_and_its_operation(make_pool):
-    pool = make_pool(never_ends(), operations=("fault", "zap"))
-    pool.start({"fault": 6, "zap": 1}, seed=4)
+    pool = make_pool(never_ends(), operations=("fault", "statm"))
+    pool.start({"fault": 6, "statm": 1}, seed=4)
     assert not pool.wait(60)
     result = pool.finish()
     assert not result.at_rest
@@ -289,8 +289,8 @@ def test_one_worker_in_a_step_that_never_ends_is_named_while_others_go_on(make_p
 
 @pytest.mark.usefixtures("soon")
 def test_a_check_that_never_ends_is_named(make_pool):
-    pool = make_pool(check_never_ends(), operations=("fault", "zap"))
-    pool.run({"fault": 6, "zap": 1}, seed=4, operations=1_000)
+    pool = make_pool(check_never_ends(), operations=("count",))
+    pool.run({"count": 1}, seed=4, operations=1_000)
     verdicts = pool.verdicts()
     broken = {v.name: v.detail for v in verdicts if not v.ok}
     assert broken == {"progress": "nothing went on: check turns_round_too does not end"}
@@ -299,8 +299,8 @@ def test_a_check_that_never_ends_is_named(make_pool):
 
 @pytest.mark.usefixtures("soon")
 def test_a_step_of_ones_own_that_ends_is_not_stuck(make_pool):
-    pool = make_pool(own_step_ends(), operations=("fault", "zap"))
-    pool.run({"fault": 6, "zap": 1}, seed=4, seconds=2)
+    pool = make_pool(own_step_ends(), operations=("count",))
+    pool.run({"count": 1}, seed=4, seconds=2)
     assert all(v.ok for v in pool.verdicts())
 
 
@@ -448,5 +448,5 @@ def test_more_workers_than_cpus_of_the_machine_are_refused():
 @pytest.mark.parametrize(
     ("status", "says"), [(0, "ended with status 0"), (256, "ended with status 1"), (9, "was killed by SIGKILL")]
 )
-def test_how_a_worker_ended(status, says):
+def test_the_end_of_a_worker_is_said_in_words(status, says):
     assert how_it_ended(status) == says

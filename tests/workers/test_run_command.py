@@ -15,7 +15,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from in_shm import made_by
-from processes import ended, wait_for
+from processes import ended, wait_for, without_compiling
 
 from shm_layout.errors import UsageError
 from shm_layout.segment import MAGIC, VERSION, Segment
@@ -93,6 +93,7 @@ def test_json_is_one_object_of_the_promised_form():
     found = json.loads(done.stdout)
     assert set(found) == {
         "design", "arch", "workers", "seconds", "seed", "ops", "ops_per_second", "rss", "anon_rss", "checks", "ok",
+        "about",
     }  # fmt: skip
     assert (found["design"], found["arch"], found["workers"], found["seed"]) == ("v12_sound", "64", 3, 9)
     assert sum(found["ops"].values()) == 20_000
@@ -101,7 +102,7 @@ def test_json_is_one_object_of_the_promised_form():
     assert found["ok"]
     assert all(set(check) == {"name", "ok", "detail"} and check["ok"] for check in found["checks"])
     assert "mmu_cache" in {check["name"] for check in found["checks"]}
-    assert done.stderr == ""
+    assert without_compiling(done.stderr) == ""
 
 
 def test_tables_say_what_was_run_and_what_holds():
@@ -113,7 +114,7 @@ def test_tables_say_what_was_run_and_what_holds():
     for name in ("fault", "zap", "statm", "all", "rss_exact", "read_regular", "progress"):
         assert f"| {name}" in done.stdout
     assert "BROKEN" not in done.stdout
-    assert done.stderr == ""
+    assert without_compiling(done.stderr) == ""
 
 
 def test_a_broken_design_of_the_users_own_fails_and_is_saved(tmp_path):
@@ -177,7 +178,7 @@ def test_bad_input_is_one_line(args, status, says):
     done = run(*args)
     assert done.returncode == status
     assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert without_compiling(done.stderr).count("\n") == 1
     assert done.stdout == ""
 
 
@@ -191,7 +192,7 @@ def test_a_worker_killed_at_any_moment_is_named(running):
         assert process.returncode == 3
         assert f"(pid {victim}) was killed by SIGKILL" in err
         assert " in fault " in err or " in zap " in err or " in statm, " in err or " between two operations" in err
-        assert err.count("\n") == 1
+        assert without_compiling(err).count("\n") == 1
         assert made_by(process.pid) == []
         assert ended(workers)
 
@@ -212,7 +213,7 @@ def test_what_was_measured_is_printed_when_interrupted(running, number, send):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "read_regular" in out
-    assert err == "\npte-stress: interrupted\n"
+    assert without_compiling(err) == "\npte-stress: interrupted\n"
     assert made_by(process.pid) == []
     assert ended(workers)
 
@@ -229,7 +230,7 @@ def test_a_signal_while_the_workers_gather_is_not_swallowed(monkeypatch, number)
     original, before = Pool.start, made_by(os.getpid())  # of pools that other tests keep
     monkeypatch.setattr(Pool, "start", start)
     done = CliRunner().invoke(main, ["run", *QUICK, "--seconds", "1"])
-    assert (done.exit_code, done.stderr) == (130, "\npte-stress: interrupted\n")
+    assert (done.exit_code, without_compiling(done.stderr)) == (130, "\npte-stress: interrupted\n")
     assert made_by(os.getpid()) == before
 
 
@@ -240,7 +241,7 @@ def test_a_worker_that_gets_no_cpu_does_not_keep_an_interrupted_run(running):
     os.kill(workers[0], signal.SIGSTOP)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=40)
-    assert (process.returncode, err) == (130, "\npte-stress: interrupted\n")
+    assert (process.returncode, without_compiling(err)) == (130, "\npte-stress: interrupted\n")
     assert "BROKEN" not in out
     assert made_by(process.pid) == []
     assert ended(workers)
@@ -295,7 +296,7 @@ def test_what_lies_in_the_current_folder_is_no_module_of_ours(tmp_path, name):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_two_runs_at_once(running):
+def test_one_of_two_runs_is_interrupted_and_the_other_goes_on(running):
     first, _ = running(2)
     done = run(*QUICK, "--operations", "5000")
     assert done.returncode == 0, done.stderr

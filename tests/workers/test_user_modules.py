@@ -9,31 +9,45 @@ import pytest
 
 COUNTS = """
 from shm_layout.atomic import fetch_add
-from shm_layout.structs import MM_STRIDE, at, mm_struct
-from stress.designs import get
-from stress.kernel.rmap import page_add_anon_rmap
-from stress.labels import DO_ANONYMOUS_PAGE
-from stress.program import At
+from shm_layout.structs import at, mm_struct, variable
+from stress.design import Design
+from stress.machine_kind import WORDS
+from stress.program import At, Program
 from stress.step import NEXT, label, step
 
-FIELD = mm_struct.word("faults_NAME", "fault", "faults of pages that nobody had")
+FIELD = variable("counted_NAME", "what was counted")
 OVER = label("over NAME")
 
 @step
 def count_NAME(m, r):
     "One more of these."
-    fetch_add(m, at(m, FIELD, MM_STRIDE, 0), BY)
+    fetch_add(m, at(m, FIELD, 0), BY)
     return OVER
 
 @step
 def never_NAME(m, r):
     "Jumped over."
-    fetch_add(m, at(m, FIELD, MM_STRIDE, 0), 1000)
+    fetch_add(m, at(m, FIELD, 0), 1000)
     return NEXT
+
+MINE = Design("NAME", 2026, "", "counts", {"count": Program(count_NAME, never_NAME, At(OVER))}, machine=WORDS)
+"""
+"""On words alone, which compiles in a second."""
+OF_AN_MM = """
+from stress.designs import get
+from stress.kernel.rmap import page_add_anon_rmap
+
+MM_FIELD = mm_struct.word("faults_NAME", "fault", "faults of pages that nobody had")
+
+@step
+def fault_NAME(m, r):
+    "One more page that nobody had."
+    fetch_add(m, at(m, MM_FIELD, 0), BY)
+    return OVER
 
 MINE = get("page_table_lock").edit(
     "count", "to know", name="NAME",
-    fault=lambda p: p.after(page_add_anon_rmap, count_NAME, never_NAME, At(OVER)),
+    fault=lambda p: p.after(page_add_anon_rmap, fault_NAME, never_NAME, At(OVER)),
 )
 """
 ASK = """
@@ -41,16 +55,22 @@ from shm_layout.errors import UsageError
 from stress.testing import small_machine, worker_pool
 from stress.workers.records import Call
 
-def faults(design, arch="64"):
-    pool = worker_pool(design, small_machine(arch=arch), operations=("fault", "zap", "statm"))
+def counted(design, arch="64"):
+    pool = worker_pool(design, small_machine(arch=arch))
+    pool.perform({0: [Call("count")] * 4})
+    assert all(verdict.ok for verdict in pool.verdicts())
+    return int(pool.memory[pool.layout.regions["counted_" + design.name].index(0, "value")])
+
+def faults(design):
+    pool = worker_pool(design, operations=("fault", "statm"))
     pool.perform({0: [Call("fault", address=k, write=True) for k in range(4)]})
     assert all(verdict.ok for verdict in pool.verdicts())
     return int(pool.memory[pool.layout.regions["mm_struct"].index(0, "faults_" + design.name)])
 """
 
 
-def counts(name, by=1):
-    return COUNTS.replace("NAME", name).replace("BY", str(by))
+def counts(name, by=1, more=""):
+    return (COUNTS + more).replace("NAME", name).replace("BY", str(by))
 
 
 def python(folder, *arguments):
@@ -67,7 +87,7 @@ def test_two_designs_with_fields_and_labels_in_either_order(tmp_path, first):
     (tmp_path / "first.py").write_text(counts("first"))
     (tmp_path / "second.py").write_text(counts("second", by=10))
     (tmp_path / "ask.py").write_text(ASK)
-    code = f"import {first}, first, second, ask; print(ask.faults(first.MINE), ask.faults(second.MINE))"
+    code = f"import {first}, first, second, ask; print(ask.counted(first.MINE), ask.counted(second.MINE))"
     assert python(tmp_path, "-c", code) == ["4", "40"]
 
 
@@ -75,7 +95,7 @@ def test_fields_that_another_process_does_not_have_are_refused(tmp_path):
     own = "import sys\nif sys.argv[-1] == 'here':\n    mm_struct.word('here_only', 'x', 'x')\n"
     (tmp_path / "mine.py").write_text(counts("mine").replace("OVER = ", f"{own}OVER = "))
     (tmp_path / "ask.py").write_text(ASK)
-    code = "import mine, ask\ntry:\n    ask.faults(mine.MINE)\nexcept ask.UsageError as error:\n    print(error)"
+    code = "import mine, ask\ntry:\n    ask.counted(mine.MINE)\nexcept ask.UsageError as error:\n    print(error)"
     told = python(tmp_path, "-c", code, "here")
     assert told == []  # what the launcher has is declared in the server first
     there = "import sys\nif sys.argv[-1] != 'here':\n    mm_struct.word('there_only', 'x', 'x')\n"
@@ -89,7 +109,7 @@ def test_a_design_in_a_package_that_exports_it(tmp_path):
     package.mkdir()
     (package / "__init__.py").write_text("from .mine import MINE\n")
     # Its neighbour's package is imported first, and asks for what this module has not yet.
-    (package / "mine.py").write_text("from .parts import PART\n" + counts("exported"))
+    (package / "mine.py").write_text("from .parts import PART\n" + counts("exported", more=OF_AN_MM))
     (package / "parts.py").write_text("PART = 0\n")
     (tmp_path / "ask.py").write_text(ASK)
     assert python(tmp_path, "-c", "import ask, exports; print(ask.faults(exports.MINE))") == ["4"]
@@ -97,7 +117,7 @@ def test_a_design_in_a_package_that_exports_it(tmp_path):
 
 def test_a_design_in_the_program_that_is_run(tmp_path):
     (tmp_path / "ask.py").write_text(ASK)
-    end = 'if __name__ == "__main__":\n    import ask\n    print(ask.faults(MINE))\n'
+    end = 'if __name__ == "__main__":\n    import ask\n    print(ask.counted(MINE))\n'
     (tmp_path / "program.py").write_text(counts("program") + end)
     assert python(tmp_path, "program.py") == ["4"]
 
@@ -108,7 +128,7 @@ def test_a_design_that_lies_in_no_file(tmp_path):
         import ask
         exec(compile(open("source.txt").read(), "<nowhere>", "exec"))
         try:
-            ask.faults(MINE)
+            ask.counted(MINE)
         except ask.UsageError as error:
             print(error)
     """)
@@ -123,7 +143,7 @@ def test_a_file_that_is_edited_while_it_is_in_use(tmp_path):
     code = textwrap.dedent(f"""
         import sys, ask, mine
         for arch in ("64", "pae"):
-            print(ask.faults(mine.MINE, arch))
+            print(ask.counted(mine.MINE, arch))
             if "edit" in sys.argv:
                 open("mine.py", "w").write({counts("edited", by=100)!r})
     """)

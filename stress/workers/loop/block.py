@@ -1,4 +1,4 @@
-"""What lies behind the modelled machine in the segment: one block for each worker, and a line for all.
+"""What lies after the modelled machine in the segment: one block for each worker, and a line for all.
 
 Each part is declared once; offsets are computed from the declarations, in words from the start of the block.
 A part that another process polls, or that the launcher writes, begins on a cache line of its own.
@@ -68,7 +68,7 @@ JUDGE = _part("judge", "launcher", "1: what reads show is compared with the trut
 TARGET = _part("target", "launcher", "mm that a check or a scan is about")
 MIX = _part("mix", "launcher", "by operation: all draws below this choose it or an earlier one", MAX_OPERATIONS, True)
 
-# the worker writes; whoever reads /proc in another worker looks at it
+# the worker writes; a read of /proc in another worker looks at it
 POT_MM = _part("pot_mm", "worker", "mm that the operation under way may change, -1: any", line=True)
 POT_PLUS = _part("pot_plus", "worker", "pages that it may still set")
 POT_MINUS = _part("pot_minus", "worker", "pages that it may still clear")
@@ -81,6 +81,12 @@ OPS = _part("ops", "worker", "operations finished, by operation", MAX_OPERATIONS
 TICKS = _part("ticks", "worker", "ticks of the operations that were timed, by operation", MAX_OPERATIONS)
 TIMED = _part("timed", "worker", "operations that were timed, by operation", MAX_OPERATIONS)
 FAULTS = _part("faults", "worker", "faults that had their effect, by kind", len(KINDS))
+SAMPLED = _part("sampled", "worker", "operations of which a sample was kept, so far")
+SAMPLES = 256
+"""Samples of operations that a worker keeps: the last ones."""
+SAMPLE_WORDS = 3
+"""Words of a sample: operation, ticks when it began and when it ended."""
+SAMPLE = _part("sample", "worker", "the samples, one over the other", SAMPLES * SAMPLE_WORDS)
 ELAPSED_TICKS = _part("elapsed_ticks", "worker", "ticks of all batches")
 ELAPSED_NS = _part("elapsed_ns", "worker", "nanoseconds of all batches")
 RESULT = _part("result", "worker", "what a check, a scan or a read found", 3)
@@ -111,6 +117,11 @@ REGISTERS_AT = _part("registers", "worker", "registers of its CPU, see shm_layou
 OWN = _part("own", "worker", "step under way that is the design's own: its place among `own_steps`, + 1; else 0")
 OWN_BEGUN = _part("own_begun", "worker", "such steps begun so far")
 SCRIPT = _part("script", "launcher, worker", "calls to perform, and what they gave", SCRIPT_CALLS * CALL_WORDS, True)
+COVERED_STEPS = 4096
+"""Steps of all programs of a design of which it can be noted that they were taken."""
+COVERED = _part(
+    "covered", "worker", "with coverage: for each step of the programs a bit by outcome", COVERED_STEPS, True
+)
 ACCOUNT = _part("account", "worker", "what is true, by mm: see stress.kernel.account", 0, True)
 
 BROKEN, SHOWN, LOW, HIGH, WHERE, BY, LATE_LOW, LATE_HIGH = range(RECORD_WORDS)
@@ -131,7 +142,7 @@ SHARED_WORDS = 3 * LINE_WORDS
 
 @dataclass(frozen=True)
 class Blocks:
-    """Where the blocks of a number of workers lie behind a layout. Everything in words."""
+    """Where the blocks of a number of workers lie after a layout. Everything in words."""
 
     shared: int
     first: int
@@ -141,12 +152,12 @@ class Blocks:
     """Size of the whole memory."""
 
     def at(self, worker: int, part: int) -> int:
-        """Index of a part of a worker's block."""
+        """Return the index of a part of a worker's block."""
         return self.first + worker * self.stride + part
 
 
 def place_blocks(layout: Layout, workers: int) -> Blocks:
-    """Put the blocks behind the layout's last word."""
+    """Put the blocks after the layout's last word."""
     account = ACCOUNT + ACCOUNT_WORDS * layout.machine.mms
     stride = -(-account // LINE_WORDS) * LINE_WORDS
     first = layout.words + SHARED_WORDS
@@ -154,7 +165,7 @@ def place_blocks(layout: Layout, workers: int) -> Blocks:
 
 
 def operation_numbers(design: Design) -> dict[str, int]:
-    """`Design.numbers`. Raises `UsageError` when there are too many operations."""
+    """Return `Design.numbers`. Raises `UsageError` when there are too many operations."""
     own = len(design.programs.keys() - set(OPERATIONS))
     room = MAX_OPERATIONS - len(OPERATIONS)
     if own > room:

@@ -45,4 +45,4 @@ def _nap(typing_context: Any) -> Any:
 NAP_MICROSECONDS = 50
 
 nap: Any = _intrinsic(_nap)
-"""nap(): sleep for `NAP_MICROSECONDS`, so that whoever is waited for gets the CPU (usleep(3))."""
+"""nap(): sleep for `NAP_MICROSECONDS`, so that the one that is waited for gets the CPU (usleep(3))."""

@@ -73,7 +73,7 @@ def barrier(m: Words, b: Words, time: int) -> bool:
 def keep_waiting(m: Words, r: Words, spins: int, pc: int) -> bool:
     """Spend the time between two tries of the step ``pc``; False when the run is stopped.
 
-    Once the wait is long the step stands in R_PC (+ 1), for whoever wants to know who waits where.
+    Once the wait is long the step stands in R_PC (+ 1), to tell which worker waits where.
     """
     if read_once(m, STOP) != 0:
         return False
@@ -89,7 +89,7 @@ def keep_waiting(m: Words, r: Words, spins: int, pc: int) -> bool:
 
 @helper
 def own_begins(r: Words, place: int) -> None:
-    """A step of the design's own begins, which may never end. ``place``: among `Design.own_steps`, + 1."""
+    """Note that a step of the design's own begins, which may never end. ``place``: among `Design.own_steps`, + 1."""
     write_once(r, block.OWN_BEGUN - block.REGISTERS_AT, r[block.OWN_BEGUN - block.REGISTERS_AT] + 1)
     store(r, block.OWN - block.REGISTERS_AT, place)
 
@@ -102,13 +102,13 @@ def own_ended(r: Words) -> None:
 
 @helper
 def pausing(m: Words, b: Words) -> bool:
-    """The launcher wants all workers at rest."""
+    """Return the launcher wants all workers at rest."""
     return read_once(m, b[block.SHARED] + block.PAUSE) != 0 or read_once(m, STOP) != 0
 
 
 @helper
 def begin(b: Words, r: Words, number: int, mm: int, plus: int, minus: int) -> None:  # noqa: PLR0917
-    """An operation starts that may set and clear so many pages of an mm.
+    """Note that an operation starts, and how many pages of an mm it may set and clear.
 
     The numbers of pages are stored before the mm is: who loads the mm first never sees too small a number.
     """
@@ -120,7 +120,7 @@ def begin(b: Words, r: Words, number: int, mm: int, plus: int, minus: int) -> No
 
 @helper
 def fault_kind(m: Words, r: Words) -> int:
-    """Which of `stress.workers.loop.block.KINDS` the fault that just ended was."""
+    """Return which of `stress.workers.loop.block.KINDS` the fault that just ended was."""
     entry = r[R_ENTRY]
     if entry == 0:
         if r[R_ADDRESS] >= m[ANON_END]:
@@ -133,7 +133,7 @@ def fault_kind(m: Words, r: Words) -> int:
 
 @helper
 def first_broken(m: Words, b: Words) -> None:
-    """A check is seen broken: what all workers are doing is noted, the first time that any worker sees one."""
+    """Note what all workers are doing when a check is seen broken, the first time that any worker sees one."""
     if cmpxchg(m, b[block.SHARED] + block.SEEN, 0, 1) != 0:
         return
     for worker in range(b[block.WORKERS]):
@@ -150,7 +150,7 @@ def first_broken(m: Words, b: Words) -> None:
 
 @helper
 def end(m: Words, b: Words, r: Words, number: int, oops_before: int) -> None:
-    """An operation has ended: it is counted, what it broke first is noted, its registers are cleared."""
+    """End an operation: count it, note what it broke first, clear its registers."""
     store(b, block.POT_PLUS, 0)
     store(b, block.POT_MINUS, 0)
     store(b, block.FINISHED, b[block.FINISHED] + 1)
@@ -168,9 +168,9 @@ def end(m: Words, b: Words, r: Words, number: int, oops_before: int) -> None:
 
 @helper
 def random_page(m: Words, b: Words, r: Words, x: int, mm: int) -> None:
-    """A virtual page of the worker's area, and whether it is written to.
+    """Draw a virtual page of the worker's area, and whether it is written to.
 
-    Where ``mm`` does not have that page, the page as far behind its first one, round and round.
+    Where ``mm`` does not have that page, the page as far after its first one, round and round.
     """
     address = b[block.FIRST] + draw(x, b[block.END] - b[block.FIRST])
     first = first_page(m, mm)
@@ -182,7 +182,7 @@ def random_page(m: Words, b: Words, r: Words, x: int, mm: int) -> None:
 
 @helper
 def random_range(m: Words, b: Words, r: Words, x: int, mm: int) -> None:
-    """A range of 1 to SPAN pages that ``mm`` has."""
+    """Draw a range of 1 to SPAN pages that ``mm`` has."""
     random_page(m, b, r, x, mm)
     end = b[block.END] if r[R_ADDRESS] < b[block.END] else m[NR_PTES]
     r[R_END] = min(end, r[R_ADDRESS] + 1 + draw(x << 20, b[block.SPAN]))

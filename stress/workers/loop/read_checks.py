@@ -53,8 +53,11 @@ def before_read(m: Words, b: Words, mm: int) -> None:
 
 
 @helper
-def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
-    """Judge what the read shows by what is true after it: what is under way first, then the counts."""
+def after_read(m: Words, b: Words, r: Words, mm: int, number: int, bound: int) -> None:  # noqa: PLR0917
+    """Judge what the read shows by what is true after it: what is under way first, then the counts.
+
+    ``bound``: how far this read may be off, pages; -1 where the design promises nothing.
+    """
     resident = r[R_RESIDENT]
     shared = r[R_SHARED]
     if resident == NOT_SHOWN:
@@ -85,7 +88,6 @@ def after_read(m: Words, b: Words, r: Words, mm: int, number: int) -> None:
     b[block.WORST] = max(b[block.WORST], low - late_low - resident, resident - high - late_high)
     if mm == 0:
         b[block.LAST_RESIDENT] = resident
-    bound = b[block.BOUND]
     if counter_wrong(resident, low - late_low, high + late_high, bound):
         note_broken(m, b, block.REGULAR, resident, low, high, mm, number)
         note_late(b, block.REGULAR, late_low, late_high)

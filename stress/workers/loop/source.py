@@ -9,68 +9,71 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from string import Template
 from typing import Any
 
 from shm_layout import registers, structs
+from shm_layout.errors import UsageError
 from stress import checks
 from stress.checks import check_functions
 from stress.compiling import program_loop, random_numbers
-from stress.compiling.modules import compiled_module, module_path, name_steps, refused_in_words
+from stress.compiling.beside import children
+from stress.compiling.modules import WORDS, compiled_module, module_path, name_steps, refused_in_words
 from stress.compiling.program_loop import Loop, loop_lines
 from stress.design import Design
 from stress.design_rules import check_design
 from stress.kernel import fork
 from stress.kernel.proc import NOT_SHOWN
 from stress.labels import OUT, OUT_UNLOCK, RACED
-from stress.operation import READS
+from stress.operation import ALL, COPY, EACH, FRAME, ONE, PAGE, PROC, RANGE, SUM, Kind, kind_of
 from stress.program import Assembled, assemble
 from stress.step import StepFunction
 from stress.workers.loop import block, clock, helpers, read_checks
 from stress.workers.loop.block import operation_numbers
 
-_COPIED = "1 if r[$R_WRITE] != 0 else 0"
-"""A write fault may put a copy in the place of a page, which is counted down and up."""
-MAY_CHANGE: dict[str, tuple[str, str, str]] = {
-    "fault": ("current_mm(m, r)", "1", _COPIED),
-    "zap": ("current_mm(m, r)", "0", "r[$R_END] - r[$R_ADDRESS]"),
-    "swap_out": ("-1", "0", "1"),
-    "truncate": ("-1", "0", "1"),
-    "access_process_vm": ("-1", "1", _COPIED),
-    "use_mm": ("-1", "1", _COPIED),
-    **dict.fromkeys(("fork", "clone", "exit", "exec", "tick", "precise", *READS), ("-1", "0", "0")),
+_HOW_MANY = {
+    "": "0",
+    ONE: "1",
+    COPY: "1 if r[$R_WRITE] != 0 else 0",  # a write fault may put a copy in the place of a page
+    EACH: "r[$R_END] - r[$R_ADDRESS]",
+    ALL: "m[$NR_PTES]",
 }
-"""By operation: the mm that it may change while somebody reads, and the pages that it may set and clear there.
+"""What `Kind.maps` and `Kind.unmaps` say, in a worker's source."""
 
-An mm that is read is in use by the reader's task, or by every worker's first task (mm 0), so that neither the copy
-that a fork makes nor the end of an mm changes it. What a design's own operation does is not known: anything. What a
-design says in ``late_by`` takes precedence.
-"""
-ANYTHING = ("-1", "m[$NR_PTES]", "m[$NR_PTES]")
 
-_OWN = "current_mm(m, r)"
-_OTHER = "r[$R_ARG] - 1"
-_CHILD = "1"
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "fault": (f"random_page(m, b, r, x, {_OWN})",),
-    "zap": (f"random_range(m, b, r, x, {_OWN})",),
-    "fork": (f"random_range(m, b, r, x, {_CHILD})",),
-    "swap_out": ("r[$R_ARG] = draw(x, m[$NR_PAGES])",),
-    "truncate": ("r[$R_ADDRESS] = m[$ANON_END] + draw(x, m[$NR_FILE])",),
-    **dict.fromkeys(
-        ("access_process_vm", "use_mm"),
-        ("r[$R_ARG] = 1 + draw(x << 16, m[$NR_MMS])", f"random_page(m, b, r, x, {_OTHER})"),
-    ),
-    **dict.fromkeys(READS, ("random_read(b, r, x)",)),
-    **dict.fromkeys(("clone", "exit", "exec", "tick", "precise"), ()),
-}
-"""By operation: the statements that draw what it is given; a design's own gets a range of pages.
+def may_change(kind: Kind, late: int | None) -> dict[str, str]:
+    """Return the source of the mm that an operation may change during a read, and of the pages it may set and clear.
 
-Pages are drawn among those of the mm that is meant; a fork's among those that every child has.
-"""
+    ``late``: what the design says of it (`Design.late_by`), which takes precedence over its kind.
+    """
+    if late is not None:
+        return {"mm": "-1", "plus": str(late), "minus": str(late)}
+    mm = "current_mm(m, r)" if kind.on_own_mm else "-1"
+    return {"mm": mm, "plus": _HOW_MANY[kind.maps], "minus": _HOW_MANY[kind.unmaps]}
+
+
+def drawn_arguments(kind: Kind) -> list[str]:
+    """Statements that draw what an operation is given; one that nobody declared gets a range of pages.
+
+    Pages are drawn among those of the mm that is meant; a fork's among those that every child has.
+    """
+    if RANGE in kind.takes:
+        return [f"random_range(m, b, r, x, {'1' if kind.starts_mm else 'current_mm(m, r)'})"]
+    if kind.of_file:
+        return ["r[$R_ADDRESS] = m[$ANON_END] + draw(x, m[$NR_FILE])"]
+    if kind.on_other_mm:
+        return ["r[$R_ARG] = 1 + draw(x << 16, m[$NR_MMS])", "random_page(m, b, r, x, r[$R_ARG] - 1)"]
+    if PAGE in kind.takes:
+        return ["random_page(m, b, r, x, current_mm(m, r))"]
+    if FRAME in kind.takes:
+        return ["r[$R_ARG] = draw(x, m[$NR_PAGES])"]
+    return ["random_read(b, r, x)"] if kind.reads == PROC else []
+
 
 _DO = """
-@njit
+@inner
 def do_$name(m, b, r):
     oops_before = r[$R_OOPS]
     begin(b, r, $number, $mm, $plus, $minus)
@@ -93,7 +96,7 @@ _AFTER_READ = """\
         b[$SHOWN_BY] |= 1 << $number
 """
 _DO_READ = """
-@njit
+@inner
 def do_$name(m, b, r):
     oops_before = r[$R_OOPS]
     own = current_mm(m, r)
@@ -107,12 +110,12 @@ def do_$name(m, b, r):
         b[$ABORTS] += 1
         return status
     if judged:
-        after_read(m, b, r, mm, $number)
+        after_read(m, b, r, mm, $number, $bound)
 $after    end(m, b, r, $number, oops_before)
     return status
 """
 _OWN_STEP = """
-@njit
+@inner
 def $name(m, r):
     own_begins(r, $place)
     outcome = $step(m, r)
@@ -142,8 +145,14 @@ _BATCH = """\
         x = rand(x)
         op = -1
 $choices        if timed and op >= 0 and status >= 0:
-            b[$TICKS + op] += ticks() - start
+            ended = ticks()
+            b[$TICKS + op] += ended - start
             b[$TIMED + op] += 1
+            sample = $SAMPLE + b[$SAMPLED] % $SAMPLES * $SAMPLE_WORDS
+            b[sample] = op
+            b[sample + 1] = start
+            b[sample + 2] = ended
+            b[$SAMPLED] += 1
         left -= 1
         if left == 0:
             break
@@ -264,7 +273,7 @@ _HELPERS: tuple[Callable[..., Any], ...] = (
 
 
 def _symbols() -> dict[str, int]:
-    """What $NAME stands for in generated source: numbers of registers, constants and parts of a block."""
+    """Return what $NAME stands for in generated source: numbers of registers, constants and parts of a block."""
     found: dict[str, int] = {"NOT_SHOWN": NOT_SHOWN}
     for module in (structs, registers, block):
         found |= {k: v for k, v in vars(module).items() if k.isupper() and isinstance(v, int)}
@@ -276,13 +285,24 @@ def _fill(text: str, **more: object) -> str:
 
 
 def _entry(name: str, body: str, **more: object) -> str:
-    """What a worker is told to do by a command, as a function of the segment and where the worker's block lies."""
+    """Return what a worker does for a command, as a function of the segment and where the worker's block lies."""
     return _fill(_ENTRY, name=name) + _fill(body, **more)
 
 
-def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) -> Iterator[str]:
-    """One program as a function that returns ENDED, WITHOUT_EFFECT or ABORTED."""
-    yield f"\n@njit\ndef op_{name}(m, r):\n    effect = pc = 0"
+def _operation(name: str, program: Assembled, steps: dict[StepFunction, str], covered: int | None) -> Iterator[str]:
+    """Yield one program as a function that returns ENDED, WITHOUT_EFFECT or ABORTED.
+
+    ``covered``: the place of its first step in part COVERED of a block, None where it is not noted what was taken.
+    """
+
+    def taken(pc: int, outcomes_: Sequence[int]) -> Iterator[str]:
+        if covered is not None:
+            at = block.COVERED - block.REGISTERS_AT + covered + pc
+            for place, outcome in enumerate(outcomes_):
+                yield f"if o == {outcome}:"
+                yield f"    r[{at}] |= {1 << place}"
+
+    yield f"\n@inner\ndef op_{name}(m, r):\n    effect = pc = 0"
     yield from loop_lines(
         program,
         Loop(
@@ -292,13 +312,14 @@ def _operation(name: str, program: Assembled, steps: dict[StepFunction, str]) ->
             jumped=lambda outcome: (
                 (f"effect = {helpers.WITHOUT_EFFECT}",) if outcome in {RACED, OUT, OUT_UNLOCK} else ()
             ),
+            taken=lambda pc, outcomes_: tuple(taken(pc, outcomes_)),
         ),
     )
     yield "    return effect"
 
 
 def _noted(design: Design, steps: dict[StepFunction, str]) -> tuple[list[str], dict[StepFunction, str]]:
-    """Source that notes each step of the design's own, and by which name each step is called then."""
+    """Return the source that notes each step of the design's own, and by which name each step is called then."""
     lines, names = [], dict(steps)
     for place, step in enumerate(design.own_steps, 1):
         if step in steps:
@@ -325,7 +346,7 @@ def _at_rest(design: Design) -> tuple[str, dict[str, Callable[..., Any]]]:
 
 
 def _constants() -> str:
-    """A hash of where the constants lie: a design of the user's own may have declared more of them."""
+    """Return a hash of where the constants lie: a design of the user's own may have declared more of them."""
     digest = hashlib.sha256()
     for s in structs.STRUCTS.values():
         digest.update(repr((s.name, s.stride, s.count, [(f.name, f.constant) for f in s.fields])).encode())
@@ -333,8 +354,25 @@ def _constants() -> str:
     return digest.hexdigest()
 
 
-def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]]]:
+def covered_places(design: Design, arch: str, operations: Sequence[str]) -> dict[str, int]:
+    """Where the steps of each operation begin in part COVERED of a block. Raises `UsageError` for too many steps."""
+    places: dict[str, int] = {}
+    count = 0
+    for name in operation_numbers(design):
+        if name in operations:
+            places[name] = count
+            count += len(assemble(design.programs[name], arch).steps)
+    if count > block.COVERED_STEPS:
+        raise UsageError(f"design {design.name} has {count} steps; --coverage has room for {block.COVERED_STEPS}")
+    return places
+
+
+def source(
+    design: Design, arch: str, operations: Sequence[str], *, covered: bool = False
+) -> tuple[str, dict[str, Callable[..., Any]]]:
     """Generated source for operations of a design on an arch, and the functions that it calls, by name.
+
+    ``covered``: workers note which steps they take.
 
     Raises `UsageError` for a design that breaks the rules of designs and steps.
     """
@@ -342,23 +380,22 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
     numbers = {name: number for name, number in operation_numbers(design).items() if name in operations}
     programs = {name: assemble(design.programs[name], arch) for name in numbers}
     steps = name_steps(programs.values())
+    places = covered_places(design, arch, operations) if covered else {}
     lines = [f"# {design.name}, arch {arch}; constants {_constants()}"]
     noted, called = _noted(design, steps)
     lines += noted
     choices = calls = ""
     for position, (name, number) in enumerate(numbers.items()):
-        lines += _operation(name, programs[name], called)
-        late = design.late_by.get(name)
-        mm, plus, minus = MAY_CHANGE.get(name, ANYTHING) if late is None else ("-1", str(late), str(late))
-        is_read = name in (*READS, "precise")
-        after = _AFTER_FAULT if name == "fault" else _fill(_AFTER_READ, number=number) if is_read else ""
-        text = _DO_READ if is_read else _DO
-        exact = f" and b[{block.BOUND}] == 0" if name == "precise" else ""
-        values = {"name": name, "number": number, "mm": mm, "plus": plus, "minus": minus}
-        lines.append(_fill(text, **values, after=after, exact=exact))
+        lines += _operation(name, programs[name], called, places.get(name))
+        kind = kind_of(name)
+        after = _AFTER_FAULT if name == "fault" else _fill(_AFTER_READ, number=number) if kind.reads else ""
+        text = _DO_READ if kind.reads else _DO
+        exact = f" and b[{block.BOUND}] == 0" if kind.reads == SUM else ""
+        bound = "0" if name in design.exact_reads else f"b[{block.BOUND}]"
+        values = {"name": name, "number": number, **may_change(kind, design.late_by.get(name))}
+        lines.append(_fill(text, **values, after=after, exact=exact, bound=bound))
         test = "elif" if position else "if"
-        given = ARGUMENTS.get(name, ARGUMENTS["zap"])
-        arguments = "".join(f"            {statement}\n" for statement in given)
+        arguments = "".join(f"            {statement}\n" for statement in drawn_arguments(kind))
         choices += _fill(_CHOICE, test=test, index=number - 1, arguments=arguments, name=name)
         calls += _fill(_CALL, test=test, number=number, name=name)
     at_rest, functions = _at_rest(design)
@@ -372,17 +409,17 @@ def source(design: Design, arch: str, operations: Sequence[str]) -> tuple[str, d
 
 ENTRIES = {
     "batch": "int64(int64[::1], int64)",
-    "script": "int64(int64[::1], int64)",
     "sweep": "int64(int64[::1], int64)",
-    "check": "int64(int64[::1], int64[::1], int64, int64)",
+    "script": "int64(int64[::1], int64)",
     "scan": "int64(int64[::1], int64)",
+    "check": "int64(int64[::1], int64[::1], int64, int64)",
 }
 """What a worker calls, with its signature; `sweep` only where there are faults and zaps."""
 
 
-def is_compiled(design: Design, arch: str, operations: Sequence[str]) -> bool:
-    """Whether `compile_design` will find its machine code on disk."""
-    path = module_path(_module_name(design, arch), *source(design, arch, operations))
+def is_compiled(design: Design, arch: str, operations: Sequence[str], *, covered: bool = False) -> bool:
+    """Return whether `compile_design` will find its machine code on disk."""
+    path = module_path(_module_name(design, arch), *source(design, arch, operations, covered=covered))
     return any(path.parent.glob(f"*/{glob.escape(path.stem)}.batch-*.nbi"))
 
 
@@ -390,16 +427,28 @@ def _module_name(design: Design, arch: str) -> str:
     return f"workers_{arch}_{design.name}"
 
 
-def compile_design(design: Design, arch: str, operations: Sequence[str]) -> dict[str, Callable[..., int]]:
-    """The compiled functions of a design, by the names of `ENTRIES`: from the disk, or compiled now.
+def compile_design(
+    design: Design, arch: str, operations: Sequence[str], *, covered: bool = False
+) -> dict[str, Callable[..., int]]:
+    """Return the compiled functions of a design, by the names of `ENTRIES`: from the disk, or compiled now.
 
     ``arch`` is "64" or "pae"; ``operations`` the design's operations that the workers are going to perform.
+    ``covered``: workers note which steps they take.
     """
-    text, functions = source(design, arch, operations)
+    text, functions = source(design, arch, operations, covered=covered)
+    new = not is_compiled(design, arch, operations, covered=covered)
     with refused_in_words(functions.values(), design.checks):
         namespace = compiled_module(_module_name(design, arch), text, functions)
         namespace["ticks"] = clock.ticks
         entries = {name: namespace[name] for name in ENTRIES if name in namespace}
-        for name, entry in entries.items():
-            entry.compile(ENTRIES[name])
+        tasks = [partial(entry.compile, ENTRIES[name]) for name, entry in entries.items()]
+        with children([*tasks[:-2], *_operations(namespace), *tasks[-2:]]) if new else nullcontext():
+            for task in tasks:
+                task()
     return entries
+
+
+def _operations(namespace: dict[str, Any]) -> list[Callable[[], object]]:
+    """Compile what `batch` calls, in the order in which it does."""
+    arguments = (WORDS,) * 3
+    return [partial(f.compile, arguments) for name, f in namespace.items() if name.startswith("do_")]

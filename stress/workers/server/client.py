@@ -37,13 +37,15 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 """No threads of numpy's libraries: the server forks."""
 
 
-def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
-    """What the server needs in order to compile these operations of a design.
+def code_of(design: Design, arch: str, operations: tuple[str, ...], *, covered: bool = False) -> Code:
+    """Return what the server needs in order to compile these operations of a design.
+
+    ``covered``: workers note which steps they take.
 
     Raises `UsageError` for a step or check that another process cannot find by its name.
     """
     # All programs, as an operation's number depends on what others there are.
-    own = replace(design, source="", summary="", bound=EXACT, base=None, edits=())
+    own = replace(design, source="", summary="", bound=EXACT, base=None, edits=(), counter=None)
     package = __name__.partition(".")[0]
     try:
         pickled = pickle.dumps(own)
@@ -57,14 +59,14 @@ def code_of(design: Design, arch: str, operations: tuple[str, ...]) -> Code:
     for _, file in modules:
         if not os.path.isfile(file):
             raise UsageError(f"design {design.name}: workers find steps and checks in files, and {file} is none")
-    return Code(pickled, arch, operations, tuple(sorted(modules)))
+    return Code(pickled, arch, operations, tuple(sorted(modules)), covered)
 
 
 class ForkServer:
     """A fork server: started when it is made, ended by `close`. Serves any number of pools, one after the other."""
 
     def __init__(self, on_compile: Callable[[], None] = lambda: None) -> None:
-        """Start the process. ``on_compile`` is told when it compiles."""
+        """Start the process. ``on_compile`` is called when it compiles."""
         self._on_compile = on_compile
         self._died: dict[int, Died] = {}
         # The kernel tells of the end of the thread that started it, which must not be another than the process's.
@@ -159,7 +161,7 @@ class ForkServer:
         return self._died
 
     def lives(self) -> bool:
-        """Whether the server is there."""
+        """Return whether the server is there."""
         return self._process.poll() is None
 
     def _gone(self) -> MachineError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shm_layout import structs
 from shm_layout.errors import UsageError
-from stress import step
+from stress.labels import LabelInfo, label, labels
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class Declared:
     """All that was declared in a process so far, each in its order."""
 
     fields: tuple[structs.Declaration, ...]
-    labels: tuple[step.LabelInfo, ...]
+    labels: tuple[LabelInfo, ...]
 
 
 def declared() -> Declared:
-    """What was declared in this process."""
-    return Declared(structs.declarations(), step.labels())
+    """Return what was declared in this process."""
+    return Declared(structs.declarations(), labels())
 
 
 def declare(theirs: Declared) -> None:
     """Declare what the other process has, before files are imported that declare it again."""
     structs.declare(theirs.fields)
-    for label in theirs.labels:
-        step.label(label.name, back=label.back, section=label.section)
+    for one in theirs.labels:
+        label(one.name, back=one.back, section=one.section)
 
 
 def check_declared(theirs: Declared) -> None:

@@ -17,6 +17,8 @@ class Code(NamedTuple):
     operations: tuple[str, ...]
     modules: tuple[tuple[str, str], ...]
     """Modules that are not part of this package, each with its file."""
+    covered: bool = False
+    """Whether workers note which steps they take."""
 
 
 @dataclass(frozen=True)

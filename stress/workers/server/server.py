@@ -30,13 +30,13 @@ from stress.workers.server.declared import Declared, check_declared, declare
 from stress.workers.server.messages import Code, Compiling, Died, Done, Failed, Forget, Fork, Load, Open, Requests
 
 LONGEST = 1000
-"""Characters of an exception that are told: with its pid less than what a pipe takes at once."""
+"""Characters of an exception that are sent: with its pid less than what a pipe takes at once."""
 
 
 def import_module_from(name: str, file: str) -> None:
     """Import a module under the name that it has in the launcher, from its file.
 
-    By its name where that leads to the file, so that a package's module is imported behind its package. The program
+    By its name where that leads to the file, so that a package's module is imported after its package. The program
     that the launcher runs goes by two names, as with multiprocessing: what asks for ``__main__`` must not begin it.
     """
     if name == "__main__":
@@ -73,7 +73,7 @@ class Server:
         self.said: dict[int, str] = {}
 
     def load(self, code: Code, theirs: Declared) -> dict[str, Callable[..., int]]:
-        """The compiled functions of a design."""
+        """Return the compiled functions of a design."""
         if code not in self.entries:
             import pickle
 
@@ -90,9 +90,9 @@ class Server:
             assert isinstance(design, Design)
             from stress.workers.loop.source import compile_design, is_compiled
 
-            if not is_compiled(design, code.arch, code.operations):
+            if not is_compiled(design, code.arch, code.operations, covered=code.covered):
                 self.launcher.send(Compiling())
-            self.entries[code] = compile_design(design, code.arch, code.operations)
+            self.entries[code] = compile_design(design, code.arch, code.operations, covered=code.covered)
         return self.entries[code]
 
     def attach(self, request: Open) -> None:
@@ -193,7 +193,7 @@ class Server:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line: numba's begin with where it happened and end with advice on reporting it."""
+    """Return an error as one line: numba's begin with where it happened and end with advice on reporting it."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith(("-", "During:", "File "))]
     return f"{type(error).__name__}: {' '.join(told[:4])}"
