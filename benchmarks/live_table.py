@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 import click
+import one_line
 from tabulate import tabulate
 
 from shm_layout.available import memory_available
@@ -32,7 +33,7 @@ WORKERS = (1, 2)
 
 
 def c_rate(program: Path, mode: str, workers: int, pages: int) -> float:
-    """Faults a second of wall time of one repetition of the C loop."""
+    """Return faults a second of wall time of one repetition of the C loop."""
     command = [str(program), mode, str(workers), str(pages), "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     faults, wall_ns = map(int, done.stdout.split())
@@ -40,7 +41,7 @@ def c_rate(program: Path, mode: str, workers: int, pages: int) -> float:
 
 
 def our_rate(crew: Crew, mode: str, workers: int, pages: int) -> float:
-    """Faults a second of wall time of one repetition of ours."""
+    """Return faults a second of wall time of one repetition of ours."""
     one_repetition(crew, Row("anon", mode, workers, 0), pages)
     row = Row("anon", mode, workers, 0)
     one_repetition(crew, row, pages)
@@ -48,12 +49,12 @@ def our_rate(crew: Crew, mode: str, workers: int, pages: int) -> float:
 
 
 def compare(program: Path, mode: str, workers: int, pages: int, pairs: int) -> dict[str, object]:
-    """Both, turn by turn."""
+    """Measure both in turns, and return the medians."""
     processes, threads = (workers, 1) if mode == "processes" else (1, workers)
     ours, plain = [], []
     with Crew(processes, threads) as crew:
         for turn in range(pairs):
-            # Whoever comes second finds the memory that the first gave back: take turns.
+            # The second one finds the memory that the first gave back: take turns.
             for mine in ((True, False), (False, True))[turn % 2]:
                 if mine:
                     ours.append(our_rate(crew, mode, workers, pages))
@@ -96,4 +97,4 @@ def main(pairs: int, mib: int, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

@@ -48,12 +48,12 @@ class Row:
 
 
 def least_memory(workers: int) -> int:
-    """Bytes that a table with up to that many workers needs at least."""
+    """Return the bytes that a table with up to that many workers needs at least."""
     return SERVER_BYTES + workers * (WORKER_BYTES + 2 * LEAST_PAGES * page_size())
 
 
 def total_pages(budget: int, workers: int) -> int:
-    """Pages to touch in all: `USUAL_MIB`, or less: a copy-on-write fault needs two each, and there may be no room."""
+    """Return the pages to touch in all: `USUAL_MIB`, or less where a copy-on-write fault, of two each, has no room."""
     room = (budget - SERVER_BYTES - workers * WORKER_BYTES) // (2 * page_size())
     return max(workers * LEAST_PAGES, min(room, (USUAL_MIB << 20) // page_size()))
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shm_layout.errors import MachineError
+from stress.live.figures import BY_NAME, COUNTERS, PEAKS, Explanation
+from stress.live.held_back import PHASES, hold_back, unmap_all
 from stress.live.load import request
-from stress.live.load.crew import Crew, wait_at_rest
+from stress.live.load.crew import Channel, Crew, wait_at_rest
 from stress.live.load.files import unnamed_files
-from stress.live.outcome import COUNTERS, Errors, Outcome
+from stress.live.outcome import Errors, Outcome
 from stress.live.probe import probe_pages, seen
 from stress.live.reading import page_walk, pagemap
-from stress.live.reading.accounting import bound, by_version, decide
+from stress.live.reading.accounting import Counting, by_version, decide
 from stress.live.reading.machine import kernel_release, kernel_version, online_cpus, page_size
 from stress.live.reading.process import Process, Resident, parse_kib
+from stress.report.words import plural
+from stress.system.cpus import allowed_cpus
 from stress.system.interrupts import until_interrupted
 
 SLOTS = 8
@@ -31,7 +36,7 @@ ATTEMPTS = 20
 
 
 def least_memory(processes: int, threads: int) -> int:
-    """Bytes that a run with that many processes and threads needs at least."""
+    """Return the bytes that a run with that many processes and threads needs at least."""
     areas = max((processes * threads * SLOTS + 2) * LEAST_SLOT_PAGES, probe_pages(online_cpus()))
     return SERVER_BYTES + processes * WORKER_BYTES + areas * page_size()
 
@@ -62,7 +67,7 @@ class Reader:
         return found
 
     def read(self) -> dict[tuple[str, str], int]:
-        """What each interface that counts says, in pages."""
+        """Return what each interface that counts says, in pages."""
         process = self.process
         stat = self._timed("stat", process.stat)
         resident, shared = self._timed("statm", process.statm)
@@ -88,7 +93,7 @@ class Reader:
 
 
 def true_figures(walked: Resident) -> dict[tuple[str, str], int]:
-    """What each figure would be if it were exact."""
+    """Return what each figure would be if it were exact."""
     return {
         ("stat", "rss"): walked.rss,
         ("statm", "resident"): walked.rss,
@@ -125,9 +130,10 @@ def compare_walks(pid: int, mappings: list[page_walk.Mapping], rolled: int | Non
     return rolled - anon - other, f"{names}, pagemap", differ
 
 
-def read_at_rest(outcome: Outcome, reader: Reader) -> None:
+def read_at_rest(outcome: Outcome, reader: Reader, on_purpose: bool = False) -> int:
     """Compare every interface of one process at rest with the page walk, and add the errors to `outcome`.
 
+    on_purpose: whether they were provoked, so that they belong to no round. Returns the pages of the walk.
     Raises MachineError when pages keep coming or going although nothing in the process runs.
     """
     for _ in range(ATTEMPTS):
@@ -143,12 +149,40 @@ def read_at_rest(outcome: Outcome, reader: Reader) -> None:
         raise MachineError(f"pages of pid {reader.process.pid} keep coming or going at rest: is memory short?")
     outcome.walks = walks
     outcome.walks_differ += differ
-    for figure, true in true_figures(page_walk.by_kind(before)).items():
-        if figure in figures:
-            outcome.counters[figure].errors.append(figures[figure] - true)
-    outcome.counters["smaps_rollup", "Rss"].errors.append(off)
+    walked = page_walk.by_kind(before)
+    found = {name: figures[name] - true for name, true in true_figures(walked).items() if name in figures}
+    for figure, error in (found | {("smaps_rollup", "Rss"): off}).items():
+        errors = outcome.counters[figure]
+        (errors.held_back if on_purpose else errors.errors).append(error)
+    if on_purpose:
+        return walked.rss
     for name, cost in reader.last_us.items():
         outcome.rest_us[name].append(cost)
+    return walked.rss
+
+
+def provoke(outcome: Outcome, mine: Sequence[Channel], reader: Reader, pages: int) -> None:
+    """Hold back as much of one process as can be, compare every interface, and the peak with the walk at the peak.
+
+    mine: its threads, at rest; pages: pages of each slot, and of the files, which are in the page cache.
+    """
+    process, way = reader.process, outcome.said.ways["stat"]
+    most = len(mine) * SLOTS * pages
+    for kinds in PHASES[way.counting]:
+        unmap_all(mine, SLOTS)
+        peak_is_new = process.reset_peak()
+        supplies, all_held = hold_back(mine, process, way, kinds, pages=pages, most=most)
+        if not all_held and not outcome.reach:
+            outcome.reach = f"there is memory for {plural(most, 'anonymous page')} only"
+        wait_at_rest([process])
+        peak = read_at_rest(outcome, reader, on_purpose=True)
+        for supply in supplies:
+            supply.release()
+        if peak_is_new:
+            per_page = page_size() // 1024
+            kept = (process.status().peak or 0, mine[0].ask(request.USAGE)[1] // per_page)
+            for name, pages_kept in zip(PEAKS, kept, strict=True):
+                outcome.counters[name].held_back.append(pages_kept - peak)
 
 
 def read_under_load(outcome: Outcome, crew: Crew, readers: list[Reader]) -> None:
@@ -173,12 +207,18 @@ def start(crew: Crew, seed: int, threads: int) -> Outcome:
     cpus = online_cpus()
     version = by_version(kernel_version(release), cpus)
     found = seen(crew.threads[0][0], crew.processes[0])
-    ways = decide(version, found)
-    counters = {
-        (interface, name): Errors(interface, name, bound(ways[interface], summed, cpus, threads + 1, page_size()))
-        for (interface, name), summed in COUNTERS.items()
-    }
-    return Outcome(release, cpus, page_size(), seed, version, found, ways, counters)
+    learned = tuple(name for name, way in found.items() if way is not None)
+    said = Explanation(release, cpus, threads + 1, page_size(), decide(version, found), learned)
+    counters = {}
+    for name in (*COUNTERS, *PEAKS):
+        limit = said.bound(BY_NAME[name])
+        assert limit is not None
+        counters[name] = Errors(*name, limit)
+    outcome = Outcome(said, seed, version, found, counters)
+    mine = len(allowed_cpus())
+    if said.ways["stat"].counting == Counting.PERCPU and mine < cpus:
+        outcome.reach = f"this process may run on {mine} of {cpus} CPUs"
+    return outcome
 
 
 def measure(
@@ -219,6 +259,11 @@ def measure(
                 read_at_rest(outcome, reader)
             outcome.rounds += 1
             progress(outcome.rounds)
+        if outcome.rounds:
+            for fd in (file, tmpfs):  # into the page cache; what was only allocated is not mapped around a fault
+                os.pwrite(fd, bytes(size), 0)
+            for mine, reader in zip(crew.threads, readers, strict=True):
+                provoke(outcome, mine, reader, size // page_size())
     if outcome is not None:
         outcome.interrupted = ended.is_set()
     return outcome if outcome and outcome.rounds else None

@@ -5,20 +5,9 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 
+from stress.live.figures import PEAKS, Explanation
 from stress.live.reading.accounting import INTERFACES, Bound, Way
-
-COUNTERS = {
-    ("stat", "rss"): 3,
-    ("statm", "resident"): 3,
-    ("statm", "shared"): 2,
-    ("status", "VmRSS"): 3,
-    ("status", "RssAnon"): 1,
-    ("status", "RssFile"): 1,
-    ("status", "RssShmem"): 1,
-    ("psutil", "rss"): 3,
-    ("smaps_rollup", "Rss"): 3,
-}
-"""Every figure that is compared, and how many of the kernel's counters it is the sum of."""
+from stress.report.words import plural
 
 
 @dataclass
@@ -29,6 +18,8 @@ class Errors:
     name: str
     bound: Bound
     errors: list[int] = field(default_factory=list)
+    held_back: list[int] = field(default_factory=list)
+    """What it was off by when as much as could be was held back on purpose, process by process."""
 
     @property
     def now(self) -> int:
@@ -46,9 +37,19 @@ class Errors:
         return statistics.median(map(abs, self.errors)) if self.errors else 0.0
 
     @property
+    def provoked(self) -> int:
+        """The largest error that was provoked on purpose, without sign."""
+        return max(map(abs, self.held_back), default=0)
+
+    @property
+    def seen(self) -> int:
+        """The largest error of all, without sign."""
+        return max(self.worst, self.provoked)
+
+    @property
     def ok(self) -> bool:
         """Whether no error was beyond the bound."""
-        return self.worst <= self.bound.pages
+        return self.seen <= self.bound.pages
 
 
 def _costs() -> dict[str, list[float]]:
@@ -59,15 +60,12 @@ def _costs() -> dict[str, list[float]]:
 class Outcome:
     """All that one run of `live` measured."""
 
-    kernel: str
-    cpus: int
-    page: int
+    said: Explanation
+    """What is said of this kernel before anything is measured: the ways of counting, and bounds that follow."""
     seed: int
     version: dict[str, Way]
     """What this version of the kernel is known to do, by interface."""
     seen: dict[str, Way | None]
-    ways: dict[str, Way]
-    """What decides the bounds: what was seen, else the version."""
     counters: dict[tuple[str, str], Errors]
     rounds: int = 0
     forks: int = 0
@@ -80,6 +78,8 @@ class Outcome:
     walks_differ: list[str] = field(default_factory=list)
     rest_us: dict[str, list[float]] = field(default_factory=_costs)
     busy_us: dict[str, list[float]] = field(default_factory=_costs)
+    reach: str = ""
+    """Why less was held back on purpose than the bound allows; empty where nothing stood in the way."""
     interrupted: bool = False
     """Whether it was ended before its rounds, or its time, were over."""
 
@@ -89,10 +89,24 @@ class Outcome:
         return self.rounds > 0 and not self.walks_differ and all(c.ok for c in self.counters.values())
 
     def of(self, interface: str) -> list[Errors]:
-        """The figures of one interface, the resident size first."""
-        return [errors for (name, _), errors in self.counters.items() if name == interface]
+        """Return the figures of one interface that say what is mapped now, the resident size first."""
+        return [errors for key, errors in self.counters.items() if key[0] == interface and key not in PEAKS]
+
+    def above(self, pages: int) -> bool:
+        """Return whether VmRSS was seen to be off by more than that."""
+        return self.counters["status", "VmRSS"].seen > pages
+
+    def recommendation(self) -> str:
+        """Return one sentence: which figure to trust; or which not, where the measurement contradicts what is said."""
+        broken = [errors for errors in self.counters.values() if not errors.ok]
+        wrong = [f"{errors.interface} {errors.name} was off by {plural(errors.seen, 'page')}" for errors in broken]
+        if wrong:
+            return f"{', '.join(wrong)}, beyond the bound: read Rss of smaps_rollup, and trust no other figure here."
+        if self.walks_differ:
+            return "The page walks differ, so nothing can be said of any figure on this kernel."
+        return self.said.recommendation()
 
 
 def median_us(costs: list[float]) -> float | None:
-    """The median cost of a read in microseconds, None when nothing was read."""
+    """Return the median cost of a read in microseconds, None when nothing was read."""
     return statistics.median(costs) if costs else None

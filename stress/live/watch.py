@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from shm_layout.available import memory_charged
 from shm_layout.errors import MachineError, UsageError
+from stress.live.reading.machine import cgroup_of
 from stress.live.reading.page_walk import rollup
 from stress.live.reading.process import Process, ProcessEnded
 
@@ -30,6 +36,15 @@ class Sample:
     walk_us: float
     source: str
     """Which walk: smaps_rollup or smaps."""
+    peak: int = 0
+    """VmHWM."""
+    kib: Mapping[str, int] = field(default_factory=dict)
+    """What the walk found beside Rss, in KiB: see `stress.live.reading.page_walk.Walk`."""
+    wall: float = 0.0
+    """When it was taken, in seconds since 1970."""
+    cgroup: str | None = None
+    charged: int | None = None
+    """memory.current of its cgroup, in bytes."""
 
     def off(self, figure: int) -> int:
         """By how much a figure lies outside of what was mapped while it was read: 0 when inside."""
@@ -39,13 +54,13 @@ class Sample:
 
 def take(process: Process, start: float) -> Sample:
     """Look at a process: walk, counters, walk. Raises ProcessEnded, MachineError when refused."""
-    before, _ = rollup(process)
+    before = rollup(process).rss
     clock = time.perf_counter_ns()
     status = process.status()
     read = time.perf_counter_ns()
     stat = process.stat()
     walk_start = time.perf_counter_ns()
-    walk, source = rollup(process)
+    walk = rollup(process)
     end = time.perf_counter_ns()
     return Sample(
         time.monotonic() - start,
@@ -53,11 +68,16 @@ def take(process: Process, start: float) -> Sample:
         process.name,
         status.rss,
         stat.rss,
-        walk,
-        walk - before,
+        walk.rss,
+        walk.rss - before,
         (read - clock) / 1000,
         (end - walk_start) / 1000,
-        source,
+        walk.source,
+        status.peak or 0,
+        walk.kib,
+        time.time(),
+        cgroup_of(Path(process.folder)),
+        memory_charged(Path(process.folder, "cgroup")),
     )
 
 
@@ -68,12 +88,15 @@ class Watch:
     pids: Sequence[int]
     tree: bool = False
     root: str = "/proc"
+    until_exit: bool = False
+    """End when the named processes have ended, whatever children still run."""
     samples: dict[int, list[Sample]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find the processes. Raises UsageError or MachineError when one cannot be watched."""
         self._watched = {pid: Process(pid, self.root) for pid in dict.fromkeys(self.pids)}
         self._passed_over: set[int] = set()
+        self._through: dict[int, int] = {}
 
     def _find_children(self, note: Callable[[str], None]) -> None:
         """Add the descendants of what is watched."""
@@ -96,7 +119,7 @@ class Watch:
                     note(f"left out: {why}")
 
     def tick(self, start: float, note: Callable[[str], None]) -> list[Sample]:
-        """One sample of every process that still runs. Raises MachineError when a named one is refused."""
+        """Return one sample of every process that still runs. Raises MachineError when a named one is refused."""
         if self.tree:
             self._find_children(note)
         taken = []
@@ -115,29 +138,56 @@ class Watch:
                 self._passed_over.add(pid)
                 note(f"left out: {why}")
                 continue
+            if process.thread is not None and self._through.get(pid) != process.thread:
+                self._through[pid] = process.thread
+                note(f"pid {pid} ({process.name}): its main thread has ended; read through thread {process.thread}")
             self.samples.setdefault(pid, []).append(sample)
             taken.append(sample)
         return taken
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to watch."""
+        return not self._watched or (self.until_exit and not self._watched.keys() & set(self.pids))
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep until `seconds` are over, or a process ends meanwhile (Linux 5.3)."""
+        with contextlib.ExitStack() as stack:
+            poll = select.poll()
+            for pid, process in self._watched.items():
+                if process.thread is not None:  # its main thread has ended, which would wake us at once
+                    continue
+                try:
+                    fd = os.pidfd_open(pid)
+                except ProcessLookupError:  # it has ended: the next look will say
+                    return
+                except OSError:  # an older kernel, or no more files
+                    continue
+                stack.callback(os.close, fd)
+                poll.register(fd, select.POLLIN)
+            poll.poll(seconds * 1000)
 
     def run(self, interval: float, count: int | None, note: Callable[[str], None]) -> Iterator[list[Sample]]:
         """Samples every `interval` seconds, `count` times or until all processes have ended."""
         start = time.monotonic()
         done = 0
-        while self._watched and (count is None or done < count):
+        while not self.over and (count is None or done < count):
             taken = self.tick(start, note)
             done += 1
             if taken:
                 yield taken
-            if self._watched and done != count:
-                time.sleep(max(0.0, start + done * interval - time.monotonic()))
+            if not self.over and done != count:
+                self._sleep(max(0.0, start + done * interval - time.monotonic()))
 
 
 def summary(samples: Sequence[Sample]) -> dict[str, float]:
-    """Worst and median error of VmRSS and stat, in pages, and the median costs, in microseconds."""
+    """Return worst and median error of VmRSS and stat and peaks, in pages, and the median costs, in microseconds."""
     vmrss = [abs(s.off(s.vmrss)) for s in samples]
     stat = [abs(s.off(s.stat)) for s in samples]
     return {
         "samples": len(samples),
+        "peak": max(s.peak for s in samples),
+        "walk_peak": max(s.walk for s in samples),
         "vmrss_worst": max(vmrss),
         "vmrss_median": statistics.median(vmrss),
         "stat_worst": max(stat),

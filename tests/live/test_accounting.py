@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stress.design import percpu_batch
 from stress.live import probe
 from stress.live.load import request
 from stress.live.reading.accounting import (
@@ -14,8 +15,7 @@ from stress.live.reading.accounting import (
     by_version,
     decide,
     disagreements,
-    percpu_batch,
-    sums_precisely,
+    era_of,
 )
 
 
@@ -140,12 +140,12 @@ def test_a_batch_too_large_to_see_is_not_guessed(simulated):
         ((7, 0, 0), Counting.PERCPU, Counting.EXACT),
     ],
 )
-def test_versions(version, stat, statm):
+def test_versions_of_the_kernel_tell_how_it_counts(version, stat, statm):
     ways = by_version(version, 2)
     assert ways["stat"].counting == stat
     assert ways["statm"].counting == ways["status"].counting == ways["psutil"].counting == statm
     assert ways["smaps_rollup"].counting == Counting.EXACT
-    assert sums_precisely(version) == (stat == Counting.PERCPU and statm == Counting.EXACT)
+    assert era_of(version).sums == (statm == Counting.EXACT)
 
 
 def test_bounds_of_known_machines():
@@ -178,7 +178,7 @@ def test_no_history_of_percpu_counters_is_beyond_the_bound(cpus, batch, counters
     assert error <= bound(Way(Counting.PERCPU, batch), counters, cpus, 1, 4096).pages
 
 
-def test_what_was_seen_decides():
+def test_what_was_seen_decides_over_the_version():
     version = by_version((6, 8, 0), 2)
     assert version["statm"] == Way(Counting.PERCPU, 32)
     seen = {"stat": Way(Counting.PERCPU, 32), "statm": Way(Counting.EXACT), "status": None}

@@ -9,7 +9,7 @@ from stress.live.reading.machine import MIB, grant_memory, kernel_version
 GIB = 1 << 30
 
 
-def test_grants():
+def test_memory_is_granted_up_to_a_share_of_the_room():
     room = Room(4 * GIB, "the machine")
     assert grant_memory(None, 256, MIB, room) == 256 * MIB
     assert grant_memory(None, 4096, MIB, room) == GIB

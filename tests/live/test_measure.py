@@ -20,6 +20,8 @@ from shm_layout.errors import MachineError
 from stress.cli import main
 from stress.commands.live import live
 from stress.live import measure
+from stress.live.figures import PEAKS
+from stress.live.held_back import PHASES
 from stress.live.load import request
 from stress.live.load.crew import Crew, wait_at_rest
 from stress.live.load.files import unnamed_files
@@ -41,15 +43,16 @@ def outcome():
 def test_no_error_is_beyond_its_bound(outcome):
     assert outcome.ok
     assert outcome.rounds == 6
-    for errors in outcome.counters.values():
-        assert len(errors.errors) == 6 * 2
-        assert errors.worst <= errors.bound.pages
+    for name, errors in outcome.counters.items():
+        assert len(errors.errors) == (0 if name in PEAKS else 6 * 2)
+        assert len(errors.held_back) == 2 * len(PHASES[outcome.said.ways["stat"].counting])
+        assert errors.seen <= errors.bound.pages
     assert outcome.hops > 100
     assert outcome.forks > 0
     assert outcome.busy_reads > 10
 
 
-def test_an_error_is_provoked(outcome):
+def test_an_error_of_a_counter_is_provoked(outcome):
     if kernel_version(kernel_release()) < (6, 2, 0) or len(allowed_cpus()) < 2:
         pytest.skip("needs Linux 6.2 and two CPUs to hop between")
     assert max(errors.worst for errors in outcome.counters.values()) > 0
@@ -63,7 +66,7 @@ def test_the_walks_agree_and_reading_touches_nothing(outcome):
     assert outcome.moved <= 2
 
 
-def test_json(run_live):
+def test_json_of_live_has_its_keys(run_live):
     status, out, err = run_live("--rounds", 2, "--seed", 5, "--json")
     assert (status, err) == (0, "")
     found = json.loads(out)
@@ -90,7 +93,7 @@ def test_an_error_beyond_the_bound_fails(monkeypatch):
     """With bounds of a kernel that is exact, what this one is off by must be called wrong."""
     if kernel_version(kernel_release()) < (6, 2, 0) or len(allowed_cpus()) < 2:
         pytest.skip("needs Linux 6.2 and two CPUs to hop between")
-    monkeypatch.setattr(measure, "bound", lambda *args: Bound(0, "exact"))
+    monkeypatch.setattr(measure.Explanation, "bound", lambda self, figure: Bound(0, "exact"))
     done = CliRunner().invoke(live, ["--rounds", "6", "--seed", "1"])
     assert done.exit_code == 1
     assert "NOT within the bound" in done.stdout
@@ -173,7 +176,7 @@ def test_interrupted_it_prints_the_rounds_so_far(monkeypatch, round_):
     assert (json.loads(done.stdout)["rounds"] if done.stdout else 0) == round_ - 1
 
 
-def test_seconds_end_it(run_live):
+def test_seconds_end_a_measurement(run_live):
     status, out, _ = run_live("--rounds", 100000, "--seconds", 0.5, "--json")
     assert status == 0
     assert 0 < json.loads(out)["rounds"] < 1000
@@ -228,11 +231,36 @@ def test_importing_the_command_needs_no_numba():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_workers_run_the_code_of_the_crew(tmp_path):
+@pytest.fixture
+def crew_of(tmp_path):
+    """Start a crew of a copy of the package, whose server is this code: what it says, and where the server lies."""
+
+    def start(server_code, before=""):
+        shutil.copytree(Path(stress.__file__).parent, tmp_path / "stress", ignore=shutil.ignore_patterns("__pycache__"))
+        server = tmp_path / "stress" / "live" / "load" / "server.py"
+        server.write_text(server_code)
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stress.live.load import crew; {before}"
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\ncrew.Crew(1, 1)"], capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.stderr, server
+
+    return start
+
+
+def test_the_workers_run_the_code_of_the_crew(crew_of):
     """A copy of the package, not the one that is installed, starts its own server."""
-    shutil.copytree(Path(stress.__file__).parent, tmp_path / "stress", ignore=shutil.ignore_patterns("__pycache__"))
-    server = tmp_path / "stress" / "live" / "load" / "server.py"
-    server.write_text("raise SystemExit(__file__)")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stress.live.load.crew import Crew; Crew(1, 1)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    assert done.stderr.endswith(f"MachineError: the worker processes did not start: {server}\n")
+    said, server = crew_of("raise SystemExit(__file__)")
+    assert said.endswith(f"MachineError: the worker processes did not start: {server}\n")
+
+
+def test_a_server_that_does_nothing_is_given_up(crew_of):
+    said, _ = crew_of("import time; time.sleep(600)", before="crew.IDLE_SECONDS = 1.5")
+    assert "MachineError: the worker processes do not start: their server, pid" in said
+    assert "has done nothing for 2 s; is it stopped or traced?" in said
+
+
+def test_a_server_that_compiles_is_waited_for(crew_of):
+    busy = "from time import process_time\nwhile process_time() < 3.2: pass\nraise SystemExit('compiled')"
+    said, _ = crew_of(busy, before="crew.IDLE_SECONDS = 2.2")
+    assert said.endswith("MachineError: the worker processes did not start: compiled\n")

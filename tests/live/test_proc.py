@@ -139,7 +139,7 @@ LOOK = f"    stress.live.reading.page_walk.rollup(stress.live.reading.process.Pr
 
 
 @needs_root
-def test_no_permission():
+def test_no_permission_is_a_line():
     out = dropped(LOOK)
     assert out.startswith(f"MachineError 3 no permission to read /proc/{os.getpid()}/smaps_rollup"), out
     assert "shows as uid 0, you are uid 65534; be that user or have CAP_SYS_PTRACE" in out
@@ -147,7 +147,7 @@ def test_no_permission():
 
 @needs_root
 @pytest.mark.parametrize(("option", "shown"), [("1", "noaccess"), ("2", "invisible")])
-def test_hidepid(option, shown):
+def test_hidepid_is_named_where_it_hides_a_process(option, shown):
     out = dropped(LOOK, before=f"mount -t proc -o hidepid={option} proc /proc")
     assert out.startswith(f"MachineError 3 pid {os.getpid()} exists, but /proc is mounted with hidepid="), out
     assert shown in out or f"hidepid={option}" in out
@@ -156,7 +156,7 @@ def test_hidepid(option, shown):
 @needs_root
 def test_own_processes_need_no_privileges():
     out = dropped(
-        "    print(stress.live.reading.page_walk.rollup(stress.live.reading.process.Process(os.getpid()))[0] > 100)"
+        "    print(stress.live.reading.page_walk.rollup(stress.live.reading.process.Process(os.getpid())).rss > 100)"
     )
     assert out.strip() == "True"
 
@@ -186,9 +186,9 @@ def old_proc(tmp_path):
 
 def test_without_smaps_rollup_smaps_is_walked(old_proc):
     process = old_proc("stat", "status", "statm", "smaps")
-    pages, source = page_walk.rollup(process)
+    pages, source, _ = page_walk.rollup(process)
     assert source == "smaps"
-    assert abs(pages - page_walk.rollup(Process(os.getpid()))[0]) < 2000
+    assert abs(pages - page_walk.rollup(Process(os.getpid())).rss) < 2000
 
 
 def test_without_any_walk(old_proc):

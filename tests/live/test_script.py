@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from stress.live.compare.kernel_run import AREAS, KernelRun, Op, kernel_run
-from stress.live.outcome import COUNTERS
-from stress.live.reading.accounting import bound, by_version
+from stress.live.figures import BY_NAME, bound_of
+from stress.live.reading.accounting import by_version
 from stress.live.reading.machine import kernel_release, kernel_version, online_cpus, page_size
 
 PAGES = 8
@@ -153,7 +153,7 @@ def test_pages_equal_the_model_and_counters_keep_their_bounds(kernel, script):
     ways = by_version(kernel_version(kernel_release()), online_cpus())
     for number, errors in kernel.errors().items():
         for (interface, name), error in errors.items():
-            limit = bound(ways[interface], COUNTERS[interface, name], online_cpus(), THREADS, page_size())
+            limit = bound_of(BY_NAME[interface, name], ways, online_cpus(), THREADS, page_size())
             assert abs(error) <= limit.pages, (number, interface, name, error, limit)
 
 

@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def differences(self) -> list[Difference]:
-        """What differs behind the last operation of the smallest script."""
+        """What differs after the last operation of the smallest script."""
         return self.failing[-1].differences if self.failing else []
 
 

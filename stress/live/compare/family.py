@@ -33,7 +33,7 @@ class Family:
         return next((n for n in range(self.most) if n not in self.mapped), None)
 
     def possible(self, op: Op) -> bool:
-        """Whether the operation can be done now, by a process that runs."""
+        """Return whether the operation can be done now, by a process that runs."""
         if op.do == "fork":
             return self.free is not None
         if op.do == "exit":
@@ -57,7 +57,7 @@ class Family:
 
 
 def settle(ops: Iterable[Op], most: int) -> tuple[Op, ...]:
-    """The operations that can be done, one after the other, their process numbers taken among those that run."""
+    """Return the operations that can be done, one after the other, their process numbers taken among those that run."""
     family = Family(most)
     script = []
     for drawn in ops:
@@ -69,7 +69,7 @@ def settle(ops: Iterable[Op], most: int) -> tuple[Op, ...]:
 
 
 def describe(op: Op) -> str:
-    """An operation as people read it: ``1: write anon 2-4``."""
+    """Return an operation as people read it: ``1: write anon 2-4``."""
     words: list[str] = [f"{op.process}:", op.do]
     if op.do not in ("fork", "exit"):
         words.append(op.area)

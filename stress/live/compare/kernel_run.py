@@ -29,9 +29,9 @@ from stress.live.load.files import unnamed_files
 from stress.live.measure import Reader, true_figures
 from stress.live.probe import seen
 from stress.live.reading import page_walk, pagemap
-from stress.live.reading.accounting import FAULT_AROUND_BYTES, by_version, decide
-from stress.live.reading.machine import kernel_release, kernel_version, online_cpus, page_size
-from stress.live.reading.process import Process, Resident, read_file
+from stress.live.reading.accounting import by_version, decide
+from stress.live.reading.machine import fault_around_bytes, kernel_release, kernel_version, online_cpus, page_size
+from stress.live.reading.process import Process, Resident
 
 Do = Literal["read", "write", "discard", "unmap", "map", "fork", "exit"]
 Area = Literal["anon", "file", "shmem"]
@@ -56,11 +56,8 @@ class Op:
 
 
 def page_step() -> int:
-    """Bytes between two pages of an area: as far as fault-around reaches."""
-    reach = FAULT_AROUND_BYTES
-    with contextlib.suppress(OSError, ValueError):
-        reach = max(reach, int(read_file("/sys/kernel/debug/fault_around_bytes")))
-    return max(reach, page_size())
+    """Return the bytes between two pages of an area: as far as fault-around reaches."""
+    return max(fault_around_bytes(), page_size())
 
 
 @dataclass
@@ -74,7 +71,7 @@ class _Member:
 
 
 def _minus(pages: Resident, less: Resident, sign: int = 1) -> Resident:
-    """Pages of each kind without (``sign`` -1: with) those of another walk."""
+    """Return pages of each kind without (``sign`` -1: with) those of another walk."""
     kinds = [
         (mine or 0) - sign * (other or 0)
         for mine, other in ((pages.anon, less.anon), (pages.file, less.file), (pages.shmem, less.shmem))
@@ -191,7 +188,7 @@ class KernelRun:
         return Resident(sum(kinds.values()), **kinds)
 
     def counts(self, by_smaps: bool = False) -> dict[int, Resident]:
-        """Pages of the areas by kind, for every process, from a walk of their page tables.
+        """Return pages of the areas by kind, for every process, from a walk of their page tables.
 
         The walk is that of pagemap, which can be asked about the areas alone, and that of smaps where pagemap
         is not permitted, or where `by_smaps` asks for it.
@@ -205,7 +202,7 @@ class KernelRun:
         return self._by_smaps(number)
 
     def swapped(self) -> int:
-        """Pages of the areas that the kernel has swapped out, in all processes together."""
+        """Return pages of the areas that the kernel has swapped out, in all processes together."""
         starts = [self._arena + slot * self._stride for slot in range(len(AREAS))]
         pages = [start + n * self._step for start in starts for n in range(self.pages)]
         return sum(pagemap.swapped_pages(member.process.pid, pages) for member in self._members.values())
@@ -213,7 +210,7 @@ class KernelRun:
     def errors(
         self, numbers: Iterable[int] | None = None, walk: bool = True
     ) -> dict[int, dict[tuple[str, str], int]]:
-        """What each figure of /proc is off by, in pages, for these processes (all) as a whole, at rest.
+        """Return what each figure of /proc is off by, in pages, for these processes (all) as a whole, at rest.
 
         With ``walk`` false only the areas are walked, and the rest of a process is taken to be what it was when
         all of it was walked last, if it was: ten times faster, and sure only where no error is found.
@@ -244,7 +241,7 @@ class KernelRun:
 
 @contextlib.contextmanager
 def kernel_run(pages: int = 8, processes: int = 4, folder: str | None = None) -> Iterator[KernelRun]:
-    """A family of up to `processes` processes with areas of `pages` pages, ended when the context ends.
+    """Start a family of up to `processes` processes with areas of `pages` pages, ended when the context ends.
 
     folder: where to put the file to map. Raises MachineError when the machine cannot do it.
     """

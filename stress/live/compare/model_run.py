@@ -89,7 +89,7 @@ class ModelRun:
     def apply(self, op: Op) -> None:
         """Carry out one operation, which must be possible.
 
-        Raises `Stuck` when the design waits for somebody who is not there, breaks a check or starts no child.
+        Raises `Stuck` when the design waits for a task that is not there, breaks a check or starts no child.
         """
         first, last = self._span(op.area)
         if op.do in TOUCHES:
@@ -137,7 +137,7 @@ class ModelRun:
                 self._perform("zap", child, address=first, end=last)
 
     def _move_task(self, old: int, new: int) -> None:
-        """Give a task another number: its fields move, and whoever points to it follows."""
+        """Give a task another number: its fields move, and what points to it follows."""
         m, regions = self._plain.m, self._plain.layout.regions
         if old == new:
             return
@@ -158,7 +158,7 @@ class ModelRun:
         return self._plain.m[self._plain.layout.regions["task_struct"].index(task, "mm")]
 
     def counts(self) -> dict[int, Resident]:
-        """Pages of every process by kind, as the model's page tables have them."""
+        """Return pages of every process by kind, as the model's page tables have them."""
         return {process: self._walk(self._mm(process)) for process in self.running}
 
     def _walk(self, mm: int) -> Resident:
@@ -171,7 +171,7 @@ class ModelRun:
         return Resident(sum(kinds.values()), **kinds)
 
     def counters(self) -> dict[int, dict[str, tuple[int, int | None]]]:
-        """What the design's reads show of every process, in pages, with the error that the design may have.
+        """Return what the design's reads show of every process, in pages, with the error that the design may have.
 
         None where it promises nothing. ``statm resident`` and ``statm shared`` are what statm shows; where the
         design can sum precisely, ``precise resident`` and ``precise shared`` are what that shows.
@@ -181,7 +181,8 @@ class ModelRun:
     def _read(self, process: int) -> dict[str, tuple[int, int | None]]:
         mm = self._mm(process)
         users = self._plain.m[self._plain.layout.regions["mm_struct"].index(mm, "mm_users")]
-        bound = self.design.bound.pages(self.machine.cpus, users - MM_EXITING, self.machine.batch)
+        of_machine = self.machine.cpus, users - MM_EXITING, self.machine.batch
+        bound = self.design.bound_of("statm").pages(*of_machine)
         found: dict[str, tuple[int, int | None]] = {}
         for name, most in (("statm", bound), ("precise", 0)):
             if name not in self.design.programs:

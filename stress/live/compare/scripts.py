@@ -15,7 +15,7 @@ MOST_BURSTS = 8
 
 @st.composite
 def _operations(draw: st.DrawFn, pages: int, processes: int) -> Op:
-    """One operation, possible or not."""
+    """Return one operation, possible or not."""
     do = draw(st.sampled_from(SMALLEST_FIRST))
     process = draw(st.integers(0, processes - 1))
     if do in ("fork", "exit"):

@@ -20,9 +20,8 @@ from shm_layout.errors import MachineError
 from stress.live.compare.family import describe
 from stress.live.compare.kernel_run import KernelRun, Op
 from stress.live.compare.model_run import ModelRun, Stuck
+from stress.live.figures import BY_NAME, COUNTERS, bound_of
 from stress.live.measure import true_figures
-from stress.live.outcome import COUNTERS
-from stress.live.reading.accounting import bound
 from stress.live.reading.machine import online_cpus, page_size
 from stress.live.reading.process import Resident
 
@@ -104,9 +103,10 @@ class Comparing:
         self.interfaces = True
         """Whether the interfaces of /proc are compared too, which takes most of the time."""
         self._bounds = {
-            (interface, name): bound(kernel.ways[interface], summed, online_cpus(), THREADS, page_size()).pages
-            for (interface, name), summed in COUNTERS.items()
-            if interface in kernel.ways
+            name: limit.pages
+            for name in COUNTERS
+            if name[0] in kernel.ways
+            and (limit := bound_of(BY_NAME[name], kernel.ways, online_cpus(), THREADS, page_size()))
         }
 
     def _interfaces_differ(
@@ -141,7 +141,7 @@ class Comparing:
         return Step(op, walked, model, counters, found, by_interface)
 
     def run(self, script: tuple[Op, ...]) -> list[Step]:
-        """Run a script on both from the start, up to the first operation behind which they differ.
+        """Run a script on both from the start, up to the first operation after which they differ.
 
         Raises MachineError when the machine fails, or has taken pages of the script away.
         """

@@ -17,12 +17,12 @@ from types import TracebackType
 
 from shm_layout.errors import MachineError
 from stress.live.load import request
-from stress.live.reading.process import Process, ProcessEnded
+from stress.live.reading.process import Process, ProcessEnded, parse_stat, read_file
 from stress.system.cache_home import code_base
 from stress.system.cpus import allowed_cpus
 
-START_SECONDS = 120.0
-"""Time for the first start, in which the loops are compiled, on a slow machine."""
+IDLE_SECONDS = 120.0
+"""How long the server may take no CPU time while it starts. It compiles the loops, as long as that takes."""
 REST_SECONDS = 5.0
 
 
@@ -69,7 +69,7 @@ class Channel:
         return self.receive()
 
     def ready(self, seconds: float = 0.0) -> bool:
-        """Whether a reply (or the end of the worker) can be had within some seconds."""
+        """Return whether a reply (or the end of the worker) can be had within some seconds."""
         return bool(select.select([self._reply], [], [], seconds)[0])
 
     def close_inside(self) -> None:
@@ -152,7 +152,7 @@ class Crew:
             raise
 
     def _gone(self) -> MachineError:
-        """What killed a worker, as the server saw it."""
+        """Return what killed a worker, as the server saw it."""
         out = self._server.stdout
         if out is not None and select.select([out], [], [], 1.0)[0]:
             line = out.readline()
@@ -165,11 +165,19 @@ class Crew:
         return MachineError("a worker process died")
 
     def _wait_ready(self) -> list[int]:
-        """The pids that the server prints."""
+        """Return the pids that the server prints."""
         assert self._server.stdout is not None
         assert self._server.stderr is not None
-        if not select.select([self._server.stdout], [], [], START_SECONDS)[0]:
-            raise MachineError(f"the worker processes did not start within {START_SECONDS:.0f} s")
+        spent, last = -1, time.monotonic()
+        while not select.select([self._server.stdout], [], [], 1.0)[0]:
+            now = _cpu_ticks(self._server.pid)
+            if now != spent:
+                spent, last = now, time.monotonic()
+            elif time.monotonic() - last > IDLE_SECONDS:
+                raise MachineError(
+                    f"the worker processes do not start: their server, pid {self._server.pid}, has done nothing for "
+                    f"{IDLE_SECONDS:.0f} s; is it stopped or traced?"
+                )
         line = self._server.stdout.readline()
         if not line:
             why = self._server.stderr.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
@@ -178,14 +186,14 @@ class Crew:
         return pids
 
     def ask_all(self, *words: int) -> list[list[list[int]]]:
-        """The same request to every thread at once; the replies, by process and thread."""
+        """Send the same request to every thread at once; return the replies, by process and thread."""
         for mine in self.threads:
             for channel in mine:
                 channel.send(*words)
         return [[channel.receive() for channel in mine] for mine in self.threads]
 
     def __enter__(self) -> Crew:
-        """The crew itself."""
+        """Return the crew itself."""
         return self
 
     def __exit__(
@@ -207,6 +215,15 @@ class Crew:
         for stream in (self._server.stdout, self._server.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _cpu_ticks(pid: int) -> int:
+    """Return the CPU time that a process has taken, in clock ticks; 0 when it has gone."""
+    try:
+        fields = parse_stat(read_file(f"/proc/{pid}/stat"))
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
 
 
 def wait_at_rest(processes: Sequence[Process]) -> None:

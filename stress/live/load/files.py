@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator
 
 from shm_layout.errors import MachineError
-from stress.live.reading.page_walk import shmem_devices
+from stress.live.reading.kinds import KINDS
 
 
 def real_file(folder: str | None) -> tuple[int, str]:
-    """A file with no name in `folder` (the first of TMPDIR, /var/tmp that is no tmpfs), and the folder.
+    """Return a file with no name in `folder`, and the folder: the first of TMPDIR, /var/tmp where pages count as file.
 
     Raises MachineError when no folder can hold one.
     """
@@ -21,12 +21,12 @@ def real_file(folder: str | None) -> tuple[int, str]:
         try:
             with tempfile.TemporaryFile(dir=candidate) as opened:
                 file = os.dup(opened.fileno())
+                os.pwrite(file, b"\0", 0)  # an empty file has no page to look at
         except OSError as why:
             if folder:
                 raise MachineError(f"cannot create a file in {folder}: {why.strerror}") from why
             continue
-        device = os.fstat(file).st_dev
-        if folder or f"{os.major(device):02x}:{os.minor(device):02x}" not in shmem_devices():
+        if not KINDS.learn(file) or folder:
             return file, candidate
         os.close(file)
     raise MachineError(f"no folder on a real file system to write to among {', '.join(candidates)}: use --dir")

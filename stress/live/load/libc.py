@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 
 def _symbol(name: str, signature: Any) -> Any:
-    """A C function of the running process; Any, since only compiled code can call it."""
+    """Return a C function of the running process; Any, since only compiled code can call it."""
     return ExternalFunction(name, signature)
 
 
@@ -44,7 +44,7 @@ errno_location = _symbol("__errno_location", _pointer_to(_i32)())
 
 @intrinsic
 def _as_bytes(typing_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
-    """The bytes from `address` (int64) on, as a pointer to uint8 that compiled code can index."""
+    """Return the bytes from `address` (int64) on, as a pointer to uint8 that compiled code can index."""
     signature = _pointer_to(types.uint8)(_i64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

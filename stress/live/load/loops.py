@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from stress.compiling import random_numbers
 from stress.compiling.disk_cache import njit_kept
 from stress.live.load import libc
 from stress.live.load.libc import as_bytes, errno_location
@@ -29,10 +30,12 @@ from stress.live.load.request import (
     PIN,
     PREPARE,
     REAP,
+    RELEASE,
     RUN,
     SHMEM,
     TOUCH,
     UNMAP,
+    USAGE,
     WHERE,
 )
 
@@ -43,7 +46,7 @@ MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 1, 2, 0x10, 0
 MADV_RANDOM, MADV_DONTNEED = 1, 4
 MREMAP_MAYMOVE = 1
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
-CLOCK_MONOTONIC, RUSAGE_THREAD = 1, 1
+CLOCK_MONOTONIC, RUSAGE_SELF, RUSAGE_THREAD = 1, 0, 1
 
 # Words of a thread's own state.
 CMD, DONE, SLOTS, SLOT_BYTES, PAGE, FILE_FD, TMPFS_FD, ARENA, IS_CHILD = range(9)
@@ -56,9 +59,12 @@ def compiled(function: Function) -> Function:
     return cast("Function", njit_kept(function, nogil=True))
 
 
+next_number, number_below = compiled(random_numbers.rand), compiled(random_numbers.draw)
+
+
 @compiled
 def failed() -> int:
-    """The negative errno of the call that just failed."""
+    """Return the negative errno of the call that just failed."""
     return -int(errno_location()[0])
 
 
@@ -102,7 +108,7 @@ def touch(at: int, first: int, count: int, step: int, write: int) -> int:
 
 @compiled
 def discard(at: int, first: int, count: int, step: int, page: int) -> int:
-    """MADV_DONTNEED on `count` pages that lie `step` bytes apart; 0 or a negative errno."""
+    """Perform MADV_DONTNEED on `count` pages that lie `step` bytes apart; return 0 or a negative errno."""
     if step == page:
         return failed() if libc.madvise(at + first * page, count * page, MADV_DONTNEED) else 0
     for i in range(first, first + count):
@@ -123,13 +129,9 @@ def pin(cpu: int, cpus: Any, mask: Any) -> int:
 
 @compiled
 def draw(state: Any, below: int) -> int:
-    """A random number in [0, below): Marsaglia's xorshift (Journal of Statistical Software 8 (14), 2003)."""
-    word = np.uint64(state[RANDOM])
-    word ^= word << np.uint64(13)
-    word ^= word >> np.uint64(7)
-    word ^= word << np.uint64(17)
-    state[RANDOM] = np.int64(word)
-    return int((word >> np.uint64(16)) % np.uint64(below))
+    """Return a random number in [0, below)."""
+    state[RANDOM] = next_number(state[RANDOM])
+    return number_below(state[RANDOM], below)
 
 
 @compiled
@@ -148,7 +150,7 @@ def fork_and_copy(state: Any, at: int, first: int, count: int) -> int:
 
 @compiled
 def churn_once(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, tally: Any) -> int:  # noqa: PLR0917
-    """One random operation on a random slot; 0 or a negative errno."""
+    """Return one random operation on a random slot; 0 or a negative errno."""
     page = state[PAGE]
     most = state[SLOT_BYTES] // page
     dice = draw(state, 1000)
@@ -260,13 +262,13 @@ def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, 
             address = state[ARENA] + slot * 2 * state[SLOT_BYTES] if request[4] else 0
             where[slot] = map_area(state, request[2], request[3], address, 0)
             pages[slot] = request[3] // state[PAGE]
-            reply[0] = min(0, where[slot])
+            reply[0], reply[1] = min(0, where[slot]), where[slot]
         elif op == TOUCH:
             reply[1] = touch(where[slot], request[2], request[3], request[4], request[5])
         elif op == DISCARD:
             reply[0] = discard(where[slot], request[2], request[3], request[4], state[PAGE])
         elif op == UNMAP:
-            reply[0] = failed() if libc.munmap(where[slot], pages[slot] * state[PAGE]) else 0
+            reply[0] = failed() if where[slot] and libc.munmap(where[slot], pages[slot] * state[PAGE]) else 0
             where[slot] = 0
         elif op == PIN:
             reply[0] = pin(request[1], cpus, mask)
@@ -295,6 +297,11 @@ def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, 
             reply[0] = run(state, clock, usage, reply)
         elif op == CLEAN:
             reply[0] = clean(state)
+        elif op == RELEASE:
+            reply[0] = failed() if libc.munmap(request[1], request[2]) else 0
+        elif op == USAGE:
+            reply[0] = failed() if libc.getrusage(RUSAGE_SELF, usage[0].ctypes.data) else 0
+            reply[1] = usage[0][4]
         elif op == WHERE:
             if state[ARENA] == 0:
                 # Twice the room, so that two areas never touch: neighbours of one kind would become one.

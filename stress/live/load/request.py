@@ -12,13 +12,13 @@ import sys
 WORDS = 8
 
 MAP = 1
-"""slot, kind, bytes, at an address of the arena (1) or anywhere (0)."""
+"""slot, kind, bytes, at an address of the arena (1) or anywhere (0); reply: the address."""
 TOUCH = 2
 """slot, first, count, step, write (1) or read (0)."""
 DISCARD = 3
 """slot, first, count, step: MADV_DONTNEED."""
 UNMAP = 4
-"""slot."""
+"""slot; nothing where none is mapped."""
 PIN = 5
 """CPU number; -1 for every CPU that is allowed."""
 FORK = 6
@@ -37,6 +37,10 @@ CLEAN = 12
 """Unmap what was prepared."""
 WHERE = 13
 """Reply: address of the arena, bytes between its slots."""
+USAGE = 14
+"""Reply: ru_maxrss of the process, in KiB."""
+RELEASE = 15
+"""address, bytes: unmap what MAP has mapped in a slot that it has used for something else since."""
 
 ANON, FILE, SHMEM, FILE_SHARED, ANON_SHARED = range(5)
 """Kinds of mapping: private anonymous, private file, shared tmpfs file, shared file, shared anonymous."""
@@ -45,15 +49,15 @@ COW = 5
 
 
 def pack(*words: int) -> bytes:
-    """A request: its words, filled up with zeros."""
+    """Return a request: its words, filled up with zeros."""
     return b"".join(word.to_bytes(8, sys.byteorder, signed=True) for word in words).ljust(WORDS * 8, b"\0")
 
 
 def unpack(reply: bytes) -> list[int]:
-    """The words of a reply."""
+    """Return the words of a reply."""
     return [int.from_bytes(reply[at : at + 8], sys.byteorder, signed=True) for at in range(0, len(reply), 8)]
 
 
 def describe(error: int) -> str:
-    """What a negative errno in a reply means."""
+    """Return what a negative errno in a reply means."""
     return os.strerror(-error)

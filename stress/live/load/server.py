@@ -19,7 +19,7 @@ from stress.system.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_THP_DISABLE, die_
 
 
 def thread_arguments(setup: dict[str, Any], fds: list[int]) -> tuple[Any, ...]:
-    """The arrays that `loops.serve` works on, with every page of them touched already."""
+    """Return the arrays that `loops.serve` works on, with every page of them touched already."""
     import numpy as np
 
     from stress.live.load import loops
@@ -42,7 +42,7 @@ def thread_arguments(setup: dict[str, Any], fds: list[int]) -> tuple[Any, ...]:
 
 
 def work(setup: dict[str, Any], mine: list[list[int]]) -> None:
-    """One worker: a thread for each pair of pipes in `mine`, until the pipes are closed."""
+    """Serve as one worker: a thread for each pair of pipes in `mine`, until the pipes are closed."""
     from stress.live.load import loops
 
     threads = [threading.Thread(target=loops.serve, args=thread_arguments(setup, fds)) for fds in mine]

@@ -62,7 +62,7 @@ class _ScanArg(ctypes.Structure):
 
 
 def _scan(fd: int, start: int, end: int, regions: ctypes.Array[_Region]) -> tuple[int, int]:
-    """Anonymous and other pages in [start, end) by PAGEMAP_SCAN. Raises OSError."""
+    """Return anonymous and other pages in [start, end) by PAGEMAP_SCAN. Raises OSError."""
     anon = other = 0
     while start < end:
         arg = _ScanArg(
@@ -100,7 +100,7 @@ def _zero_frame() -> int:
 
 
 def _classic(fd: int, start: int, end: int, zero: int) -> tuple[int, int]:
-    """Anonymous and other pages in [start, end) by the 64-bit entries of pagemap."""
+    """Return anonymous and other pages in [start, end) by the 64-bit entries of pagemap."""
     anon = other = 0
     for at in range(start, end, REGIONS * page_size()):
         count = min(REGIONS, (end - at) // page_size())
@@ -115,7 +115,7 @@ def _classic(fd: int, start: int, end: int, zero: int) -> tuple[int, int]:
 
 
 def count_pages(pid: int, ranges: Iterable[tuple[int, int]], scan: bool = True) -> tuple[int, int]:
-    """Anonymous and other (file, shared) pages mapped in the address ranges of process `pid`.
+    """Return anonymous and other (file, shared) pages mapped in the address ranges of process `pid`.
 
     Leave out ranges of pure page frames (VmFlags pf) and huge TLB pages (ht), which are not counted as
     resident. `scan=False` takes the entries one by one even where PAGEMAP_SCAN exists. Raises Forbidden
@@ -146,7 +146,7 @@ def count_pages(pid: int, ranges: Iterable[tuple[int, int]], scan: bool = True) 
 
 
 def swapped_pages(pid: int, addresses: Iterable[int]) -> int:
-    """How many of the pages at these addresses are swapped out; 0 where pagemap cannot be read."""
+    """Return how many of the pages at these addresses are swapped out; 0 where pagemap cannot be read."""
     try:
         with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as file:
             entries = [os.pread(file.fileno(), 8, address // page_size() * 8) for address in addresses]
