@@ -1,6 +1,6 @@
 """Every bounded counter over 10^8 changes with hopping workers: within its bound, and over one smaller by a batch?
 
-    python benchmarks/rss_bounds.py [CPUS] [CHANGES]
+    python benchmarks/rss_bounds.py [--cpus 384] [--changes 100000000]
 
 Exit status 1 when a bound is exceeded. The last column says whether a bound smaller by one batch (for counters held
 by tasks: by what one task holds) would have been exceeded, or why it could not be.
@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import sys
 
+import click
+import one_line
 from tabulate import tabulate
 
-from shm_layout.counter_tree import tree_width
 from stress.designs import tree
 from stress.rss.accuracy import measure_accuracy, workers_for
 from stress.rss.subjects import SUBJECTS
@@ -22,10 +23,11 @@ MIB = 256
 """Pages of 4 KiB."""
 
 
-def main() -> int:
-    """Print the table."""
-    cpus = int(sys.argv[1]) if len(sys.argv) > 1 else 384
-    changes = int(float(sys.argv[2])) if len(sys.argv) > 2 else 10**8
+@click.command()
+@click.option("--cpus", type=click.IntRange(1), default=384, show_default=True, help="Virtual CPUs, and threads.")
+@click.option("--changes", type=click.IntRange(1), default=10**8, show_default=True, help="Changes of each counter.")
+def main(cpus: int, changes: int) -> None:
+    """Hold every bounded counter against its bound, and against one that is smaller by a batch."""
     cores = len(os.sched_getaffinity(0))
     rows = []
     ok = True
@@ -45,8 +47,7 @@ def main() -> int:
             step = min(subject.stay(cpus, found.batch)) if name in {"cached", "deferred_16"} else found.batch
             smaller = "exceeded" if found.worst > found.bound - step else "not exceeded"
             if name == "tree":
-                most = tree.most_held(tree_width(cpus), found.batch)
-                smaller += f": at most {most:,} can be held by {tree_width(cpus)} leaves"
+                smaller += f": at most {tree.most_held(cpus, found.batch):,} can be held"
         rows.append(
             {
                 "counter": name,
@@ -63,8 +64,8 @@ def main() -> int:
         )
     print(f"{cpus} virtual CPUs and threads, {cores} cores")
     print(tabulate(rows, headers="keys", intfmt=",", missingval="-"))
-    return 0 if ok else 1
+    sys.exit(0 if ok else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    one_line.run(main)

@@ -1,6 +1,6 @@
 """Cost of a change with one worker beside a bare loop of the same accesses, in turns: no more than 1.3 times.
 
-    python benchmarks/rss_overhead.py [ROUNDS]
+    python benchmarks/rss_overhead.py [--rounds 60]
 
 Exit status 1 when a counter costs more.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+import click
+import one_line
 from tabulate import tabulate
 
 from stress.rss.cost import measure_cost
@@ -17,9 +19,10 @@ from stress.rss.subjects import SUBJECTS
 MOST = 1.3
 
 
-def main() -> int:
-    """Print the table, with one thread (where lazy is single) and with eight."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=60, show_default=True, help="Rounds, in turns.")
+def main(rounds: int) -> None:
+    """Compare changes with bare loops, with one thread (where lazy is single) and with eight."""
     worst = 0.0
     for threads in (1, 8):
         costs = measure_cost([*SUBJECTS.values()], cpus=8, threads=threads, cores=1, rounds=rounds, read_sizes=(1,))
@@ -30,8 +33,8 @@ def main() -> int:
         ]
         print(f"{threads} thread{'s' * (threads > 1)}:")
         print(tabulate(rows, headers="keys", floatfmt=".2f"))
-    return 0 if worst <= MOST else 1
+    sys.exit(0 if worst <= MOST else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    one_line.run(main)

@@ -83,11 +83,11 @@ class Arena:
     first: int
 
     def block(self, worker: int) -> int:
-        """Index of a worker's block."""
+        """Return the index of a worker's block."""
         return self.first + worker * BLOCK_WORDS
 
     def word(self, worker: int, part: int) -> int:
-        """What stands in a worker's block."""
+        """Return what stands in a worker's block."""
         return int(self.segment.array[self.block(worker) + part])
 
     def set(self, part: int, value: int) -> None:
@@ -98,7 +98,7 @@ class Arena:
     @property
     def bound(self) -> int | None:
         """The declared bound for these CPUs and threads, pages."""
-        return self.subject.design.bound.pages(self.cpus, self.threads, self.batch)
+        return self.subject.bound.pages(self.cpus, self.threads, self.batch)
 
 
 def open_arena(

@@ -32,12 +32,12 @@ class Compared:
         """
         if self.accuracy is None or self.explored is None:
             return None
-        if self.subject.design.bound.pages(self.cpus, self.threads, self.accuracy.batch) is None:
+        if self.subject.bound.pages(self.cpus, self.threads, self.accuracy.batch) is None:
             return self.accuracy.negative == 0
         return self.accuracy.within and self.explored.complete and not self.explored.violations
 
     def as_object(self) -> dict[str, Any]:
-        """The counter for JSON: null where a figure does not apply."""
+        """Return the counter for JSON: null where a figure does not apply."""
         accuracy, cost, explored = self.accuracy, self.cost, self.explored
         return {
             "name": self.subject.name,
@@ -50,6 +50,7 @@ class Compared:
             "update_contended_ns": cost and cost.contended and round(cost.contended, 2),
             "read_ns": cost and {str(size): round(ns, 2) for size, ns in cost.reads.items()},
             "precise_read_ns": cost and cost.precise and round(cost.precise, 2),
+            **({"spread": {_key(name): runs.as_json() for name, runs in cost.runs.items()}} if cost else {}),
             "bytes_per_mm": self.subject.bytes_per_mm(self.cpus, self.threads),
             "explored": explored
             and {
@@ -61,7 +62,7 @@ class Compared:
         }
 
     def accuracy_row(self) -> dict[str, Any]:
-        """The counter's line in the table of errors, pages."""
+        """Return the counter's line in the table of errors, pages."""
         accuracy, explored = self.accuracy, self.explored
         verdict = None
         if explored is not None:
@@ -70,7 +71,7 @@ class Compared:
         return {
             "counter": self.subject.name,
             "year": str(self.subject.design.year),
-            "bound": self.subject.design.bound.formula,
+            "bound": self.subject.bound.formula,
             "pages": accuracy and accuracy.bound,
             "worst": accuracy and accuracy.worst,
             "median": accuracy and accuracy.median,
@@ -81,7 +82,7 @@ class Compared:
         }
 
     def change_row(self, atomic: Cost | None) -> dict[str, Any]:
-        """The counter's line in the table of what a change costs, ns; ratios to ``atomic``."""
+        """Return the counter's line in the table of what a change costs, ns; ratios to ``atomic``."""
         cost = self.cost
         row: dict[str, Any] = {"counter": self.subject.name}
         if cost is None:
@@ -93,14 +94,30 @@ class Compared:
         row["of atomic, all"] = atomic and atomic.contended and cost.contended and cost.contended / atomic.contended
         return row
 
+    def spread_rows(self, atomic: Cost | None) -> list[dict[str, Any]]:
+        """The rounds of each cost of the counter, ns; and whether a change costs less than one of ``atomic``."""
+        rows = []
+        for name in ("update", "contended") if self.cost else ():
+            runs = self.cost.runs.get(name) if self.cost else None
+            theirs = atomic.runs.get(name) if atomic and atomic is not self.cost else None
+            if runs:
+                what = f"{self.subject.name}, {'change' if name == 'update' else 'all cores'}"
+                rows.append(runs.row(what, theirs.above(runs) if theirs else None))
+        return rows
+
     def read_row(self) -> dict[str, Any]:
-        """The counter's line in the table of what a read costs, ns, and what it takes in memory."""
+        """Return the counter's line in the table of what a read costs, ns, and what it takes in memory."""
         row: dict[str, Any] = {"counter": self.subject.name}
         if self.cost is not None:
             row |= {f"read, {size}": ns for size, ns in self.cost.reads.items()}
             row["precise"] = self.cost.precise
         row["bytes/mm"] = self.subject.bytes_per_mm(self.cpus, self.threads)
         return row
+
+
+def _key(name: str) -> str:
+    """A figure's name as a key: ``read_16``."""
+    return name.replace(" ", "_")
 
 
 ROUNDS = 20
@@ -112,7 +129,7 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
     from stress.report.progress import steps_shown
     from stress.rss.accuracy import measure_accuracy, workers_for
     from stress.rss.cost import measure_cost
-    from stress.rss.explored import explore_counter
+    from stress.rss.explored import explore_design
 
     work: list[tuple[Compared, Callable[[Compared], None]]] = []
 
@@ -128,10 +145,11 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
         )
 
     def explored(line: Compared) -> None:
-        line.explored = explore_counter(line.subject.name)
+        line.explored = explore_design(line.subject.design)
 
     for line in lines:
-        work += [(line, accuracy), (line, explored)]
+        # The user's steps are held against the rules of steps before workers run them at full speed.
+        work += [(line, explored), (line, accuracy)] if line.subject.own else [(line, accuracy), (line, explored)]
     for line, measure in steps_shown(work, "counting"):
         measure(line)
     subjects = [line.subject for line in lines]

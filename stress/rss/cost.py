@@ -8,12 +8,13 @@ workers contend for a cache line it is the median, because luck there is workers
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from stress.report.spread import Spread
 from stress.rss.arena import Arena, open_arena
 from stress.rss.loop_source import compile_subject
 from stress.rss.processes import together
@@ -29,20 +30,23 @@ READ_SIZES = (1, 16, 256)
 
 @dataclass
 class Cost:
-    """Nanoseconds. ``bare`` is a loop of the same accesses to memory without steps; ``contended`` is None where
-    only one worker may count; ``reads`` by number of CPUs and tasks; ``precise`` with the CPUs asked for.
+    """Nanoseconds. ``bare`` is a loop of the same accesses to memory without steps, None where nobody wrote one;
+    ``contended`` is None where only one worker may count; ``reads`` by number of CPUs and tasks; ``precise`` with the
+    CPUs asked for.
     """
 
     update: float
-    bare: float
+    bare: float | None
     contended: float | None
     reads: dict[int, float]
     precise: float | None
+    runs: Mapping[str, Spread] = field(default_factory=dict)
+    """The rounds of each figure: update, contended, read 16, ..., precise."""
 
     @property
-    def overhead(self) -> float:
+    def overhead(self) -> float | None:
         """Cost of a change, as a multiple of its own accesses in a bare loop."""
-        return self.update / self.bare
+        return self.bare and self.update / self.bare
 
 
 class _Bench:
@@ -67,7 +71,7 @@ class _Bench:
         self.times: dict[str, list[float]] = {}
 
     def once(self, name: str, function: str, arena: Arena, count: int) -> float:
-        """Time one loop; returns and keeps nanoseconds for each turn of it."""
+        """Time one loop; return and keep the nanoseconds for each turn of it."""
         call: Callable[[Any, int, int], object] = self.functions[function]
         began = time.perf_counter_ns()
         call(arena.segment.array, arena.block(0), count)
@@ -78,7 +82,8 @@ class _Bench:
     def prepare(self) -> dict[str, int]:
         """Have everything compiled, and find out how many reads take long enough to be timed."""
         self.once("warm", "cost_up", self.alone, 10)
-        self.once("warm", "bare", self.bare_arena, 10)
+        if self.subject.bare:
+            self.once("warm", "bare", self.bare_arena, 10)
         counts = {}
         for size, arena in self.sized.items():
             self.once("warm", "cost_read", arena, 10)
@@ -97,7 +102,8 @@ class _Bench:
     def round(self, counts: dict[str, int]) -> None:
         """Time everything once."""
         self.once("update", "cost_up", self.alone, CHANGES)
-        self.once("bare", "bare", self.bare_arena, CHANGES)
+        if self.subject.bare:
+            self.once("bare", "bare", self.bare_arena, CHANGES)
         for size, arena in self.sized.items():
             self.once(f"read {size}", "cost_read", arena, counts[f"read {size}"])
         if self.subject.precise:
@@ -117,14 +123,15 @@ class _Bench:
         self.times.setdefault("contended", []).append(sum(took) / len(took) / (10 * CHANGES))
 
     def cost(self) -> Cost:
-        """What the rounds came to."""
+        """Return what the rounds came to."""
         contended = self.times.get("contended")
         return Cost(
             min(self.times["update"]),
-            min(self.times["bare"]),
+            min(self.times["bare"]) if self.subject.bare else None,
             median(contended) if contended else None,
             {size: min(self.times[f"read {size}"]) for size in self.sized},
             min(self.times["precise"]) if self.subject.precise else None,
+            {name: Spread.of(times) for name, times in self.times.items() if name != "warm"},
         )
 
 
@@ -137,7 +144,7 @@ def measure_cost(
     rounds: int,
     read_sizes: Sequence[int] = READ_SIZES,
 ) -> dict[str, Cost]:
-    """Cost of each counter, by name, in so many rounds. ``read_sizes``: CPUs and tasks that reads are timed with."""
+    """Return the cost of each counter, by name. ``read_sizes``: numbers of CPUs and tasks that reads are timed with."""
     with ExitStack() as stack:
         benches = [_Bench(subject, cpus, threads, cores, read_sizes, stack) for subject in subjects]
         counts = [bench.prepare() for bench in benches]

@@ -8,12 +8,8 @@ from pathlib import Path
 from stress.report.plot import Panel, draw
 from stress.report.progress import steps_shown
 from stress.rss.accuracy import measure_accuracy, workers_for
+from stress.rss.compared import ROUNDS, Compared
 from stress.rss.cost import measure_cost
-from stress.rss.subjects import Subject
-
-UPDATES = 200_000
-"""Changes for one point of an error."""
-ROUNDS = 5
 
 
 def sizes_up_to(most_cpus: int) -> list[int]:
@@ -21,31 +17,41 @@ def sizes_up_to(most_cpus: int) -> list[int]:
     return [1 << power for power in range(most_cpus.bit_length()) if 1 << power < most_cpus] + [most_cpus]
 
 
-def draw_curves(path: Path, subjects: Sequence[Subject], *, most_cpus: int, cores: int, seed: int) -> None:
-    """Measure at each size, with as many tasks as CPUs and hopping workers, and draw errors and costs."""
-    errors: dict[str, dict[float, float]] = {s.name: {} for s in subjects}
-    changes: dict[str, dict[float, float]] = {s.name: {} for s in subjects}
-    sums: dict[str, dict[float, float]] = {s.name: {} for s in subjects}
+def draw_curves(path: Path, lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> None:
+    """Draw errors and costs by the number of CPUs, with as many tasks: at the last one the figures of ``lines``.
+
+    The other sizes are measured as those were: with as many changes, rounds, and workers that hop or stay. Where the
+    number of tasks of ``lines`` is another than that of the CPUs, the last size is measured anew, too.
+    """
+    most_cpus = lines[0].cpus
+    errors: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
+    changes: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
+    sums: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
     for cpus in steps_shown(sizes_up_to(most_cpus), "drawing"):
-        for subject in subjects:
-            found = measure_accuracy(
-                subject,
-                cpus=cpus,
-                threads=cpus,
-                workers=workers_for(cpus, cpus, cores),
-                updates=UPDATES,
-                hop=True,
-                seed=seed,
-            )
-            errors[subject.name][cpus] = found.worst
+        known = cpus == most_cpus == lines[0].threads
         costs = measure_cost(
-            subjects, cpus=cpus, threads=cpus, cores=1, rounds=ROUNDS, read_sizes=(cpus,)
+            [line.subject for line in lines], cpus=cpus, threads=cpus, cores=1, rounds=ROUNDS, read_sizes=(cpus,)
         )
-        for name, cost in costs.items():
-            changes[name][cpus] = cost.update
-            sums[name][cpus] = cost.reads[cpus]
-            if cost.precise is not None:
-                sums.setdefault(f"{name}, precise", {})[cpus] = cost.precise
+        for line in lines:
+            name, cost = line.subject.name, costs[line.subject.name]
+            if known and line.accuracy and line.cost:
+                errors[name][cpus], changes[name][cpus] = line.accuracy.worst, line.cost.update
+                sums[name][cpus] = line.cost.reads.get(cpus, cost.reads[cpus])
+                precise = line.cost.precise
+            else:
+                errors[name][cpus] = measure_accuracy(
+                    line.subject,
+                    cpus=cpus,
+                    threads=cpus,
+                    workers=workers_for(cpus, cpus, cores),
+                    updates=updates,
+                    hop=hop,
+                    seed=seed,
+                ).worst
+                changes[name][cpus], sums[name][cpus], precise = cost.update, cost.reads[cpus], cost.precise
+            if precise is not None:
+                sums.setdefault(f"{name}, precise", {})[cpus] = precise
+    how = "hopping" if hop else "staying on their CPUs"
     x = "virtual CPUs, and threads"
     draw(
         path,
@@ -54,5 +60,5 @@ def draw_curves(path: Path, subjects: Sequence[Subject], *, most_cpus: int, core
             Panel("Cost of a change, one worker", x, "nanoseconds", changes),
             Panel("Cost of a read", x, "nanoseconds", sums),
         ],
-        f"hopping workers on {cores} cores; each CPU and task filled to the most that it holds; seed {seed}",
+        f"workers {how}, {cores} cores; {updates:,} changes of each; seed {seed}",
     )

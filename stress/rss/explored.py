@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stress import designs
+from stress.design import Design
 from stress.explore import Bounds, explore
 from stress.kernel.rss.cached import TASK_RSS_EVENTS_THRESH
 from stress.kernel.rss.deferred import MOST
+from stress.operation import OPERATIONS
 from stress.workload import Workload
 
 SMALL = {"batch": 2, "ptrs_per_pte": 2}
@@ -48,13 +50,27 @@ class Explored:
     violations: tuple[str, ...]
 
 
+def workloads(design: Design) -> tuple[str, ...]:
+    """Return the workloads for a design: one that is not built in performs its own operations beside faults, too."""
+    if design.name in designs.names():
+        return (*COMMON, *MORE.get(design.name, ()))
+    sums = (_SUM,) if "precise" in design.programs else ()
+    own = [name for name in design.programs if name not in OPERATIONS or name == "tick"]
+    return (*COMMON, *sums, *(f"fault 0 w; {name} | fault 1 w; {name} | statm mm=0" for name in own))
+
+
 def explore_counter(name: str, states: int = 5_000_000) -> Explored:
-    """Explore all workloads for a design; at most so many states each."""
+    """Explore all workloads for a built-in design; at most so many states each."""
+    return explore_design(designs.get(name), states)
+
+
+def explore_design(design: Design, states: int = 5_000_000) -> Explored:
+    """Explore all workloads for a design, each within a number of states."""
     complete, total = True, 0
     broken: dict[str, None] = {}
-    for text in (*COMMON, *MORE.get(name, ())):
+    for text in workloads(design):
         workload = Workload.parse(text, **SMALL)
-        result = explore(designs.get(name), workload, bounds=Bounds(states=states)).as_answer()
+        result = explore(design, workload, bounds=Bounds(states=states)).as_answer()
         complete &= result.complete
         total += result.states
         broken |= dict.fromkeys(violation.check for violation in result.violations)

@@ -11,7 +11,6 @@ from textwrap import indent
 from typing import Any
 
 from shm_layout import atomic, registers, structs
-from shm_layout.words import Words
 from stress.compiling import program_loop, random_numbers
 from stress.compiling.modules import compiled_module, name_steps
 from stress.compiling.program_loop import Loop, loop_lines
@@ -19,14 +18,7 @@ from stress.program import Assembled, Program, assemble
 from stress.rss import arena
 from stress.rss.stack_registers import own_registers
 from stress.rss.subjects import Subject
-from stress.step import NEXT, StepFunction, step
-
-
-@step(private=True)
-def no_tick(m: Words, r: Words) -> int:
-    """The tick of a counter that has none."""
-    return NEXT
-
+from stress.step import StepFunction
 
 _BEGIN = """import numba
 inlined = numba.njit(forceinline=True)
@@ -135,7 +127,7 @@ def run(array, first):
         number += 1
         if number % $TICK == 0:
             r[$R_MM] = 0
-            tick(m, r)
+$ticks
         if number % w[$EVERY] == 0:
             error = judge(m, w, r, 0)
             w[$SAMPLES_AT + reads % $SAMPLES] = error
@@ -301,7 +293,7 @@ def _symbols() -> dict[str, int]:
 
 
 def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inlined: bool) -> Iterator[str]:
-    """A program as a function that waits where a step waits; inlined with all its steps where it is called."""
+    """Yield a program as a function that waits where a step waits; inlined with all its steps where it is called."""
     suffix = "_inlined" if inlined else ""
     yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0"
     yield from loop_lines(
@@ -315,7 +307,7 @@ def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inl
 
 
 def compile_subject(subject: Subject) -> dict[str, Any]:
-    """The compiled loops of a counter by name: meet, give, cost_up, cost_read, cost_precise, bare, run, at_rest.
+    """Return the compiled loops of a counter by name: meet, give, cost_up, cost_read, cost_precise, bare, run, at_rest.
 
     Machine code is made at the first call, or read from disk.
     """
@@ -324,19 +316,20 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
         "down": subject.down,
         "read": subject.read,
         "precise": subject.precise or subject.read,
-        "tick": subject.tick or (no_tick,),
+        **{f"tick_{number}": tick for number, tick in enumerate(subject.ticks)},
     }
     programs = {name: assemble(Program(fragment), "64") for name, fragment in fragments.items()}
     steps = name_steps(programs.values())
     symbols = _symbols()
-    bare = indent(Template(BARE[subject.bare]).substitute(symbols).strip(), " " * 8)
+    bare = indent(Template(BARE[subject.bare] if subject.bare else "pass").substitute(symbols).strip(), " " * 8)
+    ticks = "\n".join(f"            tick_{number}(m, r)" for number in range(len(subject.ticks)))
     text = _BEGIN + "".join(
         "\n".join(_function(name, program, steps, inlined)) + "\n"
         for name, program in programs.items()
         for inlined in (False, True)
         if name == "up" or not inlined
     )
-    text += Template(_LOOPS).substitute(symbols, bare=bare)
+    text += Template(_LOOPS).substitute(symbols, bare=bare, ticks=ticks)
     text += "".join(Template(_COST_OF_READ).substitute(symbols, name=name) for name in ("read", "precise"))
     functions: dict[str, Callable[..., Any]] = {name: step for step, name in steps.items()}
     functions |= {f.__name__: f for f in (random_numbers.rand, random_numbers.draw)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shm_layout.counter_tree import tree_items, tree_width
+from shm_layout.counter_tree import tree_items
 from stress import designs
-from stress.design import Design
-from stress.designs import cached, deferred, deferred_16, lazy, percpu, tree
+from stress.design import Bound, Design
+from stress.designs import cached, deferred, deferred_16, lazy, linux_6_16, percpu, tree
 from stress.designs.atomic import ATOMIC
 from stress.designs.parts.counter import Fragment
 from stress.designs.ptlock_split import FILE_AND_ANON
@@ -32,11 +32,12 @@ class Subject:
     """A counter and how to work it.
 
     ``up`` counts one page of a fault, ``down`` takes R_FREED pages off at the end of a zap, ``read`` is what statm
-    reads and ``precise`` the exact sum where there is one; ``tick`` is the timer's.
+    reads and ``precise`` the exact sum where there is one; ``ticks`` are performed at each tick of the timer.
     ``stay(cpus, batch)``: pages that each CPU, or its task, can count before anything is folded.
-    ``bytes_per_mm(cpus, threads)``: the words that it needs for an mm, without padding.
-    ``bare``: what a change comes down to, without steps, see `stress.rss.loop_source`.
+    ``bytes_per_mm(cpus, threads)``: the words that it needs for an mm, without padding; None where nobody knows.
+    ``bare``: what a change comes down to, without steps, see `stress.rss.loop_source`; "" where nobody wrote that.
     ``design_name``: the design that the counter comes from, where it does not have the counter's own name.
+    ``own``: the design that it comes from, where that is the user's.
     """
 
     name: str
@@ -44,20 +45,26 @@ class Subject:
     down: Fragment
     read: Fragment
     bare: str
-    bytes_per_mm: Callable[[int, int], int]
+    bytes_per_mm: Callable[[int, int], int | None]
     precise: Fragment = ()
-    tick: Program | None = None
+    ticks: tuple[Program, ...] = ()
     stay: Callable[[int, int], list[int]] = field(default=lambda cpus, batch: [16] * cpus)
     design_name: str = ""
+    own: Design | None = None
 
     @property
     def design(self) -> Design:
         """Return the design that the counter comes from."""
-        return designs.get(self.design_name or self.name)
+        return self.own or designs.get(self.design_name or self.name)
+
+    @property
+    def bound(self) -> Bound:
+        """Return how far what ``read`` shows may be off."""
+        return self.design.bound_of("statm")
 
 
-def _locked(fragment: Fragment) -> Fragment:
-    """A zap of 2004 holds page_table_lock when it counts."""
+def locked(fragment: Fragment) -> Fragment:
+    """Return the fragment under page_table_lock, as a zap of 2004 holds it when it counts."""
     return (spinlock.spin_lock, *fragment, spinlock.spin_unlock)
 
 
@@ -74,7 +81,7 @@ def _below_batch(cpus: int, batch: int) -> list[int]:
 
 
 def _fill_tree(cpus: int, batch: int) -> list[int]:
-    return [pages for pages, _ in tree.fullest(tree_width(cpus), batch)][:cpus]
+    return [pages for pages, _ in tree.fullest(cpus, batch)]
 
 
 def _percpu_bytes(cpus: int, threads: int) -> int:
@@ -95,7 +102,7 @@ SUBJECTS: dict[str, Subject] = {
         Subject(
             "v11_sloppy",
             SLOPPY.fault_rss,
-            _locked(SLOPPY.sub_freed),
+            locked(SLOPPY.sub_freed),
             SLOPPY.statm,
             "plain_mm",
             _in_mm(2),
@@ -104,16 +111,16 @@ SUBJECTS: dict[str, Subject] = {
         Subject(
             "deferred",
             deferred.DEFERRED.fault_rss,
-            _locked(deferred.DEFERRED.sub_freed),
+            locked(deferred.DEFERRED.sub_freed),
             deferred.DEFERRED.statm,
             "plain_task",
             _in_mm(2, 2),
-            tick=deferred.TICK,
+            ticks=(deferred.TICK,),
         ),
         Subject(
             "deferred_16",
             deferred_16.DEFERRED_16.fault_rss,
-            _locked(deferred_16.DEFERRED_16.sub_freed),
+            locked(deferred_16.DEFERRED_16.sub_freed),
             deferred_16.DEFERRED_16.statm,
             "task_then_locked_mm",
             _in_mm(2, 2),
@@ -122,7 +129,7 @@ SUBJECTS: dict[str, Subject] = {
         Subject(
             "list",
             own_or_mm(task.if_own, INC_TASK_RSS, mm_rss.INC_RSS, locked=False),
-            _locked(mm_rss.SUB_FREED),
+            locked(mm_rss.SUB_FREED),
             (GET_RSS_LOCKED, proc.show_statm_positive),
             "plain_task",
             _in_mm(3, 4),
@@ -162,6 +169,15 @@ SUBJECTS: dict[str, Subject] = {
             "flag_then_plain_mm",
             _lazy_bytes,
             precise=lazy.LAZY.precise,
+            stay=_below_batch,
+        ),
+        Subject(
+            "linux_6_16",
+            linux_6_16.COUNTER.fault_rss,
+            linux_6_16.COUNTER.sub_freed,
+            linux_6_16.COUNTER.statm,
+            "cpu_then_locked_mm",
+            _percpu_bytes,
             stay=_below_batch,
         ),
         Subject(

@@ -2,7 +2,6 @@
 
 import pytest
 
-from shm_layout.counter_tree import tree_width
 from stress.designs import tree
 from stress.rss.accuracy import measure_accuracy, workers_for
 from stress.rss.subjects import SUBJECTS
@@ -40,10 +39,10 @@ def test_a_bound_that_is_too_small_is_seen_to_break():
     assert found.worst > declared
 
 
-@pytest.mark.parametrize("cpus", [4, 16])
+@pytest.mark.parametrize("cpus", [4, 12, 16])
 def test_tree_holds_back_what_it_can_and_no_more(cpus):
     found = measured("tree", cpus)
-    assert found.filled == tree.most_held(tree_width(cpus), found.batch)
+    assert found.filled == tree.most_held(cpus, found.batch)
     assert found.filled <= found.worst <= found.bound
     assert found.within
     assert found.precise == 0

@@ -24,6 +24,7 @@ KEYS = {
     "update_contended_ns",
     "read_ns",
     "precise_read_ns",
+    "spread",
     "bytes_per_mm",
     "explored",
     "ok",
@@ -56,9 +57,14 @@ def rss(*args):
     return CliRunner().invoke(main, ["rss", "--updates", "20000", "--seed", "5", *args])
 
 
-def test_json_is_one_object_with_the_figures_of_each_counter():
-    result = rss("--cpus", "4", "--hop", "--counter", "percpu", "--counter", "atomic", "--json")
+def test_json_is_one_object_with_the_figures_of_each_counter(tmp_path):
+    page = tmp_path / "rss.html"
+    chosen = ("--counter", "percpu", "--counter", "atomic")
+    result = rss("--cpus", "4", "--hop", *chosen, "--json", "--html", str(page))
     assert result.exit_code == 0, result.output
+    assert "every counter keeps what it promises" in page.read_text()
+    again = "pte-stress rss --counter percpu --counter atomic --cpus 4 --hop --updates 20000 --seed 5"
+    assert again in page.read_text()
     found = json.loads(result.stdout)
     assert (found["cpus"], found["threads"]) == (4, 4)
     atomic, percpu = found["counters"]
@@ -69,6 +75,8 @@ def test_json_is_one_object_with_the_figures_of_each_counter():
     assert percpu["worst_error_pages"] == percpu["bound_pages"] == percpu["rest_error_pages"] == 31 * 4
     assert percpu["bytes_per_mm"] == 2 * 8 * (2 + 4)
     assert set(percpu["read_ns"]) == {"1", "16", "256"}
+    assert percpu["spread"].keys() == {"update", "bare", "contended", "read_1", "read_16", "read_256", "precise"}
+    assert percpu["spread"]["update"]["min"] == pytest.approx(percpu["update_ns"], abs=0.01)
     assert percpu["explored"]["complete"]
     assert not percpu["explored"]["violations"]
     assert [atomic["ok"], percpu["ok"]] == [True, True]
