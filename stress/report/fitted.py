@@ -1,7 +1,7 @@
 """Tables and text that fit the terminal: what is too wide is wrapped, at words if that is enough; nothing is left out.
 
 Only where there is a terminal, or COLUMNS says how wide it is: what goes into a file or a pipe is not wrapped. Formats
-of tabulate that programs read (tsv, html, github, ...) are never touched.
+that programs read (`stress.report.markup`, and some of tabulate) are never wrapped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 import tabulate as tables
 
-MARKUP = {"github", "pipe", "orgtbl", "jira", "rst", "colon_grid"}
+from stress.report import markup
+
+MARKUP = {"orgtbl", "jira", "rst", "colon_grid"}
 """Formats in which a line is a row, or that are read by other programs, of those in which a cell may have lines."""
 
 NARROWEST = 12
@@ -23,18 +25,18 @@ NARROWEST = 12
 
 
 class _AtJoints(TextWrapper):
-    """Breaks long words behind ``+``, ``/`` and ``_`` too."""
+    """Breaks long words after ``+``, ``/`` and ``_`` too."""
 
     wordsep_simple_re = re.compile(r"(\s+)|(?<=[+/_])(?=\w)")
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, or what COLUMNS says; 0 where the output is no terminal and nothing is said."""
+    """Return the columns of the terminal, or what COLUMNS says; 0 where the output is no terminal."""
     return shutil.get_terminal_size((0, 0)).columns
 
 
 def wrapped(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width`` columns; what an indented line goes on with is indented by two more."""
+    """Wrap text at ``width`` columns. An indented line goes on two columns further in."""
     lines: list[str] = []
     for line in text.splitlines():
         indent = line[: len(line) - len(line.lstrip())]
@@ -48,9 +50,9 @@ def wrapped(text: str, width: int) -> str:
 
 
 def fitted_text(text: str) -> str:
-    """``text`` in lines that are no wider than the terminal, where there is one."""
+    """Wrap text at the width of the terminal, where there is one."""
     width = terminal_width()
-    return wrapped(text, width) if width else text
+    return wrapped(text, width) if width and not markup.active() else text
 
 
 def fitted(
@@ -61,7 +63,7 @@ def fitted(
     width: int | None = None,
     **options: Any,
 ) -> str:
-    """Rows as a table of tabulate in ``style``, at most ``width`` columns wide (`terminal_width`) if that can be.
+    """Format rows as a table of tabulate in ``style``, no wider than ``width`` columns (`terminal_width`) if possible.
 
     The keys of rows that are mappings are the headers. ``options`` are tabulate's own, of which colalign has an
     entry for each column. Numbers are never broken, so a table of many of them may stay wider.
@@ -72,6 +74,8 @@ def fitted(
         body = [[row.get(key) for key in heads] for row in rows if isinstance(row, Mapping)]
     else:
         body = [list(row) for row in rows]
+    if style in markup.STYLES:
+        return markup.table(style, heads, body, options.get("missingval", ""))
     limit = terminal_width() if width is None else width
     text = _table(body, heads, style, options)
     if not limit or style in MARKUP or style not in tables.multiline_formats or _width(text) <= limit:
@@ -90,7 +94,7 @@ def fitted(
 
 
 def narrower(widths: Sequence[int], floors: Sequence[int], excess: int) -> list[int]:
-    """Widths with ``excess`` columns less in all, taken from the widest, none below its floor as long as that goes."""
+    """Take ``excess`` columns away from the widest of these widths, none below its floor as long as that goes."""
     widths = list(widths)
     for lowest in (floors, [min(floor, NARROWEST) for floor in floors]):
         while excess > 0:
@@ -111,7 +115,7 @@ def _table(body: Sequence[Sequence[Any]], heads: Sequence[str], style: str, opti
 
 
 def _cells_width(body: Sequence[Sequence[Any]], place: int, options: Mapping[str, Any]) -> tuple[int, int]:
-    """Width of a column without its header, and down to which no word is broken, and no number."""
+    """Return the width of a column without its header, and down to which no word is broken, and no number."""
     own = {**options, "colalign": [options["colalign"][place]]} if options.get("colalign") else options
     cells = [row[place] for row in body]
     wide = _width(_table([[cell] for cell in cells], (), "plain", own))
@@ -125,7 +129,7 @@ def _longest_word(texts: Sequence[str]) -> int:
 
 @contextmanager
 def _no_padding() -> Iterator[None]:
-    """Columns that are as wide as their headers are, and not two wider."""
+    """Make columns as wide as their headers, and not two columns wider."""
     before = tables.MIN_PADDING
     tables.MIN_PADDING = 0
     try:
