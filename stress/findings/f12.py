@@ -19,7 +19,7 @@ FINDING = Finding(
     id="F12",
     title="mark_page_accessed before the page is mapped, or after it is on the LRU: the same final states",
     point=(
-        "V12 marks the page accessed before ptep_cmpxchg, the kernel before it did so behind "
+        "V12 marks the page accessed before ptep_cmpxchg, the kernel before it did so after "
         "lru_cache_add_active. Either way the page ends active and referenced, whatever runs beside it: the order"
         " makes no difference."
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 from stress import designs
 from stress.design import Design
+from stress.memory_model import memory_model
 from stress.workload import Workload
 
 
@@ -19,8 +20,12 @@ class Case:
     machine: Mapping[str, Any] = field(default_factory=dict)
 
     def parse(self) -> Workload:
-        """The workload on its machine."""
+        """Return the workload on its machine."""
         return Workload.parse(self.workload, **self.machine)
+
+
+def _v12_sound() -> Design:
+    return designs.get("v12_sound")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Finding:
     and a case, the design as posted holds too: where the fault cannot strike.
 
     An ``equivalence`` breaks nothing: both designs hold, and reach the same final states.
+
+    ``memory`` is the strongest memory model under which the fault shows: under a stronger one the design as posted
+    holds. Where it is not sc, V12 is not looked at: the patch set has the barrier. ``sound`` gives the sound design.
+    ``shipped`` names a design as it was posted that has the fault, and breaks the check on the same workload: V12, or
+    what followed it; None where no design has it as posted.
     """
 
     id: str
@@ -44,11 +54,18 @@ class Finding:
     check: str
     harmless: tuple[tuple[str, Case], ...] = ()
     equivalence: bool = False
+    memory: str = "sc"
+    sound: Callable[[], Design] = _v12_sound
+    shipped: str | None = "v12"
 
     def posted(self) -> Design:
-        """The sound design with this point as posted."""
-        return self.as_posted(designs.get("v12_sound"))
+        """Return the sound design with this point as posted."""
+        return self.as_posted(self.sound())
 
     def corrected(self) -> Design:
-        """The sound design."""
-        return designs.get("v12_sound")
+        """Return the sound design."""
+        return self.sound()
+
+    def shows_under(self, memory: str) -> bool:
+        """Return whether the fault shows under a memory model: one that is as weak as its own, or weaker."""
+        return memory_model(memory).number >= memory_model(self.memory).number

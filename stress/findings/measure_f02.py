@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from stress import designs
-from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
+from stress.findings.fault_rates import TURNS, Rates, contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
+from stress.findings.simulated import most_cpus, simulated_rates
+from stress.report.spread import YES
+from stress.report.words import plural
 from stress.system.cpus import available_cores
 
 SECONDS = 0.5
@@ -21,34 +25,46 @@ MIXES: dict[str, dict[str, float]] = {
 LOCK, FREE = "page_table_lock", "v12_sound"
 
 
-def _mix_rates(mix: dict[str, float], workers: int, effort: float, seed: int) -> dict[str, float]:
-    """Operations a second of all workers together, by design."""
+def _mix_rates(mix: dict[str, float], workers: int, effort: float, seed: int) -> Rates:
+    """Return the operations a second of all workers together, by design.
+
+    The workers' loop knows the operations of all mixes, so that it is compiled once for each design.
+    """
     from stress.workers.mix_machine import machine_for
     from stress.workers.pool import Pool
 
     machine = machine_for(mix, workers=workers, pages=PAGES, file_pages=0, arch="64", above_4g=True)
-    rates = {}
-    for name in (LOCK, FREE):
-        with Pool(designs.get(name), machine, workers, operations=[*mix], judge=False) as pool:
+    known = list(dict.fromkeys(name for each in MIXES.values() for name in each))
+    rates: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(Pool(designs.get(name), machine, workers, operations=known, judge=False))
+            for name in (LOCK, FREE)
+        }
+        for name, pool in pools.items():
             pool.run(mix, seed=seed, operations=1000)
-            result = pool.run(mix, seed=seed, seconds=SECONDS * effort)
-        rates[name] = sum(result.ops.values()) / result.seconds
-    return rates
+            rates[name] = []
+        for _ in range(TURNS):
+            for name, pool in pools.items():
+                result = pool.run(mix, seed=seed, seconds=SECONDS * effort / TURNS)
+                rates[name].append(sum(result.ops.values()) / result.seconds)
+    return Rates(rates)
 
 
 def measure(effort: float, seed: int) -> Measured:
     """Lock against lock-free: the best case, all kinds of fault together, and workloads on the same pages."""
     chosen = {name: designs.get(name) for name in (LOCK, FREE)}
     rows: list[dict[str, Any]] = []
-    gains: dict[str, float] = {}
+    found: dict[str, Rates] = {}
+    spread: list[dict[str, Any]] = []
     for workers in worker_numbers():
         for what in ("anon-write", "mixed", *MIXES):
             if what in MIXES:
                 rates = _mix_rates(MIXES[what], workers, effort, seed)
             else:
                 rates = faults_per_second(chosen, what, workers=workers, effort=effort, seed=seed)
-            gain = ratio(rates[FREE], rates[LOCK])
-            gains[what] = gain
+            spread += rates.spread(f"{what}, {plural(workers, 'worker')}", LOCK)
+            found[what] = rates
             label = "distinct pages: anon-write (the best case)" if what == "anon-write" else what
             label = "distinct pages: all kinds" if what == "mixed" else label
             rows.append(
@@ -57,17 +73,23 @@ def measure(effort: float, seed: int) -> Measured:
                     "workers": workers,
                     "lock, M/s": million(rates[LOCK]),
                     "lock-free, M/s": million(rates[FREE]),
-                    "gain": gain,
+                    "gain": ratio(rates[FREE], rates[LOCK]),
                 }
             )
-    least = min(gains, key=lambda what: gains[what])
+    simulated = simulated_rates(chosen, effort=effort, seed=seed)
+    shown = sum(row["shown"] == YES for row in spread)
+    least = min(found, key=lambda what: found[what][FREE] / found[what][LOCK])
     return Measured(
         tuple(rows),
         (
-            f"with {available_cores()} workers the best case gains {gains['anon-write']:.2f}, "
-            f"the least gain is {gains[least]:.2f} ({least})",
+            f"with {plural(available_cores(), 'worker')} the best case, as a share of the lock's rate, comes to "
+            f"{found['anon-write'].against(FREE, LOCK)}; least gains {least}: {found[least].against(FREE, LOCK)}; "
+            f"a gain is shown in {shown} of {len(rows)} rows",
+            most_cpus(simulated),
             contention_note(),
         ),
+        simulated=tuple(simulated),
+        spread=tuple(spread),
     )
 
 

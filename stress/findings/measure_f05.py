@@ -9,10 +9,12 @@ from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.parts.operations import FAULTS
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
+from stress.findings.simulated import simulated_rates
 from stress.kernel import spinlock
 from stress.kernel.rss import late
 from stress.labels import COUNTED_LATE, DO_ANONYMOUS_PAGE
 from stress.program import At, Program
+from stress.report.words import plural
 
 PLACEMENTS = {
     "posted": "beside mmap_sem and page_table_lock",
@@ -23,7 +25,7 @@ PLACEMENTS = {
 
 
 def _late(p: Program) -> Program:
-    """Both counts of an anonymous fault move to the end of the fault."""
+    """Return the fault whose both counts are made at its end, if the page is anonymous."""
     p = p.splice(tuple(ATOMIC.fault_anon_rss), late.count_late, within=DO_ANONYMOUS_PAGE)  # type: ignore[arg-type]
     p = p.splice(tuple(ATOMIC.fault_rss), within=DO_ANONYMOUS_PAGE)  # type: ignore[arg-type]
     count = (late.if_late, *ATOMIC.fault_anon_rss, *ATOMIC.fault_rss, At(COUNTED_LATE))
@@ -37,18 +39,21 @@ def counted_late() -> Design:
 
 
 def measure(effort: float, seed: int) -> Measured:
-    """Anonymous faults with atomic counters in all placements, counted at once and late, beside per-task ones."""
+    """Measure anonymous faults with atomic counters in all placements, counted at once and late, and per-task ones."""
     chosen = {"at once": designs.get("atomic"), "late": counted_late(), "list": designs.get("list")}
     rows = []
-    best: dict[int, tuple[float, str]] = {}
+    spread = []
+    best: dict[int, tuple[float, str, str]] = {}
     for workers in worker_numbers():
         for placement, where in PLACEMENTS.items():
             rates = faults_per_second(
                 chosen, "anon-write", workers=workers, effort=effort, seed=seed, placement=placement
             )
+            spread += rates.spread(f"{where}, {plural(workers, 'worker')}", "list")
             for when in ("at once", "late"):
                 share = ratio(rates[when], rates["list"])
-                best[workers] = max(best.get(workers, (0.0, "")), (share, f"{where}, {when}"))
+                this = (share, f"{where}, {when}", rates.against(when, "list"))
+                best[workers] = max(best.get(workers, this), this)
                 rows.append(
                     {
                         "counters lie": where,
@@ -60,10 +65,16 @@ def measure(effort: float, seed: int) -> Measured:
                     }
                 )
     says = tuple(
-        f"workers: {workers}; the best arrangement reaches {share:.2f} of the per-task counters ({where})"
-        for workers, (share, where) in best.items()
+        f"with {plural(workers, 'worker')} the best arrangement ({where}) lets faults reach, as a share of "
+        f"per-task counters, {against}"
+        for workers, (_, where, against) in best.items()
     )
-    return Measured(tuple(rows), (*says, contention_note()))
+    simulated = [
+        row
+        for placement, where in PLACEMENTS.items()
+        for row in simulated_rates(chosen, effort=effort, seed=seed, placement=placement, counters_lie=where)
+    ]
+    return Measured(tuple(rows), (*says, contention_note()), simulated=tuple(simulated), spread=tuple(spread))
 
 
 MEASUREMENT = Measurement(

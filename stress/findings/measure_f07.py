@@ -12,12 +12,15 @@ from stress.designs.parts.operations import FAULTS
 from stress.designs.v12_sound import GET_RSS_LOCKED
 from stress.findings.fault_rates import contention_note, faults_per_second, million, ratio, worker_numbers
 from stress.findings.measurement import Measured, Measurement
+from stress.findings.simulated import simulated_rates
 from stress.kernel import fork, proc, spinlock
+from stress.kernel.barriers import smp_mb
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task, uptodate
 from stress.labels import COUNTED, NOT_ALONE, SKIP, STALE_ALREADY, UPTODATE
 from stress.operation import READS
 from stress.program import At, Entry, Goto, Program
+from stress.report.words import plural
 
 _BODY = Program(*GET_RSS_LOCKED[1:-1])
 """The single pass without its lock."""
@@ -42,7 +45,7 @@ SKIPPING = Program(
 
 
 def flagged(end: Entry) -> Program:
-    """get_rss that reads the stored sums where they are up to date, else sums, stores and flags by ``end``."""
+    """Return get_rss that reads the stored sums where they are up to date, else sums, stores and flags by ``end``."""
     return Program(
         uptodate.if_not_uptodate,
         spinlock.spin_lock,
@@ -60,7 +63,7 @@ def flagged(end: Entry) -> Program:
     )
 
 
-_CLEAR: tuple[Entry, ...] = (uptodate.if_flagged, uptodate.clear_flag, At(STALE_ALREADY))
+_CLEAR: tuple[Entry, ...] = (smp_mb, uptodate.if_flagged, uptodate.clear_flag, At(STALE_ALREADY))
 _COUNTS = (
     task.inc_task_rss,
     task.inc_task_anon_rss,
@@ -73,7 +76,7 @@ _COUNTS = (
 
 
 def _clear_behind_counts(p: Program) -> Program:
-    """Whoever counts clears the flag."""
+    """A task that counts clears the flag."""
     for count in _COUNTS:
         if count in p:
             p = p.after(count, _CLEAR)
@@ -89,14 +92,14 @@ def _reading(p: Program, get_rss: Program) -> Program:
 
 
 def single_thread_skip() -> Design:
-    """v12_sound with the skip."""
+    """Return v12_sound with the skip."""
     change = everywhere(READS, lambda p: _reading(p, SKIPPING))
     edit = Correction("skip", "an mm with one task is read without lock and walk", change)
     return edit.apply(designs.get("v12_sound"), "v12_skip")
 
 
 def uptodate_flag(end: Entry, name: str) -> Design:
-    """v12_sound with stored sums and a flag, which a reader sets by ``end``."""
+    """Return v12_sound with stored sums and a flag, which a reader sets by ``end``."""
     change: dict[str, Any] = {
         **everywhere((*FAULTS, "zap", "swap_out", "truncate", "exit"), _clear_behind_counts),
         "fork": _init_child,
@@ -109,11 +112,11 @@ def uptodate_flag(end: Entry, name: str) -> Design:
 
 
 def variants() -> dict[str, Design]:
-    """The designs that are compared, by what they are called in the table."""
+    """Return the designs that are compared, by what they are called in the table."""
     return {
         "walk, always": designs.get("v12_sound"),
         "skip for one task": single_thread_skip(),
-        "flag set behind the sum": uptodate_flag(uptodate.end_sum_at_once, "v12_uptodate_naive"),
+        "flag set after the sum": uptodate_flag(uptodate.end_sum_at_once, "v12_uptodate_naive"),
         "flag set before, cleared by counts": uptodate_flag(uptodate.end_sum, "v12_uptodate"),
     }
 
@@ -166,6 +169,10 @@ def measure(effort: float, seed: int) -> Measured:
         for workers in worker_numbers()
     }
     rows = []
+    spread = [row for n, found in rates.items() for row in found.spread(plural(n, "worker"), "walk, always")]
+    for i, name in enumerate(chosen):
+        runs = costs[f"list_f07_{i}"].runs
+        spread += [runs[f"read {n}"].row(f"{name}, read, {plural(n, 'task')}, ns") for n in TASKS]
     verdicts = {}
     for i, (name, design) in enumerate(chosen.items()):
         complete, states, broken = verdicts[name] = _explored(design)
@@ -177,6 +184,12 @@ def measure(effort: float, seed: int) -> Measured:
         row["explored"] = f"breaks {', '.join(broken)}" if broken else "holds" if complete else "not all seen"
         row["states"] = states
         rows.append(row)
+    last = list(chosen)[-1]
+    flag_costs = (
+        f"with {plural(n, 'worker')} faults that clear the flag reach, as a share of the walk's, "
+        f"{found.against(last, 'walk, always')}"
+        for n, found in rates.items()
+    )
     good = [name for name, (complete, _, broken) in verdicts.items() if complete and not broken]
     return Measured(
         tuple(rows),
@@ -184,10 +197,13 @@ def measure(effort: float, seed: int) -> Measured:
             f"explored completely and sound: {'; '.join(good)}",
             "the sum is taken and stored under page_table_lock, its flag set before the sum begins; a count needs no "
             "lock, but it must be seen before the flag is looked at: a full barrier in every fault",
+            *flag_costs,
             "the skip misses what a task folds into the mm between the two reads, as when its only task execs",
             contention_note(),
         ),
-        ok=bool(verdicts["flag set behind the sum"][2]) and "flag set before, cleared by counts" in good,
+        simulated=tuple(simulated_rates(chosen, effort=effort, seed=seed, readers=1)),
+        spread=tuple(spread),
+        ok=bool(verdicts["flag set after the sum"][2]) and "flag set before, cleared by counts" in good,
     )
 
 

@@ -10,7 +10,8 @@ FINDING = Finding(
     title="exec counts a task's pages in the old mm and in the new one",
     point=(
         "mm_remove_thread adds the task's counts to the old mm and leaves them in the task; mm_add_thread puts "
-        "the task on the new mm's list, and they are summed there too."
+        "the task on the new mm's list, and they are summed there too. V12 breaks rss_exact before that: the fault "
+        "that prepares the exec is enough, as a read leaves out what the task still holds (F06)."
     ),
     edit="the task's counts are not set to 0 between the two",
     as_posted=lambda d: d.edit("N02 as posted", "", exec=lambda p: p.drop(zero_task_rss)),

@@ -14,8 +14,10 @@ FINDING = Finding(
     title="do_wp_page reuses a page by an entry that it read before it had the lock",
     point=(
         "The entry is read without the lock and do_wp_page takes page_table_lock afterwards. By then the page may"
-        " have been swapped out and its frame given to somebody else; if that frame has one user, it is taken for"
-        " reusable and mapped over the swap entry. pte_same under the lock is missing on this branch."
+        " have been swapped out and its frame given to another page; if that frame has one user, it is taken for"
+        " reusable and mapped over the swap entry. pte_same under the lock is missing on this branch. What"
+        " page_refs sees first is a reference that is taken on the frame by the stale entry after it was freed: whoever"
+        " is given the frame next starts its count anew. On V12 the operations before || break rss_exact already (F06)."
     ),
     edit="do_wp_page does not recheck the entry when it has the lock",
     as_posted=lambda d: d.edit(

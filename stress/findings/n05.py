@@ -11,7 +11,7 @@ from stress.findings.finding import Case, Finding
 
 
 def under_rcu() -> dict[str, Any]:
-    """Edits that take the reads out of page_table_lock again."""
+    """Return edits that take the reads out of page_table_lock again."""
     return everywhere(("statm", "status", "stat"), lambda p: p.splice(tuple(GET_RSS_LOCKED), SINGLE_PASS))
 
 

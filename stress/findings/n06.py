@@ -11,7 +11,7 @@ FINDING = Finding(
     point=(
         "RCU keeps a task's memory, and not its place: exec moves the task at once from the old mm's list to the new "
         "one's, where its next is another. A reader that stands on it then goes on in the new mm's list and misses "
-        "all tasks behind it in the old one, those too that have done nothing meanwhile. Summing under "
+        "all tasks after it in the old one, those too that have done nothing meanwhile. Summing under "
         "page_table_lock keeps tasks in their place; so would a grace period between the two lists."
     ),
     edit="the single pass runs under RCU, as the review asks for, and not under page_table_lock",
