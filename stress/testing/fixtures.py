@@ -1,12 +1,10 @@
-"""pytest fixtures for segments and workers, found through `stress.testing`."""
+"""What the fixtures for segments and workers give (`stress.testing.plugin`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
-
-import pytest
 
 from shm_layout.layout import Layout
 from shm_layout.machine import Machine
@@ -14,15 +12,15 @@ from shm_layout.placement import AS_POSTED, Placement
 from shm_layout.segment import Segment
 from stress.design import Design
 from stress.kernel.boot import boot
-from stress.testing.pools import close_pools, small_machine, worker_pool
+from stress.testing.pools import small_machine, worker_pool
 from stress.workers.pool import Pool
 
 
-@pytest.fixture
-def segment() -> Iterator[Callable[..., Segment]]:
-    """``segment(machine, placement)`` makes a segment that holds the first state of a machine.
+@contextmanager
+def segments() -> Iterator[Callable[..., Segment]]:
+    """Yield ``make(machine, placement)``, which makes a segment that holds the first state of a machine.
 
-    Without arguments: of `small_machine`, placed as posted. All are removed when the test ends.
+    Without arguments: of `small_machine`, placed as posted. All are removed when the block ends.
     """
     with ExitStack() as opened:
 
@@ -35,16 +33,10 @@ def segment() -> Iterator[Callable[..., Segment]]:
         yield make
 
 
-@pytest.fixture
-def workers(request: pytest.FixtureRequest) -> Callable[..., Pool]:
-    """``workers(design, arch="pae", workers=3)`` gives a pool of worker processes at rest, in the first state.
+def pool_of(design: Design, *, workers: int = 2, operations: Sequence[str] | None = None, **fields: Any) -> Pool:
+    """A pool of worker processes at rest, in the first state: ``pool_of(design, arch="pae", workers=3)``.
 
     Keywords beside ``workers`` and ``operations`` are fields of `Machine`, see `small_machine`. A pool is started
-    when it is first asked for and used again by the tests that follow in this process.
+    when it is first asked for and used again by what follows in this process.
     """
-    request.config.add_cleanup(close_pools)
-
-    def make(design: Design, *, workers: int = 2, operations: Sequence[str] | None = None, **fields: Any) -> Pool:
-        return worker_pool(design, small_machine(workers, **fields), workers, operations=operations)
-
-    return make
+    return worker_pool(design, small_machine(workers, **fields), workers, operations=operations)

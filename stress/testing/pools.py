@@ -48,7 +48,7 @@ _kept: _Kept | None = None
 
 
 def small_machine(workers: int = 2, **fields: Any) -> Machine:
-    """A machine for ``workers`` on which pages, frames, swap slots and address spaces are few and soon run out.
+    """Return a machine for ``workers`` on which pages, frames, swap slots and address spaces are few and soon run out.
 
     ``fields`` are those of `Machine`, and take precedence.
     """

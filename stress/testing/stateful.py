@@ -15,48 +15,58 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from shm_layout.machine import Machine
 from stress.design import Design
-from stress.operation import OPERATIONS, READS
+from stress.operation import KINDS, SUM, kind_of
 from stress.report.words import plural
+from stress.testing.failures import CheckBroken
 from stress.testing.pools import small_machine, worker_pool
 from stress.testing.strategies import Batch, batches, mixes
 from stress.workers.pool import Pool
 from stress.workers.records import Verdict
 
-BATCHES: Mapping[str, tuple[str, ...]] = {
-    "faults": ("fault",),
-    "forks": ("fork", "fault"),
-    "zaps": ("zap", "fault"),
-    "reads": (*READS, "precise", "fault"),
-    "threads": ("clone", "exit", "exec", "fault"),
-    "reclaim": ("swap_out", "truncate", "fault"),
-    "others_pages": ("access_process_vm", "use_mm", "fault"),
-}
-"""The rules that dispatch batches, each with its operations; `anything` dispatches all that a design has."""
+
+def _groups(operations: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the rules that dispatch batches, each with its operations; `anything` dispatches all that a design has."""
+    found: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS.values():
+        if kind.group:
+            found[kind.group] = (*found.get(kind.group, ()), kind.name)
+    found = {group: tuple(dict.fromkeys((*names, "fault"))) for group, names in found.items()}
+    own = tuple(name for name in operations if not kind_of(name).group)
+    return {**found, "own": own, "anything": tuple(operations)}
+
 
 SHRINK_SECONDS = 20.0
 """How long after the first failure Hypothesis may look for a smaller one."""
 
 
+OURS: Mapping[str, Any] = {
+    "max_examples": 50,
+    "stateful_step_count": 12,
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "print_blob": True,
+}
+"""What differs from Hypothesis' own settings: a few seconds when all checks hold."""
+
+
 def usual_settings() -> settings:
-    """What a test has unless told otherwise, beside Hypothesis' profile: a few seconds when all checks hold."""
-    return settings(
-        max_examples=50,
-        stateful_step_count=12,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
+    """Return what a test has unless told otherwise: what the loaded profile sets itself, else `OURS`.
+
+    A profile is loaded by `settings.load_profile`, or by pytest's ``--hypothesis-profile``.
+    """
+    current, plain = settings.default, settings.get_profile("default")
+    untouched = {name: ours for name, ours in OURS.items() if getattr(current, name) == getattr(plain, name)}
+    return settings(current, **untouched)
 
 
-class CheckBroken(AssertionError):
-    """Checks that do not hold. The message says which, and the calls of `Pool` that led there."""
+def broken(where: str, verdicts: Sequence[Verdict], steps: Sequence[str]) -> CheckBroken:
+    """Return the failure of workers.
 
-    def __init__(self, where: str, broken: Sequence[Verdict], steps: Sequence[str]) -> None:
-        """``where``: design and arch; ``steps``: the calls, one a line."""
-        self.broken = tuple(verdict.name for verdict in broken)
-        self.steps = tuple(steps)
-        told = "; ".join(f"{verdict.name}: {verdict.detail}" for verdict in broken)
-        super().__init__("\n    ".join((f"{where} breaks {told}", *(steps or ("before any operation",)))))
+    ``where``: design and arch; ``steps``: the calls of `Pool` that led there, one a line.
+    """
+    told = "; ".join(f"{verdict.name}: {verdict.detail}" for verdict in verdicts)
+    said = "\n    ".join((f"{where} breaks {told}", *(steps or ("before any operation",))))
+    return CheckBroken(said, [verdict.name for verdict in verdicts], steps)
 
 
 @dataclass
@@ -68,7 +78,7 @@ class Failures:
     since: float = 0.0
 
     def over(self) -> bool:
-        """Whether it is time to end the search for a smaller one."""
+        """Return whether it is time to end the search for a smaller one."""
         return self.least is not None and time.monotonic() - self.since > SHRINK_SECONDS
 
     def note(self, failure: CheckBroken) -> None:
@@ -100,11 +110,11 @@ class WorkerMachine(RuleBasedStateMachine):
 
     @invariant()
     def checks_hold(self) -> None:
-        """All checks hold whenever the workers are at rest."""
-        broken = [verdict for verdict in self.pool.verdicts() if not verdict.ok]
-        if broken:
+        """See that all checks hold whenever the workers are at rest."""
+        wrong = [verdict for verdict in self.pool.verdicts() if not verdict.ok]
+        if wrong:
             where = f"{self.pool.design.name}, arch {self.pool.machine.arch}, {plural(self.pool.workers, 'worker')}:"
-            failure = CheckBroken(where, broken, self.steps)
+            failure = broken(where, wrong, self.steps)
             self.failures.note(failure)
             raise failure
 
@@ -152,7 +162,7 @@ def state_machine(
     settings: settings | None = None,
     **fields: Any,
 ) -> type[WorkerTestCase]:
-    """A test case that looks for batches of operations that break a check of the design on living workers.
+    """Return a test case that looks for batches of operations that break a check of the design on living workers.
 
     ``operations``: those to use, default: all of the design. ``machine``, or single ``fields`` of it such as
     ``arch="pae"``: what the workers run on, default `stress.testing.pools.small_machine`. Operations of a design's
@@ -165,16 +175,15 @@ def state_machine(
         raise ValueError(f"design {design.name} has no operation {', '.join(missing)}; it has {', '.join(known)}")
     used = small_machine(workers, **fields) if machine is None else machine
     if used.ptes == used.anon:
-        chosen = tuple(name for name in chosen if name != "truncate")
+        chosen = tuple(name for name in chosen if not kind_of(name).of_file)
     if not chosen:
         raise ValueError(f"design {design.name} without any operation: there is nothing to test")
     rules: dict[str, Any] = {}
-    groups = {**BATCHES, "own": tuple(name for name in known if name not in OPERATIONS), "anything": known}
-    for name, group in groups.items():
+    for name, group in _groups(known).items():
         present = [operation for operation in group if operation in chosen]
         if present and (present != ["fault"] or name == "faults"):
             rules[name] = _batch_rule(name, batches(used, present, workers=workers))
-    rules["random_operations"] = _random_rule([name for name in chosen if name != "precise"])
+    rules["random_operations"] = _random_rule([name for name in chosen if kind_of(name).reads != SUM])
 
     def make_pool() -> Pool:
         return worker_pool(design, used, workers, operations=chosen)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from shm_layout.machine import Machine
-from stress.operation import ON_A_PAGE, ON_AN_MM, READS, WITHOUT_ARGUMENTS
+from stress.operation import FRAME, PAGE, RANGE, kind_of
 from stress.workers.records import Call
 
 Batch = dict[int, list[Call]]
@@ -15,28 +15,28 @@ Batch = dict[int, list[Call]]
 
 
 def calls(machine: Machine, operations: Sequence[str]) -> st.SearchStrategy[Call]:
-    """One of these operations with arguments that the machine has pages, mms and frames for.
+    """Return one of these operations with arguments that the machine has pages, mms and frames for.
 
     An operation of a design's own is given a range of pages. Truncation is left out where there is no file.
     """
-    known = [name for name in operations if name != "truncate" or machine.ptes > machine.anon]
+    known = [name for name in operations if not kind_of(name).of_file or machine.ptes > machine.anon]
     return st.one_of([_call(machine, name) for name in known])
 
 
 def _call(machine: Machine, name: str) -> st.SearchStrategy[Call]:
-    operation = st.just(name)
-    page = st.integers(0, machine.ptes - 1)
-    if name in ON_A_PAGE:
-        target = st.integers(0, machine.mms) if name in ON_AN_MM else st.just(0)
-        return st.builds(Call, operation, address=page, write=st.booleans(), arg=target)
-    if name in (*READS, "precise"):
-        return st.builds(Call, operation, arg=st.integers(0, machine.mms))
-    if name in WITHOUT_ARGUMENTS:
+    operation, kind = st.just(name), kind_of(name)
+    if RANGE not in kind.takes:
+        if kind.of_file:
+            return st.builds(Call, operation, address=st.integers(machine.anon, machine.ptes - 1))
+        if PAGE in kind.takes:
+            page = st.integers(0, machine.ptes - 1)
+            target = st.integers(0, machine.mms) if kind.on_other_mm else st.just(0)
+            return st.builds(Call, operation, address=page, write=st.booleans(), arg=target)
+        if kind.reads:
+            return st.builds(Call, operation, arg=st.integers(0, machine.mms))
+        if FRAME in kind.takes:
+            return st.builds(Call, operation, arg=st.integers(0, machine.frames - 1))
         return st.builds(Call, operation)
-    if name == "swap_out":
-        return st.builds(Call, operation, arg=st.integers(0, machine.frames - 1))
-    if name == "truncate":
-        return st.builds(Call, operation, address=st.integers(machine.anon, machine.ptes - 1))
     ends = st.tuples(st.integers(0, machine.ptes), st.integers(0, machine.ptes)).filter(lambda pair: pair[0] != pair[1])
     return ends.map(lambda pair: Call(name, address=min(pair), end=max(pair)))
 

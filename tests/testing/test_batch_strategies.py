@@ -21,17 +21,17 @@ MACHINES = st.builds(
 def test_calls_name_what_the_machine_has(machine, data):
     call = data.draw(calls(machine, (*OPERATIONS, "own")))
     assert 0 <= call.address < machine.ptes
-    if call.operation in ("zap", "fork", "own"):
+    if call.name in ("zap", "fork", "own"):
         assert call.address < call.end <= machine.ptes
-    if call.operation == "truncate":
+    if call.name == "truncate":
         assert call.address >= machine.anon
-    assert 0 <= call.arg <= (machine.frames - 1 if call.operation == "swap_out" else machine.mms)
+    assert 0 <= call.arg <= (machine.frames - 1 if call.name == "swap_out" else machine.mms)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_is_drawn(operation):
-    found = find(calls(small_machine(), OPERATIONS), lambda call: call.operation == operation)
-    assert found.operation == operation
+    found = find(calls(small_machine(), OPERATIONS), lambda call: call.name == operation)
+    assert found.name == operation
 
 
 @given(st.integers(1, 4), st.data())

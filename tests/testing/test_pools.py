@@ -16,6 +16,7 @@ from shm_layout.layout import Layout
 from stress import designs
 from stress.design import NO_BOUND
 from stress.kernel import rmap
+from stress.operation import Operation
 from stress.testing import CheckBroken, close_pools, small_machine, state_machine, stateful, worker_pool
 from stress.testing.stateful import usual_settings
 from stress.workers.errors import WorkerDied
@@ -121,7 +122,7 @@ def test_a_failure_says_what_to_do_again(monkeypatch):
     assert 1 <= len(found.value.steps) <= 2
     pool = worker_pool(mutant, workers=1, operations=FEW)
     for step in found.value.steps:
-        eval(step, {"pool": pool, "Call": Call})
+        eval(step, {"pool": pool, "Operation": Operation})
     assert [verdict.name for verdict in pool.verdicts() if not verdict.ok] == list(found.value.broken)
 
 
