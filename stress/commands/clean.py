@@ -1,12 +1,12 @@
-"""The command `pte-stress clean`."""
+"""The command `pte-stress clean`: remove what dead runs left in /dev/shm."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
+from stress.commands.json_output import echo_json
 from stress.commands.options import format_option, json_option
 
 
@@ -26,7 +26,7 @@ def clean(as_json: bool, table_format: str) -> None:
     total = sum(leftover.bytes for leftover in removed)
     if as_json:
         not_judged = {"left": [asdict(each) for each in left]} if left else {}
-        click.echo(json.dumps({"removed": [asdict(each) for each in removed], "bytes": total, **not_judged}))
+        echo_json({"removed": [asdict(each) for each in removed], "bytes": total, **not_judged})
         return
     from stress.report.fitted import fitted, fitted_text
 

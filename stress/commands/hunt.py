@@ -1,16 +1,29 @@
-"""The command `pte-stress hunt`."""
+"""The command `pte-stress hunt`: look for workloads that break a design."""
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.options import allow_code_option, check_folder, format_option, json_option, seed_option
+from stress.commands.cases import Judged, case_options, check_cases, judged
+from stress.commands.coverage import coverage_option, echo_coverage
+from stress.commands.json_output import echo_json
+from stress.commands.options import (
+    allow_code_option,
+    check_folder,
+    format_option,
+    json_option,
+    memory_option,
+    seed_option,
+)
+from stress.commands.pictures import PICTURES, command_line, picture_options, write_report
+from stress.report.color import painted
 from stress.report.progress import status_shown
+from stress.system.writing import cannot_write
 
 if TYPE_CHECKING:
     from stress.explore.hunt.hunt import Find, Hunt
@@ -18,19 +31,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("design", required=False)
-@click.option("--arch", type=click.Choice(["64", "pae"]), help="How wide an access to a pte is.  [default: 64]")
-@click.option("--seconds", type=float, default=60, show_default=True, help="How long to look.")
-@click.option("--first", is_flag=True, help="End at the first find, when it has been made smaller.")
+@click.option("--arch", type=click.Choice(["64", "pae"]), help="pae: a pte is two halves of 32 bits.  [default: 64]")
+@click.option("--seconds", type=float, default=60, show_default=True, help="Seconds to look.")
+@click.option("--first", is_flag=True, help="End when the first violation has been found and made smaller.")
 @click.option(
     "--check",
     "checks",
     multiple=True,
     metavar="NAME",
-    help="Look at this check, and at those that end a path; may be repeated.",
+    help="Look at this check, and at those after which a kernel would have stopped; may be repeated.",
 )
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Start from a failure that `run --save` wrote.")
 @allow_code_option
-@click.option("--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a replay file for each find.")
+@memory_option
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Make this folder, for files that `replay` takes."
+)
+@coverage_option
+@picture_options
+@case_options
 @json_option
 @format_option
 @seed_option
@@ -38,18 +57,23 @@ if TYPE_CHECKING:
 def hunt(context: click.Context, /, design: str | None, source: Path | None, **options: Any) -> None:
     """Let Hypothesis draw workloads that break DESIGN, and make them smaller.
 
-    One half of the workloads are two operations at the same time on one page, on each state of the page and of its
-    tasks that matters: all of these are tried in the end, none of them twice. The others are larger: up to three CPUs
-    with two operations each, on pages of files, too.
-
-    --from starts from what was under way in a failed run. Where its file names a design in a Python file, that is run
-    only with --allow-code, or when DESIGN names it.
+    DESIGN is a page-fault path with its counters: its name (`pte-stress list designs`), or your own as
+    my_design.py:MINE. A workload says which CPU performs which operations. Half of the workloads have two operations at
+    the same time on one page, in each state of the page and of its tasks that matters; none of these is tried twice.
+    The others are larger: up to three CPUs with two operations each, on pages of files, too.
 
     The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
-    workload and shortest schedule. What was found is tried first the next time. Exit status 1 when there is a find.
+    workload and its shortest schedule. Where the mends of DESIGN are known (v12, v12_reviewed, a design with one edit),
+    a row is a fault and names its mend, and the hunt goes on for the faults that it hid. What was found is tried first
+    the next time. Exit status 1 when there is one.
+
+    --from starts from the operations that were under way in a failed run. Where its file names a design in a Python
+    file, that is run only with --allow-code, or when DESIGN names it.
     """
     from stress.explore.hunt.hunt import Hunt
+    from stress.explore.hunt.mends import mends_of
     from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
+    from stress.report.fitted import fitted_text
     from stress.resolve import resolve_design
     from stress.run_failure import read_failure
 
@@ -58,9 +82,11 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     if not options["seconds"] > 0:  # nor "nan"
         raise UsageError(f"--seconds {options['seconds']:g}: give a time above zero")
     folder = options["save"]
-    if folder is not None and not folder.is_dir():
-        raise UsageError(f"--save {folder}: no such folder; make it first")
     if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write("--save", folder, error) from None
         check_folder(folder, folder)
     checks = list(options["checks"]) or None
     if source is not None:
@@ -70,17 +96,20 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
         design = design or failure.design
         resolved = resolve_design(design, named_in=named_in)
         if missing := sorted(set(failure.kinds) - resolved.programs.keys()):
-            raise UsageError(
-                f"{source} was edited, or is of another design: design {design} has no {missing[0]};"
-                " let `run --save` write it again"
-            )
-        strategy = workloads(failure.kinds, arch, kinds_of(resolved), batches_of(resolved))
+            if design != failure.design:
+                said = f"is of design {failure.design}, and {design} has no {missing[0]}: leave {design} out"
+            else:
+                said = f"was edited: design {design} has no {missing[0]}; let `run --save` write it again"
+            raise UsageError(f"{source} {said}")
+        strategy = workloads(
+            failure.kinds, arch, kinds_of(resolved), batches_of(resolved), machine=resolved.machine
+        )
         checks = checks or list(failure.checks)
     else:
         assert design is not None
         resolved = resolve_design(design)
         arch = options["arch"] or "64"
-        strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved))
+        strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved), machine=resolved.machine)
     with status_shown("hunting") as show:
         found = Hunt(
             resolved,
@@ -89,42 +118,111 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
             seed_=options["seed"],
             first=options["first"] or source is not None,
             checks=checks,
+            memory=options["memory"],
+            mends=mends_of(resolved),
             progress=lambda hunt: show(
                 lambda: f"{hunt.workloads:,} workloads, {len(hunt.distinct())} distinct violations"
             ),
         )
         found.run()
     finds = found.distinct()
+    outcome = _judged(options, (resolved.name, design), found, finds)
     if options["as_json"]:
-        click.echo(json.dumps(_as_object(found, finds)))
+        more = found.coverage(arch).as_json() if options["coverage"] else {}
+        echo_json({**_as_object(found, finds), **more, **outcome.as_json()})
     else:
+        if options["coverage"]:
+            echo_coverage(found.coverage(arch), options["table_format"])
         _print(found, finds, options["seed"], options["table_format"])
+        if line := found.coverage(arch).line():
+            click.echo(fitted_text(line))
+        outcome.echo()
+    outcome.write(seconds=found.elapsed)
     if folder is not None:
         _save(folder, design, finds, found)
+    _write_pictures(context, options, design, finds, found)
     if found.interrupted:
         raise KeyboardInterrupt
-    context.exit(1 if finds else 0)
+    context.exit(outcome.status)
+
+
+def _judged(options: dict[str, Any], names: tuple[str, str], found: Hunt, finds: list[Find]) -> Judged:
+    """What was found as cases, held against --known. A workload is drawn, so it is nothing to compare."""
+    broken = []
+    for find in finds:
+        mend = find.fault.mend.name if find.fault else ""
+        says = f"{find.workload}\nbroken in {find.violation.length} steps{f'; mended by {mend}' if mend else ''}"
+        marks = {"arch": find.workload.machine.arch, "memory": found.memory, "mend": mend}
+        broken.append((find.signature[0], says, marks))
+    return judged(options, check_cases(names, broken, options["checks"]))
 
 
 def _save(folder: Path, design: str, finds: list[Find], found: Hunt) -> None:
+    from stress.explore import explore
     from stress.explore.counterexample.saved import save
 
     for number, find in enumerate(finds, 1):
+        violation = find.violation
+        if find.design is not found.design:
+            # the file names the design as it was given, without a mend
+            given = explore(found.design, find.workload, memory=found.memory).violation(find.signature[0])
+            if given is None:
+                continue
+            violation = given
         path = folder / f"{found.design.name}-{find.workload.machine.arch}-{number}-{find.signature[0]}.json"
-        save(path, design, found.design, find.workload, find.violation)
+        save(path, design, found.design, find.workload, violation, found.memory)
+
+
+def _write_pictures(
+    context: click.Context, options: dict[str, Any], design: str, finds: list[Find], found: Hunt
+) -> None:
+    """Write the report, a page for each find beside it, and the other pictures of the first find."""
+    from stress.commands.pictures import explore_command, write_pictures
+    from stress.explore.counterexample.history import History, history
+    from stress.explore.model.model import build
+    from stress.report.report import Link, Report, Section, Table
+
+    def taken(find: Find) -> History:
+        return history(build(find.design, find.workload, found.memory), find.violation)
+
+    path: Path | None = options["html"]
+    rows = []
+    for number, find in enumerate(finds, 1):
+        page = path.with_name(f"{path.stem}-{number}-{find.signature[0]}{path.suffix}") if path else None
+        files = {"html": page, **({k: options[k] for k in PICTURES[1:]} if number == 1 else {})}
+        write_pictures(files, partial(taken, find), command=explore_command(design, find.workload, found.memory))
+        check = Link(find.signature[0], page.name) if page else find.signature[0]
+        length = {"steps": find.violation.length, "arch": find.workload.machine.arch}
+        rows.append({"check": check, "workload": str(find.workload), **length})
+
+    def report() -> Report:
+        count = f"{len(finds) or 'no'} distinct violation{'s' * (len(finds) != 1)}"
+        section = Section("What was found", [Table(rows)] if rows else [], behind=found.looked_at_nothing())
+        return Report(
+            f"A hunt for workloads that break {found.design.name}",
+            command_line(context),
+            [section],
+            lead=found.design.summary,
+            verdict=f"{count} in {found.workloads:,} workloads, {found.given_up:,} of them too large to finish",
+            ok=not finds,
+        )
+
+    write_report(path, report)
 
 
 def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None:
-    from stress.commands.counterexample_text import counterexample
+    from stress.explore.counterexample.text import counterexample
     from stress.explore.counterexample.trace import trace
     from stress.explore.hunt.workloads import batches_of
     from stress.explore.model.model import build
     from stress.report.fitted import fitted, fitted_text
 
     for find in finds:
-        model = build(found.design, find.workload)
+        model = build(find.design, find.workload, found.memory)
         machine = find.workload.machine
         notes = [f"arch {machine.arch}", *(["mmu cache"] if machine.mmu else [])]
+        if found.memory != "sc":
+            notes.append(f"memory {found.memory}")
         if len(batches_of(found.design)) > 1:
             notes.append(f"batch {machine.batch}")
         if machine.arch == "pae":
@@ -133,12 +231,21 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
             kinds = (("anonymous", machine.anon), ("private file", machine.private_file), ("file", machine.shared_file))
             notes.append("pages: " + ", ".join(f"{count} {kind}" for kind, count in kinds if count))
         click.echo(fitted_text(f"{find.workload}  ({', '.join(notes)})"))
-        click.echo(counterexample(model, trace(model, find.violation), table_format) + "\n")
+        click.echo(painted(counterexample(model, trace(model, find.violation), table_format)) + "\n")
     rows = [
-        {"check": f.signature[0], "workload": str(f.workload), "length": f.violation.length} for f in finds
+        {
+            "check": f.signature[0],
+            "workload": str(f.workload),
+            "length": f.violation.length,
+            **({"mend": f.fault.mend.name if f.fault else ""} if found.faults else {}),
+        }
+        for f in finds
     ]
     if rows:
         click.echo(fitted(rows, style=table_format))
+    for find in found.faults:
+        assert find.fault is not None
+        click.echo(fitted_text(f"{find.fault.mend.name}: {find.fault.mend.why}"))
     summary = (
         f"{found.design.name}: {len(finds) or 'no'} distinct violation{'s' * (len(finds) != 1)} in {found.workloads:,}"
         f" workloads ({found.given_up} of them too large to explore completely), seed {seed}"
@@ -149,12 +256,14 @@ def _print(found: Hunt, finds: list[Find], seed: int, table_format: str) -> None
 
 
 def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
+    from stress.explore.counterexample.text import memory_json
     from stress.explore.counterexample.trace import trace
     from stress.explore.model.model import build
 
     violations = []
     for find in finds:
-        steps = trace(build(found.design, find.workload), find.violation).to_json()
+        steps = trace(build(find.design, find.workload, found.memory), find.violation).to_json()
+        mend = find.fault.mend if find.fault else None
         violations.append(
             {
                 "check": find.signature[0],
@@ -162,11 +271,13 @@ def _as_object(found: Hunt, finds: list[Find]) -> dict[str, Any]:
                 "workload": str(find.workload),
                 "machine": find.workload.to_json()["machine"],
                 "length": find.violation.length,
+                **({"mend": {"name": mend.name, "why": mend.why}} if mend else {}),
                 "steps": steps,
             }
         )
     return {
         "design": found.design.name,
+        **memory_json(found.memory),
         "seconds": found.elapsed,
         "workloads": found.workloads,
         "given_up": found.given_up,

@@ -1,13 +1,13 @@
-"""The command `pte-stress layout`: where every field lies, cache line by cache line."""
+"""The command `pte-stress layout`: show where every field lies, cache line by cache line."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from shm_layout.errors import UsageError
+from stress.commands.json_output import echo_json
 from stress.commands.options import format_option, json_option, placement_option
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ADDRESSES = 1 << 47
 
 
 def field_rows(region: Region) -> list[dict[str, object]]:
-    """The fields of instance 0, and of those that share a line with it, in the order of their place."""
+    """Return the fields of instance 0, and of those that share a line with it, in the order of their place."""
     last_line = (region.start * WORD + region.stride * WORD - 1) // LINE
     rows: list[dict[str, object]] = []
     for instance in range(region.count):
@@ -46,7 +46,7 @@ def field_rows(region: Region) -> list[dict[str, object]]:
 
 
 def struct_rows(layout: Layout) -> list[dict[str, object]]:
-    """One row for each structure: where its instances lie, in bytes."""
+    """Return one row for each structure: where its instances lie, in bytes."""
     return [
         {
             "structure": region.struct.name,
@@ -85,9 +85,9 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
     as_json: bool,
     table_format: str,
 ) -> None:
-    """Where every field lies, cache line by cache line, and who writes it.
+    """Show where every field lies, cache line by cache line, and who writes it.
 
-    Shown is the first instance of each structure, with the others that share its lines.
+    The first instance of each structure is shown, with the others that share its cache lines.
     """
     from shm_layout.layout import Layout
     from shm_layout.machine import Machine
@@ -107,7 +107,7 @@ def layout(  # noqa: PLR0917  (click gives options by keyword)
     fields = [row for region in found.regions.values() for row in field_rows(region)]
     if as_json:
         shown = {"placement": placement, "bytes": found.words * WORD, "structures": structures, "fields": fields}
-        click.echo(json.dumps(shown))
+        echo_json(shown)
         return
     from stress.report.fitted import fitted, fitted_text
 

@@ -1,25 +1,34 @@
-"""The command `pte-stress live`."""
+"""The command `pte-stress live`: measure the resident sizes that the running kernel shows."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.options import format_option, json_option, seconds_above_0, seed_option
-from stress.system.interrupts import until_interrupted
+from stress.commands.json_output import echo_json
+from stress.commands.options import (
+    MOST_WORKERS,
+    doubled_up_to,
+    format_option,
+    json_option,
+    listed_numbers,
+    plot_option,
+    seconds_above_0,
+    seed_option,
+)
+from stress.report.progress import bar_shown
 
-WATCH, TABLE, COMPARE = "with --pid", "with --table", "with --compare"
-PLAIN = "without --pid, --table and --compare"
+WATCH, TABLE, COMPARE, EXPLAIN = "with --pid", "with --table", "with --compare", "with --explain"
+PLAIN = "without --pid, --table, --compare and --explain"
 ONLY = {
-    "interval": {WATCH}, "count": {WATCH}, "tree": {WATCH},
+    "interval": {WATCH}, "count": {WATCH}, "tree": {WATCH}, "until_exit": {WATCH},
+    "as_csv": {WATCH}, "prometheus": {WATCH}, "plot": {WATCH},
     "kinds": {TABLE}, "modes": {TABLE}, "workers": {TABLE}, "repeat": {TABLE},
-    "rounds": {PLAIN}, "seconds": {PLAIN}, "processes": {PLAIN}, "threads": {PLAIN},
+    "rounds": {PLAIN}, "seconds": {PLAIN}, "processes": {PLAIN}, "threads": {PLAIN, EXPLAIN},
+    "fail_above": {PLAIN, EXPLAIN, WATCH},
     "design": {COMPARE}, "scripts": {COMPARE},
     "memory": {PLAIN, TABLE}, "folder": {PLAIN, TABLE, COMPARE},
 }
@@ -27,30 +36,8 @@ ONLY = {
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
-    """A list of positive numbers like 1,2,4."""
-    if value is None:
-        return None
-    try:
-        numbers = sorted({int(part) for part in value.split(",")})
-    except ValueError:
-        numbers = [0]
-    if numbers[0] < 1:
-        raise UsageError(f"--workers {value} is no list of numbers of workers: give one like 1,2,4")
-    return numbers
-
-
-@contextmanager
-def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr, when that is a terminal; yields a function that takes how much is done."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting (the first time compiles)", total=total)
-        yield lambda done: bar.update(task, completed=done, description=what)
+    """Return the numbers of --workers in order, None where there are none."""
+    return None if value is None else sorted(set(listed_numbers("--workers", value, MOST_WORKERS)))
 
 
 def _reject_strangers(context: click.Context, use: str) -> None:
@@ -72,6 +59,18 @@ def _reject_strangers(context: click.Context, use: str) -> None:
 )
 @click.option("--count", type=click.IntRange(min=1), help="Number of samples (--pid)  [default: until interrupted]")
 @click.option("--tree", is_flag=True, help="Watch the children of the process too (--pid).")
+@click.option(
+    "--until-exit", is_flag=True, help="End when the named processes have ended, whatever children still run (--pid)."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print samples as lines of CSV (--pid).")
+@click.option(
+    "--prometheus",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep the newest samples in this file, in Prometheus' text format (--pid).",
+)
+@plot_option
+@click.option("--explain", is_flag=True, help="Which figure can be off by how much, why, and what to read instead.")
 @click.option("--table", is_flag=True, help="Page faults by number of workers, in the columns of 2004.")
 @click.option(
     "--kind",
@@ -115,6 +114,12 @@ def _reject_strangers(context: click.Context, use: str) -> None:
 @click.option("--seconds", type=float, callback=seconds_above_0, help="End after this time, if rounds are left.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Processes under load.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Threads of each.")
+@click.option(
+    "--fail-above",
+    type=click.IntRange(min=0),
+    metavar="PAGES",
+    help="Exit with status 1 when VmRSS was off by more than this (--explain: when it can be).",
+)
 @seed_option
 @click.option(
     "--memory",
@@ -127,22 +132,29 @@ def _reject_strangers(context: click.Context, use: str) -> None:
 @json_option
 @click.pass_context
 def live(context: click.Context, /, **options: Any) -> None:
-    """How far the resident sizes of the running kernel are off, and what reading them costs.
+    """Measure how far the resident sizes of the running kernel are off, and what reading them costs.
 
     Starts processes and threads that map, touch, copy, fork, discard and unmap memory while they hop between
     CPUs, and compares stat, statm, status and psutil with a walk of the page tables when all are at rest.
+
+    The last line says which figure to trust. With --explain that is said at once, without any load.
 
     With --pid it watches processes that run already; with --table it measures page faults by number of
     workers; with --compare it checks the model of a design against this kernel. --json then prints one object
     a sample, a line each, and one object for the others.
     """
-    given = {WATCH: options["pids"], TABLE: options["table"], COMPARE: options["compare"]}
+    given = {
+        WATCH: options["pids"],
+        TABLE: options["table"],
+        COMPARE: options["compare"],
+        EXPLAIN: options["explain"],
+    }
     asked = [use for use, value in given.items() if value]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(use.removeprefix('with ') for use in asked)} exclude each other: give one")
     use = asked[0] if asked else PLAIN
     _reject_strangers(context, use)
-    {WATCH: _watch, TABLE: _table, COMPARE: _compare, PLAIN: _plain}[use](context, options)
+    {WATCH: _watch, TABLE: _table, COMPARE: _compare, EXPLAIN: _explain, PLAIN: _plain}[use](context, options)
 
 
 def _plain(context: click.Context, options: dict[str, Any]) -> None:
@@ -153,7 +165,7 @@ def _plain(context: click.Context, options: dict[str, Any]) -> None:
 
     processes, threads = options["processes"], options["threads"]
     budget = grant_memory(options["memory"], 256, least_memory(processes, threads), memory_available())
-    with _progress(options["rounds"], "load and rest") as progress:
+    with bar_shown(options["rounds"], "load and rest") as bar:
         outcome = measure(
             processes=processes,
             threads=threads,
@@ -162,16 +174,36 @@ def _plain(context: click.Context, options: dict[str, Any]) -> None:
             seed=options["seed"],
             budget=budget,
             folder=options["folder"],
-            progress=progress,
+            progress=bar.reached,
         )
     if outcome is None:
         raise KeyboardInterrupt
     from stress.commands.live_report import live_json, live_table
 
-    click.echo(json.dumps(live_json(outcome)) if options["as_json"] else live_table(outcome, options["table_format"]))
+    if options["as_json"]:
+        echo_json(live_json(outcome))
+    else:
+        click.echo(live_table(outcome, options["table_format"]))
     if outcome.interrupted:
         raise KeyboardInterrupt
-    context.exit(0 if outcome.ok else 1)
+    too_far = options["fail_above"] is not None and outcome.above(options["fail_above"])
+    context.exit(1 if too_far or not outcome.ok else 0)
+
+
+def _explain(context: click.Context, options: dict[str, Any]) -> None:
+    """Print what each figure can be off by on this kernel."""
+    from stress.commands.live_report import explain_json, explain_text
+    from stress.live.figures import BY_NAME, explain
+
+    said = explain(options["threads"])
+    if options["as_json"]:
+        echo_json(explain_json(said))
+    else:
+        click.echo(explain_text(said, options["table_format"]))
+    limit = said.bound(BY_NAME["status", "VmRSS"])
+    assert limit is not None
+    if options["fail_above"] is not None and limit.pages > options["fail_above"]:
+        context.exit(1)
 
 
 def _table(context: click.Context, options: dict[str, Any]) -> None:
@@ -182,11 +214,11 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
     from stress.system.cpus import allowed_cpus
 
     cpus = len(allowed_cpus())
-    workers = options["workers"] or sorted({*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus})
+    workers = options["workers"] or doubled_up_to(cpus)
     kinds, modes = options["kinds"] or tuple(KINDS), options["modes"] or MODES
     budget = grant_memory(options["memory"], 700, least_memory(max(workers)), memory_available())
     total = len(kinds) * len(modes) * len(workers) * options["repeat"]
-    with _progress(total, "page faults") as progress:
+    with bar_shown(total, "page faults") as bar:
         rows, interrupted = fault_table(
             kinds=list(dict.fromkeys(kinds)),
             modes=list(dict.fromkeys(modes)),
@@ -194,14 +226,14 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
             repeat=options["repeat"],
             budget=budget,
             folder=options["folder"],
-            progress=progress,
+            progress=bar.reached,
         )
     if not rows:
         raise KeyboardInterrupt
     from stress.commands.live_report import fault_json, fault_text
 
     if options["as_json"]:
-        click.echo(json.dumps(fault_json(kernel_release(), rows)))
+        echo_json(fault_json(kernel_release(), rows))
     else:
         click.echo(f"Linux {kernel_release()}, {cpus} CPUs")
         click.echo(fault_text(rows, options["table_format"]))
@@ -210,50 +242,29 @@ def _table(context: click.Context, options: dict[str, Any]) -> None:
 
 
 def _compare(context: click.Context, options: dict[str, Any]) -> None:
-    """Drawn scripts on a design and on the running kernel."""
+    """Perform drawn scripts on a design and on the running kernel, and print where they differ."""
     from stress.commands.live_compare_report import compare_json, compare_text
     from stress.live.compare.compare import compare
     from stress.resolve import resolve_design
 
     design = resolve_design(options["design"])
-    with _progress(options["scripts"], "scripts") as progress:
+    with bar_shown(options["scripts"], "scripts") as bar:
         done = compare(
-            design, scripts=options["scripts"], seed=options["seed"], folder=options["folder"], progress=progress
+            design, scripts=options["scripts"], seed=options["seed"], folder=options["folder"], progress=bar.reached
         )
     if not done.scripts and not done.failing:
         raise KeyboardInterrupt
-    click.echo(json.dumps(compare_json(done)) if options["as_json"] else compare_text(done, options["table_format"]))
+    if options["as_json"]:
+        echo_json(compare_json(done))
+    else:
+        click.echo(compare_text(done, options["table_format"]))
     if done.interrupted:
         raise KeyboardInterrupt
     context.exit(0 if done.ok else 1)
 
 
 def _watch(context: click.Context, options: dict[str, Any]) -> None:
-    """VmRSS and the page walk of running processes, side by side."""
-    from stress.commands.live_report import sample_head, sample_json, sample_line, sum_line, watch_summary
-    from stress.live.reading.machine import page_size
-    from stress.live.watch import Watch
+    """Print VmRSS and the page walk of running processes, side by side."""
+    from stress.commands.live_watch import watch
 
-    watch = Watch(options["pids"], tree=options["tree"])
-    as_json = options["as_json"]
-
-    def note(text: str) -> None:
-        click.echo(text, err=True)
-
-    if not as_json:
-        click.echo(sample_head())
-    with until_interrupted() as ended:
-        for taken in watch.run(options["interval"], options["count"], note):
-            if as_json:
-                lines: Sequence[str] = [json.dumps(sample_json(sample, page_size())) for sample in taken]
-            else:
-                lines = [sample_line(sample) for sample in taken] + ([sum_line(taken)] if len(taken) > 1 else [])
-            click.echo("\n".join(lines))
-            sys.stdout.flush()
-    if not watch.samples and not ended.is_set():
-        raise UsageError("no sample was taken: every process ended before it could be read")
-    if watch.samples and not as_json:
-        click.echo()
-        click.echo(watch_summary(watch.samples, options["table_format"]))
-    if ended.is_set():
-        raise KeyboardInterrupt
+    watch(context, options)

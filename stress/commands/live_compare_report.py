@@ -8,6 +8,7 @@ from typing import Any
 from stress.live.compare.compare import Comparison
 from stress.live.compare.family import describe
 from stress.live.compare.side_by_side import PAGES, PROCESSES, Step
+from stress.live.reading.machine import where_and_when
 from stress.live.reading.process import Resident
 from stress.report.fitted import fitted
 
@@ -19,7 +20,7 @@ def _kinds(pages: Resident | None) -> str:
 
 
 def _rows(number: int, step: Step) -> list[list[Any]]:
-    """A row for each process behind one operation, the first with the operation."""
+    """Return a row for each process after one operation, the first with the operation."""
     rows: list[list[Any]] = []
     for process, walked in step.kernel.items():
         shown = step.counters.get(process, {})
@@ -32,7 +33,7 @@ def _rows(number: int, step: Step) -> list[list[Any]]:
 
 
 def compare_text(done: Comparison, style: str) -> str:
-    """Everything that a comparison found, as text; `style` is a table format of tabulate."""
+    """Return everything that a comparison found, as text; `style` is a table format of tabulate."""
     ended = "" if done.failing or done.scripts >= done.asked else f" (of {done.asked} asked for)"
     lines = [
         f"Linux {done.kernel} against {done.design}: {done.scripts} scripts{ended} with {done.operations} operations",
@@ -47,7 +48,7 @@ def compare_text(done: Comparison, style: str) -> str:
         rows = [row for number, step in enumerate(done.failing, 1) for row in _rows(number, step)]
         lines += [
             "",
-            "The smallest script that differs, behind each operation: anonymous/file/shared",
+            "The smallest script that differs, after each operation: anonymous/file/shared",
             "pages of every process on both sides, resident/shared in the statm of the model:",
             "",
             fitted(rows, HEADS, style=style, disable_numparse=True, colalign=("right", "left", *["right"] * 5)),
@@ -61,8 +62,9 @@ def compare_text(done: Comparison, style: str) -> str:
 
 
 def compare_json(done: Comparison) -> dict[str, Any]:
-    """The object that `live --compare --json` prints."""
+    """Return the object that `live --compare --json` prints."""
     return {
+        **where_and_when(),
         "kernel": done.kernel,
         "design": done.design,
         "scripts": done.scripts,

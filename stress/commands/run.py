@@ -1,4 +1,4 @@
-"""The command `pte-stress run`."""
+"""The command `pte-stress run`: stress a design with worker processes, and check it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shm_layout.errors import MachineError
+from stress.commands.cases import Judged, case_options, check_cases, judged
+from stress.commands.coverage import coverage_option, echo_coverage
+from stress.commands.json_output import echo_json
 from stress.commands.options import (
     MOST_WORKERS,
     arch_option,
@@ -18,16 +21,19 @@ from stress.commands.options import (
     save_option,
     seconds_above_0,
     seed_option,
+    work_option,
 )
+from stress.commands.pictures import perfetto_option
 from stress.system.writing import write_file
 
 if TYPE_CHECKING:
+    from stress.coverage import Coverage
     from stress.system.interrupts import Asked
     from stress.workers.pool import Pool
     from stress.workers.records import Result, Verdict
 
-REPORTING = ("save", "as_json", "table_format")
-"""Options that say how a run is told, not what it does."""
+REPORTING = ("known", "junit", "save", "perfetto", "as_json", "table_format")
+"""Options that say how a run is reported, not what it does."""
 
 
 @click.command()
@@ -46,33 +52,31 @@ REPORTING = ("save", "as_json", "table_format")
     metavar="N",
     help="Worker processes.",
 )
-@click.option(
-    "--seconds", type=float, default=3.0, show_default=True, callback=seconds_above_0, help="How long to run."
-)
+@click.option("--seconds", type=float, default=3.0, show_default=True, callback=seconds_above_0, help="Seconds to run.")
 @click.option(
     "--operations",
     type=click.IntRange(1, 1 << 62),
     metavar="N",
-    help="End after so many operations, if that comes first.",
+    help="Operations of all workers after which to end, if that is before --seconds.",
 )
 @click.option(
     "--pages",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="Anonymous pages of the first address space; its children have the same, or the last 8192.",
+    help="Anonymous pages of the first address space; its children have the same, or the last 8192 of them.",
 )
 @click.option(
     "--file-pages",
     type=click.IntRange(0),
     default=32,
     show_default=True,
-    help="Pages of a file that is mapped too, half of them privately.",
+    help="Pages of a file that is mapped, too: half in a private mapping, half in a shared one.",
 )
 @click.option(
     "--mix",
     metavar="fault=60,zap=10,...",
-    help="Weights of the operations  [default: fault, zap, fork, clone, exit and /proc reads]",
+    help="How often each operation is drawn, as weights  [default: fault, zap, fork, clone, exit, /proc reads]",
 )
 @arch_option
 @click.option("--below-4g", is_flag=True, help="Put all page frames below 4 GiB.")
@@ -80,7 +84,11 @@ REPORTING = ("save", "as_json", "table_format")
     "--mmu", is_flag=True, help="update_mmu_cache loads a cache of translations for each CPU: check mmu_cache."
 )
 @placement_option
-@save_option("Where to write a failure: design, seed, mix and what was under way (JSON).")
+@work_option("none")
+@perfetto_option
+@save_option("File to write a failure to: design, seed, mix and the operations under way (JSON).")
+@coverage_option
+@case_options
 @seed_option
 @json_option
 @format_option
@@ -88,16 +96,19 @@ REPORTING = ("save", "as_json", "table_format")
 def run(context: click.Context, /, **options: Any) -> None:
     """Stress a design with worker processes on shared memory; check it.
 
-    Every worker performs random operations at full speed. Reads of /proc are compared with the truth while they run;
-    at the end, at rest, all other checks are made. Exit status 1 when a check is broken.
+    A design is a page-fault path with its counters (`pte-stress list designs`). Every worker performs random
+    operations, such as faults, forks and reads of /proc, at full speed. Reads are compared with the truth while the
+    workers run. At the end, when no operation is under way (at rest), all other checks are made. Exit status 1 when a
+    check is broken.
     """
-    from stress.commands.run_progress import say
+    from stress.commands.run_progress import say, say_notes
     from stress.explore.strategies.first_look import first_look
     from stress.resolve import resolve_design
     from stress.workers.mix import default_mix, parse_mix
     from stress.workers.mix_machine import machine_for
     from stress.workers.pool import Pool
 
+    say_notes()
     design = resolve_design(options["design"])
     mix = default_mix(design) if options["mix"] is None else parse_mix(options["mix"], design)
     from shm_layout.placement import PLACEMENTS
@@ -112,22 +123,33 @@ def run(context: click.Context, /, **options: Any) -> None:
         mmu=options["mmu"],
         batch=design.bound.batch(options["workers"]),
     )
+    performed = [name for name, weight in mix.items() if weight]
+    looked_at = first_look(design, machine.arch, performed, options["workers"])
+    if worked := options["work"] != "none" and "fault" in design.programs:
+        from stress.workers.loop.page_work import working
+
+        looked_at = working(looked_at, traps=options["work"] == "trap+clear")
     with Pool(
-        first_look(design, machine.arch, [name for name, weight in mix.items() if weight]),
+        looked_at,
         machine,
         options["workers"],
         placement=PLACEMENTS[options["placement"]],
-        operations=[name for name, weight in mix.items() if weight],
+        operations=performed,
+        covered=options["coverage"],
         on_compile=lambda: say(f"compiling {design.name} for arch {machine.arch}, once ..."),
     ) as pool:
+        if worked:
+            from stress.workers.work import measure_work, set_work
+
+            set_work(pool, measure_work(options["work"], options["page_size"]))
         context.exit(_run(pool, mix, options))
 
 
 def _command(options: dict[str, Any]) -> list[str]:
-    """What repeats this run, its seed included."""
+    """Return what repeats this run, its seed included."""
     words = ["pte-stress", "run"]
     for option in run.params:
-        value = options[str(option.name)]
+        value = options.get(str(option.name))
         if option.name in REPORTING or value is None or value is False:
             continue
         words += option.opts if value is True else [*option.opts, str(value)]
@@ -157,12 +179,31 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
         return _perform(pool, mix, options)
     except StepFailed as failed:
         verdicts = [Verdict("user", False, str(failed))]
+        outcome = _judged(pool, options, verdicts)
         if options["as_json"]:
-            click.echo(json.dumps(run_report.failed_json(pool, options["seed"], verdicts)))
+            echo_json({**run_report.failed_json(pool, options["seed"], verdicts), **outcome.as_json()})
         else:
             click.echo(run_report.verdicts_table(verdicts, options["table_format"]))
+            outcome.echo()
         _save(pool, mix, options, verdicts)
-        return 1
+        outcome.write()
+        return outcome.status
+
+
+def _judged(pool: Pool, options: dict[str, Any], verdicts: Sequence[Verdict]) -> Judged:
+    """The verdicts as cases, held against --known."""
+    marks = {"arch": pool.machine.arch, "memory": "sc"}
+    broken = [(v.name, v.detail, marks) for v in verdicts if not v.ok]
+    names = (pool.design.name, options["design"])
+    return judged(options, check_cases(names, broken, [v.name for v in verdicts]))
+
+
+def _covered(pool: Pool, result: Result) -> Coverage:
+    """Say which steps of the operations that were performed no worker took."""
+    from stress.coverage import Coverage
+
+    performed = tuple(name for name, count in result.ops.items() if count)
+    return Coverage(pool.design, pool.machine.arch, pool.taken(), performed)
 
 
 def _save(pool: Pool, mix: dict[str, float], options: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
@@ -191,12 +232,24 @@ def _perform(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
                 show(pool.progress())
         result = _finish(pool, asked)
         verdicts = pool.verdicts()
-        read, true = (None, None) if pool.stuck else (pool.read(0), pool.truth(0))
+        at_rest = pool.design.machine.has_mms and not pool.stuck
+        read, true = (pool.read(0), pool.truth(0)) if at_rest else (None, None)
+        outcome = _judged(pool, options, verdicts)
+        covered = _covered(pool, result) if options["coverage"] else None
         if as_json:
-            click.echo(json.dumps(run_report.as_json(pool, seed, result, verdicts, read, true)))
+            more = covered.as_json() if covered else {}
+            echo_json({**run_report.as_json(pool, seed, result, verdicts, read, true), **more, **outcome.as_json()})
         else:
+            if covered:
+                echo_coverage(covered, options["table_format"])
             click.echo(run_report.text(pool, result, verdicts, options["table_format"]))
+            outcome.echo()
+        outcome.write(seconds=result.seconds)
         _save(pool, mix, options, verdicts)
+        if options["perfetto"]:
+            from stress.workers.perfetto import perfetto
+
+            write_file("--perfetto", options["perfetto"], perfetto(pool).encode())
     if asked.is_set():
         raise KeyboardInterrupt
-    return 0 if all(v.ok for v in verdicts) else 1
+    return outcome.status

@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: on stderr, and only where that is a terminal."""
+"""The display of a run while it goes on: on stderr, and only where that is a terminal."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stress.system.machine_notes import machine_notes
 from stress.workers.records import Progress
 
 Show = Callable[[Progress], None]
 
 
 def say(text: str) -> None:
-    """One line on stderr, where that is a terminal."""
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr, flush=True)
+    """Print a line on stderr at once, on a terminal or not: why nothing is to be seen for some seconds."""
+    print(f"pte-stress: {text}", file=sys.stderr, flush=True)
+
+
+def say_notes() -> None:
+    """Print what is different on this machine from the one that figures and placements are made for, on stderr."""
+    for note in machine_notes():
+        say(note)
 
 
 @contextmanager
@@ -33,8 +39,9 @@ def live_progress() -> Iterator[Show]:
             shown.add_column(column, justify="left" if column == "operation" else "right")
         for name, n in progress.ops.items():
             shown.add_row(name, f"{n / progress.seconds:,.0f}")
-        shown.add_row("rss of mm 0, true now", f"{progress.true_rss:,}")
-        shown.add_row("rss of mm 0, last read", f"{progress.read_rss:,}")
+        if progress.true_rss is not None:
+            shown.add_row("rss of mm 0, true now", f"{progress.true_rss:,}")
+            shown.add_row("rss of mm 0, last read", f"{progress.read_rss:,}")
         return shown
 
     with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:

@@ -1,4 +1,4 @@
-"""What `pte-stress run` prints and saves."""
+"""The text and the JSON that `pte-stress run` prints, and the file that it saves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from stress.design_rules import without_effect
 from stress.kernel.proc import shows_nothing
 from stress.operation import READS
+from stress.report.color import painted
 from stress.report.fitted import fitted, fitted_text
 from stress.report.words import plural
 from stress.run_failure import FORMAT
@@ -20,8 +21,10 @@ from stress.workers.records import Result, Shown, Truth, Usage, Verdict
 
 
 def head(pool: Pool, seed: int) -> str:
-    """The first line: what is run on what."""
+    """Return the first line: what is run on what."""
     machine = pool.machine
+    if not pool.design.machine.has_mms:
+        return fitted_text(f"design {pool.design.name}, {plural(pool.workers, 'worker')}, seed {seed}")
     files = machine.private_file + machine.shared_file
     pages = f"{machine.anon:,} pages" + (f", {files:,} of a file" if files else "")
     if machine.mms > 1 and machine.child_ptes < machine.ptes:
@@ -34,7 +37,7 @@ def head(pool: Pool, seed: int) -> str:
 
 
 def operations_table(result: Result, style: str) -> str:
-    """Operations by kind: how many, how many a second, how long one took in its worker."""
+    """Return the operations by kind: how many, how many a second, how long one took in its worker."""
     rows = [(name, n, n / result.seconds, result.ns[name]) for name, n in result.ops.items()]
     rows.append(("all", result.operations, result.per_second, None))
     headers = ("operation", "count", "per second", "ns each")
@@ -42,19 +45,19 @@ def operations_table(result: Result, style: str) -> str:
 
 
 def faults_line(result: Result) -> str:
-    """Faults by kind."""
+    """Return how many faults there were of each kind, in a line."""
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in result.faults.items())
     return fitted_text(f"faults that had an effect: {kinds or 'none'}")
 
 
 def verdicts_table(verdicts: Sequence[Verdict], style: str) -> str:
-    """The checks."""
+    """Return the verdicts of the checks as a table."""
     rows = [(v.name, "holds" if v.ok else "BROKEN", v.detail) for v in verdicts]
-    return fitted(rows, ("check", "verdict", "detail"), style=style)
+    return painted(fitted(rows, ("check", "verdict", "detail"), style=style))
 
 
 def usage_line(result: Result, usage: Sequence[Usage], segment_bytes: int) -> str:
-    """What the worker processes took in the run, and the memory that they have, as psutil says."""
+    """Return what the worker processes took in the run, and the memory that they have, as psutil says."""
     own = max(u.uss for u in usage) / (1 << 20)
     pids = ", ".join(str(u.pid) for u in usage[:8]) + (", ..." if len(usage) > 8 else "")
     processes = plural(len(usage), "worker process", "worker processes")
@@ -65,11 +68,11 @@ def usage_line(result: Result, usage: Sequence[Usage], segment_bytes: int) -> st
 
 
 def text(pool: Pool, result: Result, verdicts: Sequence[Verdict], style: str) -> str:
-    """All that is printed behind the head."""
+    """Return all that is printed after the head."""
     return "\n".join(
         (
             operations_table(result, style),
-            faults_line(result),
+            *([faults_line(result)] if pool.design.machine.has_mms else []),
             usage_line(result, pool.usage(), pool.memory.nbytes),
             "",
             verdicts_table(verdicts, style),
@@ -89,7 +92,7 @@ def looked_at_nothing(pool: Pool, result: Result) -> list[str]:
 def as_json(  # noqa: PLR0917
     pool: Pool, seed: int, result: Result, verdicts: Sequence[Verdict], read: Shown | None, true: Truth | None
 ) -> dict[str, Any]:
-    """The object that --json prints. Counts of mm 0; null where the machine did not come to rest."""
+    """Return the object that --json prints. Counts of mm 0; null where the machine did not come to rest."""
     return {
         "design": pool.design.name,
         "arch": pool.machine.arch,
@@ -107,7 +110,7 @@ def as_json(  # noqa: PLR0917
 
 
 def failed_json(pool: Pool, seed: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The object that --json prints of a run that a failed assertion ended: no figures, and its verdict."""
+    """Return the object that --json prints of a run that a failed assertion ended: no figures, and its verdict."""
     return {
         "design": pool.design.name,
         "arch": pool.machine.arch,
@@ -126,7 +129,7 @@ def failure(  # noqa: PLR0917
     verdicts: Sequence[Verdict],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """What --save writes of a failed run: what it takes to look for a small counterexample.
+    """Return what --save writes of a failed run: what it takes to look for a small counterexample.
 
     ``named`` is the design as the user named it, ``command`` what repeats the run. ``under_way`` are the operations at
     the moment when a worker first saw a check broken; it is empty for what only shows at rest.
