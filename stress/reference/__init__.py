@@ -1,0 +1,1 @@
+"""Tables of what a design can be made of: `pte-stress list` prints them, `docs/reference` is made from them."""
