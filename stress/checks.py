@@ -1,4 +1,4 @@
-"""What must hold, one function each.
+"""The checks: what must hold of a design, one function each.
 
 Three kinds. What a step sees broken the moment it happens is a bit of register R_OOPS (`stress.kernel.bug`). What a
 read shows is compared with the truth during the read by the engines. What must hold *at rest*, when no
@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from shm_layout.atomic import read_once
+from shm_layout.layout import Layout
 from shm_layout.structs import (
     CPU_RCU,
-    CPU_STRIDE,
     FILE_PAGE,
-    FILE_STRIDE,
     GHOST,
     MM_PAGE_TABLE_LOCK,
-    MM_STRIDE,
     MM_USERS,
+    MM_VM_LOCK,
     MMU,
     NR_ALL_PTES,
     NR_CPUS,
@@ -36,17 +35,15 @@ from shm_layout.structs import (
     PAGE_COUNT,
     PAGE_FLAGS,
     PAGE_MAPCOUNT,
-    PAGE_STRIDE,
     PTRS_PER_PTE,
     SWAP_CONTENT,
     SWAP_COUNT,
     SWAP_PAGE,
-    SWAP_STRIDE,
     at,
 )
 from shm_layout.words import Words
 from stress.design import Design
-from stress.kernel import bug as oops
+from stress.kernel import bug
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.pgtable import (
@@ -72,13 +69,13 @@ HOLDS = -1
 
 @helper
 def used_ptes(m: Words, mm: int) -> int:
-    """The first virtual page of an mm that has a page table; one past the last for an mm that is free: it has none."""
-    return m[NR_PTES] if read_once(m, at(m, MM_USERS, MM_STRIDE, mm)) == MM_FREE else first_page(m, mm)
+    """Return the first virtual page of an mm; one past the last for an mm that is free, since it has no page table."""
+    return m[NR_PTES] if read_once(m, at(m, MM_USERS, mm)) == MM_FREE else first_page(m, mm)
 
 
 @helper
 def true_rss(m: Words, mm: int) -> int:
-    """Pages that rss of an mm ought to say: its counted ptes. One that is free has no page table any more."""
+    """Return the pages that rss of an mm ought to say: its counted ptes. An mm that is free has none."""
     pages = 0
     for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_counted(m, read_once(m, pte_at(m, mm, address)))
@@ -87,7 +84,7 @@ def true_rss(m: Words, mm: int) -> int:
 
 @helper
 def true_anon_rss(m: Words, mm: int) -> int:
-    """Pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file, as in `true_rss`."""
+    """Return the pages that anon_rss of an mm ought to say: its counted ptes that map no page of the file."""
     pages = 0
     for address in range(used_ptes(m, mm), m[NR_PTES]):
         pages += pte_anon(m, read_once(m, pte_at(m, mm, address)))
@@ -111,7 +108,7 @@ def mapcount(m: Words, w: Words) -> int:
         w[frame] = 0
     count_mappings(m, w)
     for frame in range(1, m[NR_PAGES]):
-        if read_once(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) != w[frame]:
+        if read_once(m, at(m, PAGE_MAPCOUNT, frame)) != w[frame]:
             return frame
     return HOLDS
 
@@ -121,7 +118,7 @@ def page_refs(m: Words, w: Words) -> int:
     """Every reference of a page is a pte, the page cache's or the swap cache's, and a page with none is free.
 
     Else the first frame that is leaked, freed while it is used or before it was put on the LRU, or counted
-    wrongly; behind the last frame come the swap slots, whose references are swap entries and the swap cache's. Where a
+    wrongly; after the last frame come the swap slots, whose references are swap entries and the swap cache's. Where a
     design declares `holders`, what they hold is added between `known_refs` and `wrong_refs`.
     """
     known_refs(m, w)
@@ -135,19 +132,19 @@ def known_refs(m: Words, w: Words) -> None:
         w[frame] = 0
     count_mappings(m, w)
     for page in range(m[NR_FILE]):
-        w[read_once(m, at(m, FILE_PAGE, FILE_STRIDE, page))] += 1
+        w[read_once(m, at(m, FILE_PAGE, page))] += 1
     for slot in range(m[NR_SWAP]):
-        w[read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))] += 1
+        w[read_once(m, at(m, SWAP_PAGE, slot))] += 1
 
 
 @helper
 def wrong_refs(m: Words, w: Words) -> int:
     """Hold the count of every page against ``w[frame]``, the references found, and then the swap slots: `page_refs`."""
     for frame in range(1, m[NR_PAGES]):
-        flags = read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, frame))
+        flags = read_once(m, at(m, PAGE_FLAGS, frame))
         # exactly PG_FREE: with PG_LRU too, the page was put on the LRU after it was freed
         kept = (flags & PG_FREE) == 0 if w[frame] != 0 else flags == PG_FREE
-        if read_once(m, at(m, PAGE_COUNT, PAGE_STRIDE, frame)) != w[frame] or not kept:
+        if read_once(m, at(m, PAGE_COUNT, frame)) != w[frame] or not kept:
             return frame
     slot = slot_refs(m, w)
     return HOLDS if slot == HOLDS else m[NR_PAGES] + slot
@@ -160,14 +157,14 @@ def slot_refs(m: Words, w: Words) -> int:
     There are no more slots than frames (`Machine`), so the scratch words suffice.
     """
     for slot in range(m[NR_SWAP]):
-        w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot)) == 0 else 1
+        w[slot] = 0 if read_once(m, at(m, SWAP_PAGE, slot)) == 0 else 1
     for mm in range(m[NR_MMS]):
         for address in range(used_ptes(m, mm), m[NR_PTES]):
             entry = read_once(m, pte_at(m, mm, address))
             if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
                 w[pte_to_slot(entry)] += 1
     for slot in range(m[NR_SWAP]):
-        if read_once(m, at(m, SWAP_COUNT, SWAP_STRIDE, slot)) != w[slot]:
+        if read_once(m, at(m, SWAP_COUNT, slot)) != w[slot]:
             return slot
     return HOLDS
 
@@ -196,22 +193,22 @@ def mmu_cache(m: Words) -> int:
 
 @helper
 def content_behind(m: Words, entry: int) -> int:
-    """The content that a pte leads to, in memory or in swap; 0 for none."""
+    """Return the content that a pte leads to, in memory or in swap; 0 for none."""
     if pte_present(entry):
         frame = pte_page(m, entry)
-        return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+        return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, frame))
     slot = pte_to_slot(entry)
     if entry == 0 or slot < 0 or slot >= m[NR_SWAP]:
         return 0
-    frame = read_once(m, at(m, SWAP_PAGE, SWAP_STRIDE, slot))
+    frame = read_once(m, at(m, SWAP_PAGE, slot))
     if frame != 0:
-        return read_once(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
-    return read_once(m, at(m, SWAP_CONTENT, SWAP_STRIDE, slot))
+        return read_once(m, at(m, PAGE_CONTENT, frame))
+    return read_once(m, at(m, SWAP_CONTENT, slot))
 
 
 @helper
 def data_kept(m: Words) -> int:
-    """What the user wrote last to a virtual page is still behind its pte; else the first pte where not."""
+    """What the user wrote last to a virtual page is still where its pte leads; else the first pte where not."""
     if m[GHOST] == 0:
         return HOLDS
     for pte in range(m[NR_ALL_PTES]):
@@ -223,20 +220,20 @@ def data_kept(m: Words) -> int:
 
 @helper
 def locks_free(m: Words) -> int:
-    """At rest nobody holds page_table_lock, mmap_sem or a page-table page's lock; else the first mm with one held.
+    """At rest nobody holds page_table_lock, mmap_sem, the VMA's or a page-table page's lock; else the first mm.
 
-    Behind the last mm come the CPUs: none is left between rcu_read_lock and rcu_read_unlock.
+    After the last mm come the CPUs: none is left between rcu_read_lock and rcu_read_unlock.
     """
     for mm in range(m[NR_MMS]):
-        if read_once(m, at(m, MM_PAGE_TABLE_LOCK, MM_STRIDE, mm)) != 0:
+        if read_once(m, at(m, MM_PAGE_TABLE_LOCK, mm)) != 0:
             return mm
-        if not sem_is_free(m, mm):
+        if not sem_is_free(m, mm) or read_once(m, at(m, MM_VM_LOCK, mm)) != 0:
             return mm
         for table in range(first_page(m, mm) // m[PTRS_PER_PTE], (m[NR_PTES] - 1) // m[PTRS_PER_PTE] + 1):
             if read_once(m, pte_lockptr(m, mm, table * m[PTRS_PER_PTE])) != 0:
                 return mm
     for cpu in range(m[NR_CPUS]):
-        if read_once(m, at(m, CPU_RCU, CPU_STRIDE, cpu)) != 0:
+        if read_once(m, at(m, CPU_RCU, cpu)) != 0:
             return m[NR_MMS] + cpu
     return HOLDS
 
@@ -262,64 +259,105 @@ def pair_wrong(shown: int, low: int, high: int, bound: int) -> bool:
     return shown < low - 2 * bound or shown > high + 2 * bound
 
 
+def _numbered(noun: str) -> Callable[[Layout, int], str]:
+    return lambda layout, number: f"{noun} {number}"
+
+
+_number = _numbered("number")
+
+
+def _frame_or_slot(layout: Layout, number: int) -> str:
+    frames = layout.machine.frames
+    return f"frame {number}" if number < frames else f"swap slot {number - frames}"
+
+
+def _written_page(layout: Layout, number: int) -> str:
+    mm, page = layout.mm_and_page(number)
+    return f"page {page} of mm {mm}"
+
+
+def _lock(layout: Layout, number: int) -> str:
+    mms = layout.machine.mms
+    return f"a lock is held in mm {number}" if number < mms else f"CPU {number - mms} is still in rcu_read_lock"
+
+
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, what holds, and the bits of R_OOPS that break it."""
+    """One check: its name, and in a sentence what holds."""
 
     name: str
     holds: str
     oops: int = 0
+    """Bits of R_OOPS that break it: a step saw it (`stress.kernel.bug`)."""
+    at_rest: Callable[..., int] | None = None
+    """The function of the state at rest: `HOLDS`, or the number of what is wrong."""
+    what: Callable[[Layout, int], str] = _number
+    """What that number stands for, in words: "frame 3"."""
+    goes_on: bool = False
+    """Whether a path goes on after it broke: a figure was wrong. After any other the kernel stops, or would."""
 
 
 CHECKS: dict[str, Check] = {
     c.name: c
     for c in (
-        Check("rss_exact", "at rest, one get_rss pass returns the number of counted ptes"),
+        Check(
+            "rss_exact",
+            "at rest, one get_rss pass returns the number of counted ptes, and for an mm that ends 0",
+            bug.RSS_STAT,
+        ),
         Check("anon_rss_exact", "at rest, one get_rss pass returns the number of anonymous ones"),
         Check("rss_bounded", "at rest, an approximate counter is within the bound that its design declares"),
-        Check("read_regular", "what a read shows lies between the least and the greatest true value during it"),
-        Check("read_pair", "what one read shows for rss - anon_rss lies in the interval for file pages"),
-        Check("mapcount", "never below zero; at rest equal to the ptes that map the page", oops.MAPCOUNT),
+        Check(
+            "read_regular",
+            "what a read shows lies between the least and the greatest true value during it",
+            goes_on=True,
+        ),
+        Check("read_pair", "what one read shows for rss - anon_rss lies in the interval for file pages", goes_on=True),
+        Check(
+            "mapcount",
+            "never below zero; at rest equal to the ptes that map the page",
+            bug.MAPCOUNT,
+            mapcount,
+            _numbered("frame"),
+        ),
         Check(
             "page_refs",
             "no page or swap slot is freed while used, freed twice, or leaked",
-            oops.PAGE_REFS | oops.SWAP_REFS,
+            bug.PAGE_REFS | bug.SWAP_REFS,
+            page_refs,
+            _frame_or_slot,
         ),
-        Check("pfn_valid", "no fault acts on an entry whose page frame does not exist", oops.PFN_VALID),
-        Check("data_kept", "what the user wrote is still there"),
-        Check("mmu_cache", "no CPU's MMU cache holds a translation whose pte is gone"),
-        Check("owner", "a count lands on the mm whose page it is", oops.OWNER),
-        Check("progress", "no deadlock, no lock kept, no operation that can never finish"),
-        Check("user", "the checks that a design brings along", oops.USER),
+        Check("pfn_valid", "no fault acts on an entry whose page frame does not exist", bug.PFN_VALID),
+        Check("data_kept", "what the user wrote is still there", 0, data_kept, _written_page),
+        Check("mmu_cache", "no CPU's MMU cache holds a translation whose pte is gone", 0, mmu_cache, _numbered("CPU")),
+        Check("tlb", "no page is freed or given out, and no munmap returns, while some CPU's TLB maps it", bug.TLB),
+        Check("owner", "a count lands on the mm whose page it is", bug.OWNER, goes_on=True),
+        Check("progress", "no deadlock, no lock kept, no operation that can never finish", 0, locks_free, _lock),
+        Check("user", "the checks that a design brings along", bug.USER),
     )
 }
 """All checks by name, in the order in which they are printed."""
 
-AT_REST: dict[str, Callable[..., int]] = {
-    "mapcount": mapcount,
-    "page_refs": page_refs,
-    "data_kept": data_kept,
-    "mmu_cache": mmu_cache,
-    "progress": locks_free,
-}
-"""The functions for the state at rest, by the check that they belong to; `mapcount` and `page_refs` take scratch."""
-
 
 def takes_registers(holder: Callable[..., Any]) -> bool:
-    """Whether a holder is a function of ``m``, ``r`` and ``w``, called for each CPU, not of ``m`` and ``w`` alone."""
+    """Return whether a holder takes ``m``, ``r`` and ``w`` and is called for each CPU, or else ``m`` and ``w``."""
     return len(inspect.signature(holder).parameters) == 3
 
 
 def takes_scratch(check: Callable[..., int]) -> bool:
-    """Whether a check at rest is a function of ``m`` and of scratch words, not of ``m`` alone."""
+    """Return whether a check at rest is a function of ``m`` and of scratch words, not of ``m`` alone."""
     return len(inspect.signature(check).parameters) == 2
 
 
+AT_REST = {c.name: c.at_rest for c in CHECKS.values() if c.at_rest is not None}
+"""The functions of the state at rest, by the check that they belong to."""
+
+
 def oops_names(bits: int) -> list[str]:
-    """Names of the checks that these bits of R_OOPS break."""
+    """Return the names of the checks that these bits of R_OOPS break."""
     return [c.name for c in CHECKS.values() if c.oops & bits]
 
 
 def check_functions(design: Design) -> list[tuple[str, Callable[..., int]]]:
-    """The checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
+    """Return the checks at rest of a design, each with the name of its verdict: the general ones, then its own."""
     return [*AT_REST.items(), *(("user", function) for function in design.checks)]

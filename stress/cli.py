@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from typing import Any, NamedTuple, NoReturn, TextIO
 
@@ -17,6 +18,10 @@ import click
 
 from shm_layout.errors import MachineError, PteStressError
 from stress import __version__
+from stress.commands.json_output import GIVEN
+from stress.commands.run_progress import say
+from stress.commands.tasks import TASKS, lines_of
+from stress.compiling import beside
 from stress.report.words import did_you_mean
 from stress.system.interrupts import INTERRUPTED, end_when_asked_again, listen
 
@@ -30,27 +35,21 @@ class Entry(NamedTuple):
     help: str
 
 
-_TABLE = """
-run      stress.commands.run:run          Stress a design with worker processes; check it.
-explore  stress.commands.explore:explore  Try every interleaving of one small workload.
-hunt     stress.commands.hunt:hunt        Let Hypothesis look for workloads that break a design.
-review   stress.commands.review:review    The findings: broken as posted, sound when corrected.
-rss      stress.commands.rss:rss          The rss designs side by side: error, update and read cost.
-table    stress.commands.table:table      Faults by number of workers, in the columns of 2004.
-live     stress.commands.live:live        The running kernel: how far VmRSS is off, what reading costs.
-replay   stress.commands.replay:replay    Run a saved counterexample again.
-layout   stress.commands.layout:layout    Where every field lies, cache line by cache line.
-clean    stress.commands.clean:clean      Remove what dead runs left in /dev/shm.
-"""
+def _entries(rows: str) -> dict[str, Entry]:
+    """Commands by name: each is the function of that name in its file, ``list`` that with ``_command`` behind it."""
+    found = {}
+    for name, line in lines_of(rows):
+        found[name] = Entry(f"stress.commands.{name}:{'list_command' if name == 'list' else name}", line)
+    return found
 
-_ROWS = [row.split(maxsplit=2) for row in _TABLE.strip().split("\n")]
-COMMANDS = {name: Entry(where, help) for name, where, help in _ROWS}
+
+COMMANDS = {name: entry for rows in TASKS.values() for name, entry in _entries(rows).items()}
 
 
 FAULT = 70
 """Exit status of a fault of the program itself (EX_SOFTWARE of sysexits.h)."""
 LONGEST_FAULT = 300
-"""Characters of a fault that are told in its line; the report has all of it."""
+"""Characters of a fault that its line has; the report has all of it."""
 REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
@@ -63,9 +62,11 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 LONGEST = 900
 """Characters of an error."""
+LEAST_BITS = 64
+"""Bits of a word of the machine."""
 LEAST_ADDRESS_SPACE = 1 << 30
 """Bytes. With less, libraries that compile end the process, or say that they were not found."""
-COMPILING = COMMANDS.keys() - {"replay", "layout", "clean"}
+COMPILING = COMMANDS.keys() - {"list", "examples", "man", "replay", "layout", "clean", "soak"}
 """Commands that compile, or run what was compiled."""
 
 
@@ -79,13 +80,37 @@ def _refusal(error: OSError | MemoryError) -> str:
     return f"{error.filename or 'this machine'}: {error.strerror}"
 
 
-def _check_address_space() -> None:
+def _check_machine() -> None:
+    """Raise `MachineError` where nothing can be compiled, or where a word is no word of the modelled machine."""
+    if sys.maxsize < 1 << 62:
+        raise MachineError(f"Python is a 32-bit program here, steps need {LEAST_BITS}-bit words: use a 64-bit Python")
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
         raise MachineError(
             f"{limit >> 20} MiB of address space are too little to compile in: allow {LEAST_ADDRESS_SPACE >> 20} MiB or"
             " more (ulimit -v)"
         )
+
+
+def _color(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    """Have colours or none in what is printed; without a wish NO_COLOR decides, and then whether it is a terminal."""
+    if value == "always":
+        context.color = True
+    elif value == "never" or os.environ.get("NO_COLOR"):
+        context.color = False
+        os.environ["NO_COLOR"] = "1"  # for what shows progress
+
+
+COLOR = click.Option(
+    ["--color"],
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_color,
+    help="Colours: auto is on a terminal, where NO_COLOR is not set.",
+)
+"""An option of every command."""
 
 
 class LazyGroup(click.Group):
@@ -102,6 +127,8 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name].where.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        if all(parameter.name != COLOR.name for parameter in command.params):
+            command.params.append(COLOR)
         return command
 
     def resolve_command(
@@ -114,8 +141,10 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table; importing the commands for it would take a second."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for task, rows in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name.ljust(width), entry.help) for name, entry in _entries(rows).items()])
 
     def main(
         self,
@@ -133,6 +162,7 @@ class LazyGroup(click.Group):
         itself, 130 when interrupted, 141 when nobody reads the output.
         """
         _open_standard_streams()
+        self._main_shell_completion(extra, PROGRAM, complete_var)
         given = list(sys.argv[1:] if args is None else args)
         listen()  # SIGTERM and SIGHUP do what Ctrl-C does: what there is is printed, nothing is left behind
         try:
@@ -162,7 +192,9 @@ class LazyGroup(click.Group):
 
     def _status(self, args: list[str], extra: dict[str, Any]) -> int:
         try:
+            given = list(args)  # click takes from it
             with self.make_context(PROGRAM, args, **extra) as ctx:
+                ctx.meta[GIVEN] = given
                 self.invoke(ctx)
         except click.exceptions.Exit as e:
             return e.exit_code
@@ -175,7 +207,7 @@ class LazyGroup(click.Group):
 
 
 def _open_standard_streams() -> None:
-    """Streams that were closed when the program started lead nowhere; else the next file to be opened would be one."""
+    """Lead streams that were closed at the start nowhere; else the next file to be opened would be one of them."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -190,7 +222,7 @@ def _open_standard_streams() -> None:
 
 
 def drop_output(stream: TextIO) -> None:
-    """What is still in the stream's buffer is flushed at exit, and must not complain then."""
+    """Lead a stream nowhere, so that flushing what is still in its buffer does not fail at exit."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -205,7 +237,7 @@ def _fault(error: Exception, args: list[str]) -> int:
 
 
 def _write_report(error: Exception, args: list[str]) -> str:
-    """A file with the traceback, the command and the versions, in a folder that is the user's alone."""
+    """Return a file with the traceback, the command and the versions, in a folder that is the user's alone."""
     import platform
     import shlex
     import tempfile
@@ -232,18 +264,38 @@ def _report(message: str, status: int) -> int:
 
 
 def _say(line: str) -> None:
-    """A line on stderr; where it cannot be written the exit status has to do."""
+    """Print a line on stderr; where that cannot be written, the exit status says enough."""
     try:
         click.echo(line, err=True)
     except OSError:
         drop_output(sys.stderr)
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"max_content_width": 100})
-@click.version_option(__version__, prog_name=PROGRAM)
+def _print_versions(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version, and those of what figures depend on."""
+    if wanted and not context.resilient_parsing:
+        import platform
+        from importlib.metadata import version
+
+        said = f"Python {platform.python_version()}, Numba {version('numba')}, Linux {platform.release()}"
+        click.echo(f"{PROGRAM}, version {__version__} ({said})")
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Show the versions."
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Stress, explore and measure page-fault paths and resident-set counters.
+
+    A page-fault path with its counters is a design: built in (`pte-stress list designs`), or your own in a Python
+    file. To begin, try `pte-stress run`, or `pte-stress explore v12 "fault 0 w | swap_out"`.
 
     Exit status: 0 fine, 1 a check failed, 2 wrong usage or input, 3 the machine cannot do it, 70 a fault of the program
     itself, 130 interrupted.
@@ -251,4 +303,5 @@ def main(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand in COMPILING:
-        _check_address_space()
+        _check_machine()
+        beside.on_compile = partial(say, "compiling the explorer, once ...")

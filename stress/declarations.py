@@ -31,10 +31,10 @@ HELPERS: list[Callable[..., object]] = []
 
 
 def helpers() -> list[Callable[..., object]]:
-    """Every function declared with `stress.step.helper`, in the order of their declaration."""
+    """Return every function declared with `stress.step.helper`, in the order of their declaration."""
     return list(HELPERS)
 
 
 def is_step(function: object) -> bool:
-    """Whether a function was declared as a step."""
+    """Return whether a function was declared as a step."""
     return function in STEPS

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from shm_layout.errors import UsageError
+from stress.machine_kind import PAGE_TABLES, MachineKind
 from stress.operation import OPERATIONS as OPERATIONS  # noqa: PLC0414
 from stress.operation import READS as READS  # noqa: PLC0414
 from stress.program import ByArch, Program
@@ -19,7 +20,7 @@ from stress.step import StepFunction
 
 
 def percpu_batch(cpus: int) -> int:
-    """max(32, 2 * CPUs): percpu_counter's batch grows with the machine (lib/percpu_counter.c; posted.md)."""
+    """Return max(32, 2 * CPUs), in pages: percpu_counter's batch grows with the machine (lib/percpu_counter.c)."""
     return max(32, 2 * cpus)
 
 
@@ -56,7 +57,7 @@ class Bound:
 
     ``formula`` is shown to people; ``pages(cpus, threads, batch)`` is the number, in pages, or None where
     the design promises nothing. ``threads``: the most tasks that the mm has had at a time. ``batch(cpus)``: the batch
-    of per-CPU counts on a machine with so many CPUs, in pages. ``raced``: that nothing is promised is for operations
+    of per-CPU counts on a machine with `cpus` CPUs, in pages. ``raced``: that nothing is promised is for operations
     that meet, where one change of a counter may undo another; as long as no two have overlapped, the counter is exact.
     """
 
@@ -102,7 +103,7 @@ class Edit:
 
 
 def _is_users(function: Callable[..., int]) -> bool:
-    """Whether a step or check is not of this package."""
+    """Return whether a step or check is not of this package."""
     return function.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
@@ -129,6 +130,12 @@ class Design:
     checks: tuple[Callable[..., int], ...] = field(default=())
     late_by: Mapping[str, int] = field(default_factory=dict)
     holders: tuple[Callable[..., Any], ...] = field(default=())
+    machine: MachineKind = PAGE_TABLES
+    """What it runs on: `stress.machine_kind.WORDS` for a lock, a queue or a protocol that needs no mm."""
+    exact_reads: tuple[str, ...] = ()
+    """Reads of /proc that show the precise sum: exact at rest, whatever ``bound`` the others have."""
+    counter: Any = field(default=None, compare=False, repr=False)
+    """What it counts with, a `stress.designs.parts.counter.Counter`, where it was made around one: for `rss`."""
 
     def __post_init__(self) -> None:
         """Make the programs read-only. Raises `ValueError` for a name that is none."""
@@ -137,11 +144,17 @@ class Design:
         for operation in self.programs:
             if not operation.isidentifier() or iskeyword(operation):
                 raise ValueError(f"design {self.name}: operation {operation!r} is no name that a function could have")
+            if not self.machine.has_mms and operation in OPERATIONS:
+                has = f"operation {operation!r} is one of the machine with page tables"
+                raise ValueError(f"design {self.name}: {has}: choose another name")
         for operation, pages in self.late_by.items():
             if operation not in self.programs:
                 raise ValueError(f"design {self.name}: late_by names {operation!r}, which is none of its operations")
             if not isinstance(pages, int) or pages < 0:
                 raise ValueError(f"design {self.name}: late_by of {operation} is {pages!r}: give a number of pages")
+        for read in self.exact_reads:
+            if read not in READS:
+                raise ValueError(f"design {self.name}: exact_reads names {read!r}, not one of {', '.join(READS)}")
         for holder in self.holders:
             if not callable(holder) or len(signature(holder).parameters) not in {2, 3}:
                 raise ValueError(f"design {self.name}: holder {holder!r} is no function of (m, w) or (m, r, w)")
@@ -178,13 +191,36 @@ class Design:
     def numbers(self) -> Mapping[str, int]:
         """Operations by name, each with its number, in the order of the numbers: register R_OP while it is under way.
 
-        Those of `OPERATIONS` are numbered from 1 by their place there, the design's own behind them.
+        Those of `OPERATIONS` are numbered from 1 by their place there, the design's own after them.
         """
         names = [*OPERATIONS, *(name for name in self.programs if name not in OPERATIONS)]
         return MappingProxyType({name: number for number, name in enumerate(names, 1) if name in self.programs})
 
+    @property
+    def exact_read(self) -> str:
+        """The operation whose single pass is held against the page table at rest.
+
+        `precise` where there is one, or the first of `exact_reads`, or `statm`.
+        """
+        exact = ("precise", *self.exact_reads)
+        return next((name for name in exact if name in self.programs), "statm")
+
+    @property
+    def bounded_read(self) -> str:
+        """The read of /proc that is held against the bound at rest: `statm`, or the first that is not exact."""
+        return next((name for name in READS if name in self.programs and name not in self.exact_reads), "statm")
+
+    @property
+    def sums(self) -> bool:
+        """Whether an operation of it makes the precise sum of an approximate counter."""
+        return not self.programs.keys().isdisjoint(("precise", *self.exact_reads))
+
+    def bound_of(self, read: str) -> Bound:
+        """Return how far what a read shows may be off at rest."""
+        return EXACT if read in self.exact_reads else self.bound
+
     def judges(self, operation: str) -> bool:
-        """Whether what an operation shows is held against the truth while others go on.
+        """Return whether what an operation shows is held against the truth while others go on.
 
         So are the reads of /proc. The precise sum of a design that is approximate is exact at rest alone: what is added
         and taken off while it goes from CPU to CPU may be seen in part. That of an exact design promises what its other
@@ -202,7 +238,7 @@ class Design:
         name: str | None = None,
         **programs: Callable[[Program], Program],
     ) -> Design:
-        """A design that differs in these operations alone.
+        """Return a design that differs in these operations alone.
 
         Each keyword names an operation and gives a function of its program: `design.edit(fault=lambda p:
         p.swap(lru_cache_add_active, page_add_anon_rmap))`. ``edit_name`` and ``why`` are kept in `edits`.
@@ -225,11 +261,11 @@ class Design:
         )
 
     def with_programs(self, **programs: Program) -> Design:
-        """The design with these operations added or replaced."""
+        """Return the design with these operations added or replaced."""
         return replace(self, programs={**self.programs, **programs})
 
     def without(self, *operations: str) -> Design:
-        """The design without these operations."""
+        """Return the design without these operations."""
         return replace(self, programs={k: p for k, p in self.programs.items() if k not in operations})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shm_layout.registers import KEPT
 from stress.design import Bound, Design
-from stress.operation import READS
+from stress.operation import kind_of
 from stress.program import ByArch, Program
 from stress.step import possible_outcomes
 from stress.step_rules import RuleBroken, check_check, is_own, may_change
@@ -46,6 +46,6 @@ def without_effect(design: Design, operations: list[str]) -> list[str]:
     found = []
     for name in operations:
         steps = _steps(design.programs[name])
-        if name not in (*READS, "precise") and not any(may_change(f, KEPT) for f in steps):  # type: ignore[arg-type]
+        if not kind_of(name).reads and not any(may_change(f, KEPT) for f in steps):  # type: ignore[arg-type]
             found.append(f"{name} changes nothing: none of its steps writes to the memory")
     return found

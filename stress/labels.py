@@ -26,7 +26,7 @@ _labels: list[LabelInfo] = []
 def label(name: str, *, back: bool = False, section: bool = False) -> int:
     """Declare a label and return the outcome that jumps to it.
 
-    A jump goes to the nearest place with that label behind the step (``back``: before it), so a fragment
+    A jump goes to the nearest place with that label after the step (``back``: before it), so a fragment
     of a program can use a label of its own wherever it is put. A ``section`` is a part of a program that
     an edit can be confined to.
     """
@@ -38,19 +38,19 @@ def label(name: str, *, back: bool = False, section: bool = False) -> int:
 
 
 def labels() -> tuple[LabelInfo, ...]:
-    """All labels, in the order of their declaration, which is that of their outcomes."""
+    """Return all labels, in the order of their declaration, which is that of their outcomes."""
     return tuple(_labels)
 
 
 def label_info(outcome: int) -> LabelInfo:
-    """The label that an outcome jumps to. Raises `ValueError` for what is no label."""
+    """Return the label that an outcome jumps to. Raises `ValueError` for what is no label."""
     if type(outcome) is not int or not _FIRST_LABEL <= outcome < outcomes():
         raise ValueError(f"{outcome!r} is no label: declare one with label(name) from stress.step")
     return _labels[outcome - _FIRST_LABEL]
 
 
 def outcomes() -> int:
-    """Number of outcomes declared so far: they are 0 to this number - 1."""
+    """Return the number of outcomes declared so far: they are 0 to this number - 1."""
     return _FIRST_LABEL + len(_labels)
 
 
@@ -70,10 +70,12 @@ STALE = label("stale")
 MAPPED = label("mapped")
 MAPPED_COPY = label("mapped_copy")
 RACED = label("raced")
+ENTRY_SET = label("entry_set")
 SKIP = label("skip")
 SWAP_ENTRY = label("swap_entry")
 NOT_MAPPED = label("not_mapped")
 OTHER_MM = label("other_mm")
+SWAP_CACHED = label("swap_cached")
 COUNTED = label("counted")
 COUNTED_LATE = label("counted_late")
 NOT_ALONE = label("not_alone")
@@ -86,6 +88,9 @@ NOT_OWNER = label("not_owner")
 OUT_UNLOCK = label("out_unlock", section=True)
 OUT = label("out")
 LAST = label("last")
+MMAP_LOCK = label("mmap_lock")
+LOCKED = label("locked")
+UNLOCKED = label("unlocked")
 
 # loops
 NEXT_PTE = label("next_pte", back=True)
@@ -94,4 +99,5 @@ NEXT_TASK = label("next_task", back=True)
 NEXT_CPU = label("next_cpu", back=True)
 NEXT_LEVEL = label("next_level", back=True)
 NEXT_PAGE = label("next_page", back=True)
+RETRY = label("retry", back=True)
 AGAIN = label("again", back=True)

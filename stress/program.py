@@ -58,7 +58,7 @@ def _flatten(sources: Iterable[Source]) -> Iterator[Entry]:
 
 
 def entry_name(entry: Entry) -> str:
-    """The name that an entry is printed with."""
+    """Return the name that an entry is printed with."""
     if isinstance(entry, At):
         return f"{label_info(entry.label).name}:"
     if isinstance(entry, Goto):
@@ -81,7 +81,7 @@ class Program(tuple[Entry, ...]):
     __slots__ = ()
 
     def __new__(cls, *sources: Source) -> Program:
-        """A program of these entries; nested tuples are taken as their entries."""
+        """Return a program of these entries; nested tuples are taken as their entries."""
         return super().__new__(cls, _flatten(sources))
 
     def _span(self, within: int | None) -> range:
@@ -96,7 +96,7 @@ class Program(tuple[Entry, ...]):
     def _places(self, entry: Entry, within: int | None) -> list[int]:
         places = [i for i in self._span(within) if self[i] == entry]
         if not places:
-            where = "" if within is None else f" behind {label_info(within).name}"
+            where = "" if within is None else f" after {label_info(within).name}"
             raise ValueError(f"no {entry_name(entry)} in this program{where}")
         return places
 
@@ -114,7 +114,7 @@ class Program(tuple[Entry, ...]):
         return self.replace(entry, new, entry, within=within)
 
     def after(self, entry: Entry, *new: Source, within: int | None = None) -> Program:
-        """Insert ``new`` behind an entry."""
+        """Insert ``new`` after an entry."""
         return self.replace(entry, entry, new, within=within)
 
     def swap(self, first: Entry, second: Entry, within: int | None = None) -> Program:
@@ -156,7 +156,7 @@ class Program(tuple[Entry, ...]):
         return Program(*out)
 
     def names(self) -> list[str]:
-        """The names of all entries, in order."""
+        """Return the names of all entries, in order."""
         return [entry_name(e) for e in self]
 
 

@@ -21,7 +21,7 @@ from stress.system.module_file import execute
 
 
 def resolve_design(name: str, *, named_in: tuple[Path, str] | None = None) -> Design:
-    """The design that ``name`` stands for.
+    """Return the design that ``name`` stands for.
 
     ``named_in``: the data file that names it, where nobody else does, and how to name a design on the command line: a
     Python file is not run then.
@@ -69,7 +69,7 @@ def import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is no Python file: a design file ends in .py")
     if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # its neighbours; behind all others, whose names they may have
+        sys.path.append(str(path.parent))  # its neighbours; after all others, whose names they may have
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for what was asked
             return execute(spec, contents)

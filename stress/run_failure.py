@@ -31,6 +31,8 @@ class Failure:
 def read_failure(path: Path) -> Failure:
     """Read the file. Raises `UsageError`, one line, when it cannot be read or is something else."""
     data: Any = read_json(path, "name a file that `run --save` wrote")
+    if isinstance(data, dict) and "pte_stress" in data:
+        raise UsageError(f"{path} is a counterexample: `replay {path}` takes it; name a file that `run --save` wrote")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UsageError(f"{path} is no failure of a run: name a file that `run --save` wrote")
     try:

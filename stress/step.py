@@ -28,6 +28,7 @@ from stress.labels import label_info as label_info  # noqa: PLC0414
 from stress.labels import labels as labels  # noqa: PLC0414
 from stress.labels import outcomes as outcomes  # noqa: PLC0414
 from stress.step_rules import Reading, RuleBroken, check_body, check_signature, goes_on, is_own
+from stress.system.callable_module import make_callable
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,7 +42,7 @@ WAIT = 2
 
 
 _sources: dict[StepFunction, str] = {}
-"""Of the user's steps: their files may be edited before anybody asks."""
+"""Of the user's steps: their files may be edited before its source is asked for."""
 _cells: dict[StepFunction, tuple[Any, ...]] = {}
 """Of the user's steps: what they took from the function around them when they were declared."""
 
@@ -70,7 +71,7 @@ def step(
             raise TypeError(f"step {getattr(f, '__name__', 'step')} is private and waits: it can be one of both only")
         if not is_own(f):
             check_signature(f, "step", (2,))
-            with contextlib.suppress(OSError, TypeError):  # said when somebody asks what it returns
+            with contextlib.suppress(OSError, TypeError):  # said when its outcomes are asked for
                 _sources[f] = inspect.getsource(f)
             _cells[f] = _cell_contents(f)
         STEPS[f] = StepInfo(getattr(f, "__name__", "step"), private, waits, whole)
@@ -101,7 +102,7 @@ def helper(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def info(function: StepFunction) -> StepInfo:
-    """What was declared of a step.
+    """Return what was declared of a step.
 
     Raises `RuleBroken`, a `TypeError`, for a function that is no step.
     """
@@ -117,7 +118,7 @@ _RETURN = "return NEXT, DONE, WAIT or a label"
 
 @cache
 def possible_outcomes(function: StepFunction) -> frozenset[int]:
-    """The outcomes that a step can have, read off the names in its return statements.
+    """Return the outcomes that a step can have, read off the names in its return statements.
 
     Raises `RuleBroken`, a `TypeError`, for a step that returns anything but outcomes by their names, that can end
     without one, or that breaks another rule of `stress.step_rules`.
@@ -148,3 +149,6 @@ def possible_outcomes(function: StepFunction) -> frozenset[int]:
     if not found:
         reading.refuse(None, f"never returns: {_RETURN}")
     return frozenset(found)
+
+
+make_callable(__name__)

@@ -64,11 +64,11 @@ class Reading:
         raise RuleBroken(f"{self.code.co_filename}, line {line}: {self.what} {self.name} {message}")
 
     def is_local(self, name: str) -> bool:
-        """Whether a name is a parameter or is assigned in the function."""
+        """Return whether a name is a parameter or is assigned in the function."""
         return name in self.code.co_varnames or name in self.code.co_cellvars
 
     def value(self, name: str) -> Any:
-        """What a name stands for that is none of the function's own; `_MISSING` where nothing does."""
+        """Return what a name stands for that is none of the function's own; `_MISSING` where nothing does."""
         closure = dict(zip(self.code.co_freevars, self.function.__closure__ or (), strict=True))
         if name in closure:
             try:
@@ -78,7 +78,7 @@ class Reading:
         return self.function.__globals__.get(name, getattr(builtins, name, _MISSING))
 
     def resolve(self, node: ast.expr) -> Any:
-        """What a name or a member of a module or class stands for; `_MISSING` where that is not known."""
+        """Return what a name or a member of a module or class stands for; `_MISSING` where that is not known."""
         if isinstance(node, ast.Name):
             return _MISSING if self.is_local(node.id) else self.value(node.id)
         if isinstance(node, ast.Attribute):
@@ -87,7 +87,7 @@ class Reading:
         return _MISSING
 
     def returns(self) -> Iterator[tuple[ast.Return, ast.expr | None]]:
-        """The values that are returned, both of a conditional expression."""
+        """Yield the values that are returned, both of a conditional expression."""
         for node in within(self.tree.body):
             if isinstance(node, ast.Return):
                 pending = [node.value]
@@ -103,7 +103,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 def within(body: Collection[ast.AST]) -> Iterator[ast.AST]:
-    """All nodes of these statements, without what functions and classes that are defined there consist of."""
+    """Yield all nodes of these statements, without what functions and classes that are defined there consist of."""
     pending = list(body)
     while pending:
         node = pending.pop(0)
@@ -116,7 +116,7 @@ def within(body: Collection[ast.AST]) -> Iterator[ast.AST]:
 
 
 def goes_on(body: Collection[ast.stmt]) -> bool:
-    """Whether control can come to the end of these statements: what follows them is reached, or None is returned."""
+    """Return whether control can come to the end of these statements, so that what follows is reached."""
     return all(_passes(statement) for statement in body)
 
 
@@ -156,12 +156,12 @@ def _takes_all(case: ast.match_case) -> bool:
 
 
 def _breaks(body: Collection[ast.stmt]) -> bool:
-    """Whether a loop with this body is left by a break of its own."""
+    """Return whether a loop with this body is left by a break of its own."""
     return any(isinstance(node, ast.Break) or any(_breaks(part) for part in _parts(node)) for node in body)
 
 
 def _parts(node: ast.stmt) -> Iterator[list[ast.stmt]]:
-    """The statements that a statement is made of, in which a break leaves the loop around it."""
+    """Yield the statements that a statement is made of, in which a break leaves the loop around it."""
     if isinstance(node, _SCOPES):
         return
     if not isinstance(node, ast.For | ast.AsyncFor | ast.While):
@@ -273,11 +273,26 @@ def _check_call(reading: Reading, node: ast.Call) -> None:
             reading.refuse(node, f"calls the step {named}: only programs call steps; put what both need in a @helper")
         if not _compiles(called):
             reading.refuse(node, f"calls {named}, which is not compiled: declare it with @helper from stress.step")
-        if _is_atomic(called) and node.keywords:
+        if (_is_atomic(called) or called is structs.at) and node.keywords:
             reading.refuse(node, f"calls {named} with {node.keywords[0].arg}=: pass its arguments by their places")
+        if called is structs.at:
+            _check_stride(reading, node)
         _check_arguments(reading, node, called, named)
     elif not _compiles(called):
         reading.refuse(node, f"calls {named}, which is not compiled: call @helper functions and shm_layout.atomic")
+
+
+def _check_stride(reading: Reading, node: ast.Call) -> None:
+    """Refuse ``at(m, FIELD, STRIDE, instance)`` with the stride of another structure than the field's."""
+    if len(node.args) != 4:
+        return
+    field, stride = (reading.resolve(argument) for argument in node.args[1:3])
+    for struct in structs.STRUCTS.values():
+        for known in struct.fields:
+            if known.constant == field and stride is not _MISSING and stride != struct.stride:
+                m, name, instance = (ast.unparse(node.args[place]) for place in (0, 1, 3))
+                said = f"gives {name}, a field of {struct.name}, the stride {ast.unparse(node.args[2])}"
+                reading.refuse(node, f"{said}: write at({m}, {name}, {instance})")
 
 
 _BY_CHANCE = ("random", "numpy.random", "secrets", "time", "os")
@@ -316,7 +331,7 @@ def _is_atomic(called: FunctionType) -> bool:
 
 
 def _compiles(called: Any) -> bool:
-    """Whether Numba can compile a call of this: a helper, an atomic operation, or what Numba knows itself."""
+    """Return whether Numba can compile a call of this: a helper, an atomic operation, or what Numba knows itself."""
     if isinstance(called, FunctionType):
         if called in helpers() or called is structs.at or _is_atomic(called):
             return True
@@ -339,7 +354,7 @@ def _known_to_numba(called: Any) -> bool:
 
 
 def is_own(function: Function) -> bool:
-    """Whether a function lies in this package, whose functions are held to the rules by its tests."""
+    """Return whether a function lies in this package, whose functions are held to the rules by its tests."""
     return str(getattr(function, "__module__", "")).startswith(("stress.", "shm_layout."))
 
 
@@ -409,7 +424,7 @@ def check_check(function: Function) -> None:
 
 
 def _no_number(value: ast.expr | None) -> str:
-    """What a check returns that can be no number, as it is written; "" for what may be one."""
+    """Return what a check returns that can be no number, as it is written; "" for what may be one."""
     if value is None:
         return "nothing"
     constant = isinstance(value, ast.Constant) and type(value.value) is not int
@@ -432,7 +447,7 @@ _WRITERS = frozenset(
 
 
 def may_change(function: Function, kept: int) -> bool:
-    """Whether a step, or what it calls, may write to the memory, or to a register below ``kept``."""
+    """Return whether a step, or what it calls, may write to the memory, or to a register below ``kept``."""
     pending, seen = [function], {function}
     for one in pending:  # which grows
         try:

@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from shm_layout.errors import UsageError
 from shm_layout.machine import Machine
-from stress.operation import _ANYTHING, _FRAME, _MM, _STARTS_MM, _STARTS_TASK, _TAKES, MOST_DIGITS
+from stress.machine_kind import MachineKind
+from stress.operation import FRAME, KINDS, MM, MOST_DIGITS
 from stress.operation import Operation as Operation  # noqa: PLC0414
 from stress.operation import parse_operation as parse_operation  # noqa: PLC0414
 from stress.report.words import plural
@@ -57,24 +58,36 @@ class Workload:
 
     def _check(self, operation: Operation) -> None:
         pages, mms = self.machine.ptes, self.machine.mms
-        takes = _TAKES.get(operation.name, _ANYTHING)
+        kind = operation.kind
+        if mms == 0:
+            self._check_numbers(operation)
+            return
         if not 0 <= operation.address < pages or operation.end > pages:
             raise UsageError(f"{str(operation)!r} names a page that is not there: an mm has {plural(pages, 'page')}")
-        if _MM in takes and _FRAME not in takes and operation.arg > mms:
+        if MM in kind.takes and FRAME not in kind.takes and operation.arg > mms:
             raise UsageError(f"{str(operation)!r} names an mm that is not there: there are {mms}")
-        if operation.name == "swap_out" and operation.arg >= self.machine.frames:
+        if FRAME in kind.takes and MM not in kind.takes and operation.arg >= self.machine.frames:
             raise UsageError(f"{str(operation)!r} names a frame that is not there: there are {self.machine.frames}")
-        if operation.name == "truncate" and operation.address < self.machine.anon:
-            raise UsageError(f"{str(operation)!r}: that page is anonymous, only file pages are truncated")
+        if kind.of_file and operation.address < self.machine.anon:
+            raise UsageError(f"{str(operation)!r}: that page is anonymous, {kind.name} takes one of the file's")
+
+    @staticmethod
+    def _check_numbers(operation: Operation) -> None:
+        """Check what an operation is given on a machine of words: numbers, of which its steps know the meaning."""
+        if operation.name not in KINDS and operation != Operation(operation.name):
+            needs = "to give it a number, declare it with a Kind that takes PAGE (stress.operation)"
+            raise UsageError(f"{str(operation)!r}: {operation.name} takes nothing; {needs}")
+        if max(operation.end, operation.arg) > MOST:
+            raise UsageError(f"{str(operation)!r}: a number is at most {MOST - 1:,}")
 
     def operations(self) -> Iterable[Operation]:
-        """All operations, those of the setup first."""
+        """Return all operations, those of the setup first."""
         yield from (operation for _, operation in self.setup)
         for cpu in self.cpus:
             yield from cpu
 
     def __str__(self) -> str:
-        """The text form without the machine, which `parse` reads."""
+        """Return the text form without the machine, which `parse` reads."""
         columns = " | ".join("; ".join(map(str, cpu)) for cpu in self.cpus)
         if not self.setup:
             return columns
@@ -110,19 +123,24 @@ class Workload:
         /,
         **machine: Any,
     ) -> Self:
-        """A workload of these operations, on a machine with these fields; see `parse`."""
+        """Return a workload of these operations, on a machine with these fields; see `parse`."""
         columns, before = tuple(map(tuple, cpus)), tuple(setup)
         return cls(_machine(columns, before, machine), columns, before)
 
     def on(self, **machine: Any) -> Self:
-        """The same workload on a machine that differs in these fields, such as ``arch``. Raises `UsageError`."""
+        """Return the same workload on a machine that differs in these fields, such as ``arch``. Raises `UsageError`."""
         try:
             return replace(self, machine=replace(self.machine, **machine))
         except ValueError as error:
             raise UsageError(f"{error}") from None
 
+    def of_kind(self, kind: MachineKind) -> Self:
+        """Return the same workload on a machine of this kind."""
+        machine = kind.of(self.machine)
+        return self if machine == self.machine else replace(self, machine=machine)
+
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads."""
+        """Return a JSON object that `from_json` reads."""
         return {"machine": asdict(self.machine), "operations": str(self)}
 
     @classmethod
@@ -139,7 +157,7 @@ def _machine(
     setup: tuple[tuple[int, Operation], ...],
     given: Mapping[str, Any],
 ) -> Machine:
-    """The smallest machine that the operations fit on, with these fields as given."""
+    """Return the smallest machine that the operations fit on, with these fields as given."""
     unknown = given.keys() - {f.name for f in fields(Machine)}
     if unknown:
         raise UsageError(f"a machine has no {', '.join(sorted(unknown))}")
@@ -154,18 +172,18 @@ def _machine(
     files = values.setdefault("private_file", 0) + values.setdefault("shared_file", 0)
     values.setdefault("anon", max(pages - files, 0 if files else 1))
     pages = values["anon"] + files
-    started = [op.name for op in operations]
-    arg_mm = max((op.arg for op in operations if _TAKES.get(op.name, frozenset()) & {_MM}), default=0)
-    values.setdefault("mms", max(1 + sum(started.count(n) for n in _STARTS_MM), arg_mm))
+    arg_mm = max((op.arg for op in operations if op.name in KINDS and MM in op.kind.takes), default=0)
+    values.setdefault("mms", max(1 + sum(op.kind.starts_mm for op in operations), arg_mm))
     # Every pte can have a page of its own, and every CPU one in its hands.
     values.setdefault("frames", 1 + values["mms"] * pages + values["cpus"])
-    values.setdefault("swap", min(started.count("swap_out"), values["frames"]))
+    values.setdefault("swap", min(sum(op.kind.swaps for op in operations), values["frames"]))
+    values.setdefault("mmu", any(op.kind.by_tlb for op in operations))
     if "task_depth" not in values:
-        stacks = [[op.name for op in column] for column in cpus]
+        stacks = [list(column) for column in cpus]
         for cpu, op in setup:
             if cpu < len(stacks):
-                stacks[cpu].append(op.name)
-        values["task_depth"] = 1 + max(sum(s.count(n) for n in _STARTS_TASK) for s in stacks)
+                stacks[cpu].append(op)
+        values["task_depth"] = 1 + max(sum(op.kind.starts_task for op in stack) for stack in stacks)
     for name in _NUMBERS:
         if values.get(name, 0) > MOST:
             raise UsageError(f"a machine to explore is small: {name} is {values[name]:,}, at most {MOST:,}")

@@ -27,3 +27,8 @@ def wait_for(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def without_compiling(stderr):
+    """What a command said on stderr, but for the line that it compiles, which it says where nothing is on disk yet."""
+    return "".join(line for line in stderr.splitlines(True) if not line.startswith("pte-stress: compiling "))

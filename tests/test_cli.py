@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import platform
 import re
 import resource
 import signal
@@ -74,17 +75,33 @@ def test_help_names_every_placement_and_no_other_is_taken(command):
     assert done.stderr == f"{cli.PROGRAM}: error: no placement 'big_raeder'; did you mean big_reader?\n"
 
 
-def test_help_lists_every_command():
-    shown = in_process("--help")
+def test_help_lists_every_command_by_task():
+    shown = in_process("-h")
     assert shown.exit_code == 0
-    commands = shown.stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in commands] == list(cli.COMMANDS)
-    assert [line.split(maxsplit=1)[1] for line in commands] == [entry.help for entry in cli.COMMANDS.values()]
-    assert in_process().stdout == shown.stdout
+    lines = shown.stdout.splitlines()
+    for task, rows in cli.TASKS.items():
+        names = [row.split()[0] for row in rows.strip().splitlines()]
+        after = lines[lines.index(f"{task}:") + 1 :][: len(names)]
+        assert [line.split(maxsplit=1) for line in after] == [[name, cli.COMMANDS[name].help] for name in names]
+    assert in_process().stdout == in_process("--help").stdout == shown.stdout
 
 
-def test_version():
-    assert program("--version").stdout == f"pte-stress, version {__version__}\n"
+def test_version_names_python_numba_and_kernel():
+    said = program("--version").stdout
+    assert said.startswith(f"pte-stress, version {__version__} (Python {platform.python_version()}, Numba ")
+    assert said.endswith(f", Linux {platform.release()})\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_by_one_line(shell):
+    def asked(what, **words):
+        return program(env={**os.environ, **words, "_PTE_STRESS_COMPLETE": f"{shell}_{what}"}).stdout
+
+    assert "pte_stress_completion" in asked("source")
+    place = "ex" if shell == "fish" else "1"
+    found = asked("complete", COMP_WORDS="pte-stress ex", COMP_CWORD=place)
+    assert "explore" in found
+    assert "hunt" not in found
 
 
 def test_the_installed_command_is_the_same():
@@ -95,7 +112,7 @@ def test_the_installed_command_is_the_same():
 
 WRONG = {
     ("cleen",): "no command 'cleen'; did you mean clean?",
-    ("xyzzy",): "no command 'xyzzy'; there is run, explore, ",
+    ("xyzzy",): "no command 'xyzzy'; there is explore, run, ",
     ("--frobnicate",): "No such option",
     ("clean", "--jsno"): "No such option",
     ("clean", "--format"): "requires an argument",
@@ -203,7 +220,7 @@ LONG = """
 """
 
 
-def test_interrupted():
+def test_an_interrupted_command_ends_with_130():
     code = textwrap.dedent(LONG.format("time.sleep(60)"))
     command = [sys.executable, "-c", code]
     pipe = subprocess.PIPE
@@ -268,7 +285,7 @@ def test_nobody_reads_the_output(printing):
     assert child.returncode == 141
 
 
-def test_options(probe):
+def test_options_that_commands_share_reach_them(probe):
     def show(**given):
         click.echo(json.dumps(given))
 
@@ -312,11 +329,11 @@ def test_clean_json(leftover):
 
 def test_clean_table(leftover):
     done = in_process("clean", "--format", "tsv")
-    head, *rows, summary = done.stdout.partition("\n\n")[0].splitlines()  # behind it: what is left alone
+    head, *rows, summary = done.stdout.partition("\n\n")[0].splitlines()  # after it: what is left alone
     assert head.split() == ["name", "bytes", "pid", "what"]
     cells = [[cell.strip() for cell in row.split("\t")] for row in rows]
     assert [leftover.name, "24", str(os.getpid()), "no segment"] in cells
-    assert summary.startswith(f"removed {len(rows)}, ")
+    assert summary.startswith(f"# removed {len(rows)}, ")
     assert not leftover.exists()
     assert leftover.name not in in_process("clean").stdout
 
@@ -324,14 +341,18 @@ def test_clean_table(leftover):
 def test_clean_with_nothing_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
     assert "nothing to remove" in in_process("clean").stdout
-    assert in_process("clean", "--json").stdout == '{"removed": [], "bytes": 0}\n'
+    done = json.loads(in_process("clean", "--json").stdout)
+    del done["about"]
+    assert done == {"removed": [], "bytes": 0}
 
 
 def test_what_clean_cannot_judge_is_listed_apart(monkeypatch, tmp_path):
     monkeypatch.setattr("shm_layout.leftovers.SHM", tmp_path)
     (tmp_path / "pte-stress.5.1.77.run").write_bytes(bytes(24))
     left = {"name": "pte-stress.5.1.77.run", "bytes": 24, "pid": 5, "why": "made by an older version"}
-    assert json.loads(in_process("clean", "--json").stdout) == {"removed": [], "bytes": 0, "left": [left]}
+    done = json.loads(in_process("clean", "--json").stdout)
+    del done["about"]
+    assert done == {"removed": [], "bytes": 0, "left": [left]}
     said = in_process("clean").stdout
     assert "nothing to remove" in said
     assert "left alone 1: whether these runs still live cannot be told from here" in said
@@ -430,30 +451,3 @@ def test_a_folder_for_compiled_code_that_cannot_be_is_said(command):
     assert done.stdout == ""
     assert "(Not a directory): set NUMBA_CACHE_DIR to a folder that you may write to\n" in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-NOBODY = """
-import pwd
-from stress import cli
-
-def unknown(uid):
-    raise KeyError(uid)
-
-pwd.getpwuid = unknown
-cli.main()
-"""
-
-
-@pytest.mark.parametrize("arguments", [["explore", "v12", "fault 0"], ["hunt", "v12", "--seconds", "1"]])
-def test_a_user_without_a_home(monkeypatch, tmp_path, arguments):
-    """As where the uid is nobody's and HOME is not set; nothing called ~ is made."""
-    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "nobody.py").write_text(NOBODY)
-    monkeypatch.delenv("HOME")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    command = [sys.executable, "-m", "nobody", *arguments]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("pte-stress: error: this user has no home folder")
-    assert not (tmp_path / "~").exists()

@@ -240,3 +240,50 @@ def test_no_room_for_compiled_code_names_the_folder(added, monkeypatch):
     with pytest.raises(MachineError, match=r"No space left on device\): make room there, or set NUMBA_CACHE_DIR") as no:
         disk_cache.keep_source(folder / "new.py", b"")
     assert str(folder) in str(no.value)
+
+
+WHERE = "import stress.system.cache_home as c; base = c.code_base(); (base / 'pte-stress').stat(); print(base)"
+NO_HOME = "import pwd; pwd.getpwuid = {}.__getitem__; "
+
+
+def without_a_place(folder, code, **changes):
+    """The folder for compiled code of a process that has none of its own, and what it says."""
+    folder.mkdir()
+    usual = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    environment = {**usual, "TMPDIR": str(folder), **changes}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    return done, Path(done.stdout.strip())
+
+
+def test_a_user_without_a_home_has_code_in_a_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOME")
+    done, base = without_a_place(tmp_path / "temporary", NO_HOME + WHERE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"pte-stress: this user has no home folder: compiled code lies in {base} until")
+    assert done.stderr.count("\n") == 1
+    assert base.parent == tmp_path / "temporary"
+    assert not base.exists()
+
+
+def test_a_home_that_cannot_be_written_to_is_left_for_a_temporary_folder(tmp_path):
+    (tmp_path / "file").touch()
+    done, base = without_a_place(tmp_path / "temporary", NO_HOME + WHERE, HOME=str(tmp_path / "file"))
+    assert done.returncode == 0, done.stderr
+    assert f"no folder {tmp_path}/file/.cache/pte-stress (Not a directory): compiled code lies in {base}" in done.stderr
+    assert not base.exists()
+
+
+def test_a_forked_child_leaves_the_temporary_folder_to_its_parent(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOME")
+    code = f"{NO_HOME}import os, sys; {WHERE}; sys.stdout.flush(); pid = os.fork(); pid or sys.exit(0); os.wait()"
+    done, base = without_a_place(tmp_path / "temporary", f"{code}; assert base.exists()")
+    assert done.returncode == 0, done.stderr
+    assert not base.exists()
+
+
+def test_neither_home_nor_temporary_folder_is_the_machines_error(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOME")
+    fails = "import tempfile; tempfile.mkdtemp = lambda **_: open('/dev/null/x'); "
+    done, _ = without_a_place(tmp_path / "temporary", NO_HOME + fails + WHERE)
+    assert "MachineError: this user has no home folder, and no temporary folder either" in done.stderr
+    assert done.stderr.rstrip().endswith("set NUMBA_CACHE_DIR to a folder that you may write to")

@@ -7,9 +7,10 @@ import pytest
 
 from shm_layout.atomic import load
 from shm_layout.registers import R_ENTRY, R_OLD_PAGE, R_USER
-from shm_layout.structs import CPU_STRIDE, NR_CPUS, PAGE_CONTENT, PAGE_MAPCOUNT, PAGE_STRIDE, at, cpu_struct
+from shm_layout.structs import NR_CPUS, PAGE_CONTENT, PAGE_MAPCOUNT, at, cpu_struct
 from stress import designs
 from stress.design import NO_BOUND, Design, Edit
+from stress.designs.tree import TREE
 from stress.explore import explore
 from stress.explore.counterexample.trace import trace
 from stress.explore.model.model import build
@@ -20,6 +21,7 @@ from stress.kernel.page_alloc import get_page, put_page
 from stress.kernel.pgtable import ZERO_PAGE, pte_page, pte_present
 from stress.kernel.rmap import page_anon
 from stress.labels import COPY, OUT_UNLOCK
+from stress.machine_kind import PAGE_TABLES
 from stress.program import At, Program
 from stress.step import DONE, NEXT, step
 from stress.testing import close_pools, worker_pool
@@ -35,7 +37,7 @@ def can_share_by_mapcount(m, r):
     frame = r[R_OLD_PAGE]
     if frame == ZERO_PAGE or not page_anon(m, frame):
         return COPY
-    return NEXT if load(m, at(m, PAGE_MAPCOUNT, PAGE_STRIDE, frame)) == 1 else COPY
+    return NEXT if load(m, at(m, PAGE_MAPCOUNT, frame)) == 1 else COPY
 
 
 @step
@@ -45,7 +47,7 @@ def pin_page(m, r):
         return OUT_UNLOCK
     frame = pte_page(m, r[R_ENTRY])
     get_page(m, frame)
-    r[R_USER] = frame * (1 << 32) + load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame))
+    r[R_USER] = frame * (1 << 32) + load(m, at(m, PAGE_CONTENT, frame))
     return NEXT
 
 
@@ -55,7 +57,7 @@ def read_pipe(m, r):
     if r[R_USER] == 0:
         return DONE
     frame = r[R_USER] >> 32
-    if load(m, at(m, PAGE_CONTENT, PAGE_STRIDE, frame)) != r[R_USER] & 0xFFFFFFFF:
+    if load(m, at(m, PAGE_CONTENT, frame)) != r[R_USER] & 0xFFFFFFFF:
         oops(r, USER)
     put_page(m, r, frame)
     r[R_USER] = 0
@@ -68,7 +70,7 @@ def pin_in_memory(m, r):
     if not pte_present(r[R_ENTRY]) or pte_page(m, r[R_ENTRY]) <= 0:
         return OUT_UNLOCK
     get_page(m, pte_page(m, r[R_ENTRY]))
-    m[at(m, CPU_PIPE, CPU_STRIDE, r[0])] = pte_page(m, r[R_ENTRY])
+    m[at(m, CPU_PIPE, r[0])] = pte_page(m, r[R_ENTRY])
     return NEXT
 
 
@@ -81,7 +83,7 @@ def held_by_registers(m, r, w):
 def held_by_memory(m, w):
     """The pages in the pipes of all CPUs."""
     for cpu in range(m[NR_CPUS]):
-        frame = m[at(m, CPU_PIPE, CPU_STRIDE, cpu)]
+        frame = m[at(m, CPU_PIPE, cpu)]
         if frame != 0:
             w[frame] += 1
 
@@ -101,9 +103,7 @@ BARE = replace(
     name="piped",
 )
 BY_COUNT = replace(BARE, holders=(held_by_registers,))
-BY_MAPCOUNT = BY_COUNT.edit(
-    name="by_mapcount", fault=lambda p: p.replace(memory.can_share_page, can_share_by_mapcount)
-)
+BY_MAPCOUNT = BY_COUNT.edit(name="by_mapcount", fault=lambda p: p.replace(memory.can_share_page, can_share_by_mapcount))
 IN_MEMORY = replace(
     designs.get("page_table_lock").with_programs(vmsplice=vmsplice(pin_in_memory)),
     name="piped_in_memory",
@@ -155,7 +155,8 @@ def test_a_holder_of_other_arguments_is_refused():
 
 
 def test_a_pickled_design_has_all_its_fields():
-    more = {"base": "page_table_lock", "edits": (Edit("a", "b"),), "bound": NO_BOUND}
+    kept = {"base": "page_table_lock", "edits": (Edit("a", "b"),), "bound": NO_BOUND, "counter": TREE}
+    more = {**kept, "machine": replace(PAGE_TABLES, most_cpus=4), "exact_reads": ("statm",)}
     design = replace(IN_MEMORY, checks=(held_by_registers,), **more)
     again = pickle.loads(pickle.dumps(design))
     for field in fields(Design):

@@ -10,7 +10,7 @@ from shm_layout.errors import UsageError
 from stress import designs
 from stress.design import Design
 from stress.kernel import exit as exit_
-from stress.kernel import memory, pte_access, spinlock, vmscan
+from stress.kernel import memory, pte_access, spinlock, tlb, vmscan
 from stress.kernel.rss import ptlock_split
 from stress.labels import AGAIN, COPY, DO_ANONYMOUS_PAGE, DO_WP_PAGE, NEXT_PTE, OUT_UNLOCK, STALE, label_info, outcomes
 from stress.program import END, NOWHERE, STAY, At, ByArch, Goto, Program, assemble, entry_name
@@ -95,7 +95,7 @@ def test_an_edit_within_a_section_leaves_the_rest_alone(program, entry):
     later = [i for i in range(begin + 1, len(program)) if program[i] in (At(SECTION), At(OTHER_SECTION))]
     end = min(later, default=len(program))
     if entry not in program[begin:end]:
-        with pytest.raises(ValueError, match="behind copy"):
+        with pytest.raises(ValueError, match="after copy"):
             program.drop(entry, within=SECTION)
     else:
         expected = [e for i, e in enumerate(program) if e is not entry or not begin <= i < end]
@@ -129,7 +129,7 @@ def test_splice_takes_whole_runs():
         Program(a, b, a, b).splice((b, b), c)
 
 
-def test_names():
+def test_a_program_names_its_entries():
     both = ByArch("both", (a,), (b, c))
     assert Program(a, both, At(BACK), Goto(BACK)).names() == ["a", "both", "again:", "goto again"]
     assert entry_name(At(BACK)) == "again:"
@@ -242,7 +242,12 @@ def test_no_counter_comes_between_a_jump_and_its_place(name):
         for o, to in enumerate(zap.jump[entry])
         if o in possible_outcomes(memory.zap_entry) and o > WAIT
     }
-    assert targets <= {memory.free_swap_and_cache, memory.next_pte, ptlock_split.pte_unmap_unlock}
+    assert targets <= {
+        memory.free_swap_and_cache,
+        memory.next_pte,
+        ptlock_split.pte_unmap_unlock,
+        tlb.is_unreachable,
+    }
 
 
 @pytest.mark.parametrize("name", designs.names())
@@ -271,7 +276,7 @@ def test_an_edit_of_a_design_is_kept_and_leaves_the_rest_alone():
     assert isinstance(base, Design)
 
 
-# what posted.md says of the order, in the names of the steps
+# the order of the patches as posted, in the names of the steps
 
 
 def in_order(names, *wanted):

@@ -139,7 +139,7 @@ def test_what_a_file_prints_is_not_the_output(file, capsys):
 
 
 def test_a_neighbour_of_the_file(file, monkeypatch):
-    """Found behind all other modules, whose name it may have."""
+    """Found after all other modules, whose name it may have."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     neighbour = f"neighbour_{os.getpid()}"
     path = file(f"import {neighbour}\nimport json\nfrom {neighbour} import MINE\njson.dumps(1)\n", "imports.py")

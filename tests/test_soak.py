@@ -1,7 +1,7 @@
-"""scripts/soak.py: rounds are logged, resumed, bounded, and every failure is kept."""
+"""`pte-stress soak`: rounds are logged, resumed, bounded, and every failure is kept."""
 
 import errno
-import importlib.util
+import importlib
 import json
 import os
 import random
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from shm_layout.errors import UsageError
 from stress import designs
+from stress.cli import main
 from stress.commands.run import run
 from stress.workers.mix import parse_mix
 
@@ -31,10 +32,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "soak.py"
 
 @pytest.fixture(scope="module")
 def soak():
-    spec = importlib.util.spec_from_file_location("soak_script", SCRIPT)
-    module = sys.modules["soak_script"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("stress.commands.soak")
 
 
 def record(number, design="v12_sound", ok=True):
@@ -65,7 +63,7 @@ def start(soak, monkeypatch, folder, runs, *more):
     monkeypatch.setattr(soak, "time", SimpleNamespace(monotonic=lambda: runs.now, strftime=time.strftime))
     monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
     arguments = ["--seconds", str(ROUNDS), "--log", str(folder / "log.jsonl"), "--designs", "v12_sound,v12", *more]
-    return CliRunner().invoke(soak.main, arguments)
+    return CliRunner().invoke(main, ["soak", *arguments])
 
 
 def lines(folder):
@@ -108,6 +106,31 @@ def test_failures_are_kept_with_what_reproduces_them(soak, monkeypatch, tmp_path
     assert saved[2]["status"] is None
     assert found[0]["command"][2:] == runs.commands[0][:-2]
     assert str(found[0]["seed"]) in result.output
+
+
+def test_a_round_that_an_assertion_ended_is_a_failure_without_figures(soak, monkeypatch, tmp_path):
+    def ended(arguments, timeout, stop):
+        checks = [{"name": "user", "ok": False, "detail": "an assertion failed"}]
+        runs.now += 1
+        return 1, json.dumps({"design": "v12", "checks": checks, "ok": False}), ""
+
+    runs = Runs()
+    monkeypatch.setattr(runs.__class__, "__call__", lambda self, *given: ended(*given))
+    result = start(soak, monkeypatch, tmp_path, runs)
+    assert result.exit_code == 1
+    assert [(line["broken"], line["operations"]) for line in lines(tmp_path)] == [(["user"], 0)] * ROUNDS
+
+
+def test_the_page_has_each_design_and_links_to_the_failures(soak, monkeypatch, tmp_path):
+    page = tmp_path / "soak.html"
+    result = start(soak, monkeypatch, tmp_path, Runs((1, True), (0, False)), "--html", str(page))
+    assert result.exit_code == 1
+    text = page.read_text()
+    assert f"1 failure in {ROUNDS} rounds" in text
+    assert {f"<td>{name}</td>" in text for name in ("v12", "v12_sound")} == {True}
+    (kept,) = (tmp_path / "log.jsonl.failures").iterdir()
+    assert f'href="{kept.as_uri()}"' in text
+    assert "pte-stress soak --seconds" in text
 
 
 def test_a_round_that_is_stopped_keeps_what_it_measured(soak, monkeypatch, tmp_path):
@@ -185,13 +208,13 @@ def test_bad_input(soak, tmp_path):
     for arguments, message in (
         ([], "for how long?"),
         (["--seconds", "1", "--log", str(tmp_path / "no" / "log")], "no such folder"),
-        (["--seconds", "1", "--log", str(tmp_path / "log"), "--designs", "v13"], "did you mean v12"),
+        (["--seconds", "1", "--log", str(tmp_path / "log"), "--designs", "v12x"], "did you mean v12"),
         (["--seconds", "1", "--log", ""], "no file"),
         (["--seconds", "1", "--log", "/dev/full"], "no file"),
         (["--seconds", "nan"], "--seconds nan: give a number"),
         (["--seconds", "1", "--most-mb", "inf"], "--most-mb inf: give a number"),
     ):
-        result = CliRunner().invoke(soak.main, arguments)
+        result = CliRunner().invoke(main, ["soak", *arguments])
         assert (result.exit_code, result.output.count("\n")) == (2, 1)
         assert message in result.output
 
@@ -236,14 +259,14 @@ def test_stopped_between_two_rounds(soak, monkeypatch, tmp_path):
 
     monkeypatch.setattr(soak.Stop, "listen", at_once)
     monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
-    result = CliRunner().invoke(soak.main, ["--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"])
+    result = CliRunner().invoke(main, ["soak", "--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"])
     assert (result.exit_code, "stopped" in result.output, "FAILED" in result.output) == (130, True, False)
 
 
 def test_two_soaks_on_one_log(soak, tmp_path):
     log = soak.Log(tmp_path / "log", 1000)
     with log.alone():
-        result = CliRunner().invoke(soak.main, ["--seconds", "1", "--log", str(log.path)])
+        result = CliRunner().invoke(main, ["soak", "--seconds", "1", "--log", str(log.path)])
     assert (result.exit_code, "another soak writes to it" in result.output) == (2, True)
     with log.alone():
         pass
@@ -266,7 +289,7 @@ def test_a_log_is_never_without_its_totals(soak, monkeypatch, tmp_path):
 def test_what_click_refuses_is_a_line(arguments):
     done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("soak: error: ")
+    assert done.stderr.startswith("pte-stress: error: ")
 
 
 def test_a_module_of_the_current_folder_is_not_run(soak, monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [str(page.relative_to(ROOT)) for page in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))]
+PAGES = [str(page.relative_to(ROOT)) for page in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))]
 FOLDERS = ("stress", "shm_layout", "tests", "benchmarks", "scripts", "docs", ".ci")
 FILE = re.compile(rf"(?<![\w/.])((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*\w)")
 MODULE = re.compile(r"`((?:stress|shm_layout)(?:\.\w+)+)`")

@@ -1,0 +1,80 @@
+"""Compiling on all CPUs at once: children do a part of the work, and nothing depends on them."""
+
+import os
+import time
+
+import psutil
+import pytest
+
+from stress.compiling import beside
+from stress.designs import get
+from stress.explore import explore
+from stress.explore.searching.compiled import SEARCH, compiled
+from stress.workload import Workload
+
+
+@pytest.fixture(autouse=True)
+def three_cpus(monkeypatch):
+    monkeypatch.setattr(beside, "available_cores", lambda: 3)
+
+
+_BEFORE = set()
+"""Children of the test process that others left, such as a fork server."""
+
+
+@pytest.fixture(autouse=True)
+def _children_of_others():
+    _BEFORE.clear()
+    _BEFORE.update(psutil.Process().children())
+
+
+def no_children():
+    assert set(psutil.Process().children()) <= _BEFORE
+
+
+def test_every_task_is_performed_here_and_by_each_child(tmp_path):
+    tasks = [lambda n=n: (tmp_path / f"{n}-{os.getpid()}").touch() for n in range(5)]
+    with beside.children(tasks):
+        deadline = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    theirs = {path.name for path in tmp_path.iterdir()}
+    beside.compile_all(tasks)
+    mine = {path.name for path in tmp_path.iterdir()} - theirs
+    assert len({name.partition("-")[2] for name in theirs}) == 2
+    assert len(theirs) == 10
+    assert mine >= {f"{n}-{os.getpid()}" for n in range(5)}
+
+
+def test_a_child_that_hangs_or_fails_harms_nobody():
+    parent, done = os.getpid(), []
+
+    def hangs():
+        if os.getpid() != parent:
+            time.sleep(600)
+        done.append("hangs")
+
+    def fails():
+        assert os.getpid() == parent
+        done.append("fails")
+
+    beside.compile_all([hangs, fails])
+    beside.compile_all([fails, hangs])
+    assert done == ["hangs", "fails", "fails", "hangs"]
+    no_children()
+
+
+def test_what_a_task_raises_is_raised_and_the_children_end():
+    def refused():
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        beside.compile_all([refused, lambda: time.sleep(0)])
+    no_children()
+
+
+def test_functions_compiled_ahead_are_those_that_a_search_calls():
+    explore(get("v12_sound"), Workload.parse("fault 0 w | zap 0"))
+    # A function that is on disk, and that this search did not call, has not been read.
+    assert all(len(compiled()[name].signatures) <= 1 for name in SEARCH)
+    assert len(compiled()["expand"].signatures) == 1
