@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import click
+import one_line
 from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -43,13 +44,13 @@ SCALING = (
 
 
 def children_seconds() -> float:
-    """CPU time of the children that have ended."""
+    """Return the CPU time of the children that have ended, s."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def spin(folder: Path, reduce: bool) -> dict[str, float]:
-    """Generate, compile and run Spin's verifier in a folder; its figures."""
+    """Generate, compile and run Spin's verifier in a folder; return its figures."""
     subprocess.run(["spin", "-DPL=4", "-a", str(MODEL)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     flags = ["-O3", "-DSAFETY", "-DVECTORSZ=512"] + ([] if reduce else ["-DNOREDUCE"])
     subprocess.run(["cc", *flags, "-o", "pan", "pan.c"], cwd=folder, check=True)
@@ -64,7 +65,7 @@ def spin(folder: Path, reduce: bool) -> dict[str, float]:
 
 
 def ours(workload: Workload) -> dict[str, float]:
-    """The same of the explorer."""
+    """Return the same of the explorer."""
     before, started = time.process_time(), time.perf_counter()
     result = explore(TOY, workload)
     assert result.complete
@@ -73,12 +74,12 @@ def ours(workload: Workload) -> dict[str, float]:
 
 
 def figures(result: Result) -> dict[str, float]:
-    """States, transitions, bytes a state."""
+    """Return states, transitions and bytes a state of an exploration."""
     return {"states": result.states, "transitions": result.transitions, "bytes": result.bytes / result.states}
 
 
 def compare(rounds: int) -> None:
-    """The first table."""
+    """Print the first table: both on the same small model."""
     columns = ["; ".join(OPERATIONS[i] for i in program) for program in PROGRAMS]
     workload = Workload.parse(" | ".join(columns), ghost=False)
     explore(TOY, workload, bounds=Bounds(states=1000))  # compile
@@ -110,7 +111,7 @@ def compare(rounds: int) -> None:
 
 
 def cost(most: int) -> dict[str, float]:
-    """CPU time and figures of a search of so many states."""
+    """Return the CPU time and the figures of a search that keeps `most` states."""
     design, workload = designs.get("v12_sound"), Workload.parse(SCALING, arch="pae")
     explore(design, workload, bounds=Bounds(states=1000))  # compile
     before = time.process_time()
@@ -119,7 +120,7 @@ def cost(most: int) -> dict[str, float]:
 
 
 def scale(rounds: int) -> None:
-    """The second table."""
+    """Print the second table: cost by number of states."""
     best: dict[int, dict[str, float]] = {}
     for _ in range(rounds):
         for most in SIZES:
@@ -154,4 +155,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

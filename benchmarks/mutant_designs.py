@@ -53,13 +53,13 @@ class Mutant:
     by_hand: str = ""
 
     def design(self) -> Design:
-        """The design. Raises `ValueError` when the edit fits nowhere in one of the operations."""
+        """Return the design. Raises `ValueError` when the edit fits nowhere in one of the operations."""
         sound = designs.get(SOUND)
         changes = {name: self.change for name in self.operations if name in sound.programs}
         return sound.edit(self.name, self.what, name=f"mutant_{self.name}", **changes)
 
     def arches(self) -> list[str]:
-        """Those on which the mutant takes other steps than v12_sound."""
+        """Return those on which the mutant takes other steps than v12_sound."""
         mutant, sound = self.design().programs, designs.get(SOUND).programs
         return [a for a in ARCHES if any(assemble(p, a) != assemble(sound[name], a) for name, p in mutant.items())]
 
@@ -412,7 +412,7 @@ UNMAPPED = (
         "swap-out counts the swap entry when it is set, not before",
         ("swap_out",),
         _swap(vmscan.swap_duplicate_slot, pte_access.PTEP_XCHG_FLUSH),
-        "whoever frees the new entry takes page_table_lock first, and until then the swap cache keeps the slot",
+        "the one that frees the new entry takes page_table_lock first, and until then the swap cache keeps the slot",
     ),
     Mutant(
         "swap_out_unlocked_rss",
@@ -465,5 +465,5 @@ MUTANTS: tuple[Mutant, ...] = (
 
 
 def get(name: str) -> Mutant:
-    """The mutant of that name. Raises `KeyError` when there is none."""
+    """Return the mutant of that name. Raises `KeyError` when there is none."""
     return {m.name: m for m in MUTANTS}[name]

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+import one_line
 from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -108,7 +109,7 @@ def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
 
 
 def _by_hand(mutant: Mutant, arches: list[str]) -> str:
-    """What the workload written by hand breaks in the mutant and not in the sound design; empty for nothing."""
+    """Return what the workload written by hand breaks in the mutant and not in the sound design; empty for nothing."""
     for arch in arches:
         workload = Workload.parse(mutant.by_hand, arch=arch, mmu=True)
         if explore(designs.get(SOUND), workload).violations:
@@ -119,7 +120,7 @@ def _by_hand(mutant: Mutant, arches: list[str]) -> str:
 
 
 def show(outcomes: list[Outcome]) -> None:
-    """The table, what the hunt missed, the share."""
+    """Print the table, what the hunt missed, and the share that it caught."""
     rows = [
         {
             "mutant": o.mutant,
@@ -173,4 +174,4 @@ def main(seconds: float, only: tuple[str, ...], seed: int, as_json: bool) -> Non
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

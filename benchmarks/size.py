@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import one_line
 from tabulate import tabulate
 
 from shm_layout.layout import Layout
@@ -35,18 +36,18 @@ PAGES = 8_388_608
 WORKERS = 64
 MB = 1_000_000
 MOST_MB = 400
-"""Limit of a segment for so many pages."""
+"""Limit of a segment for `PAGES` pages."""
 
 
 def process(*arguments: str) -> float:
-    """Seconds that a `pte-stress` process takes. Raises `CalledProcessError` when it does not end with status 0."""
+    """Return the seconds that `pte-stress` takes. Raises `CalledProcessError` when it does not end with status 0."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-P", "-m", "stress", *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def start_workers() -> float:
-    """Seconds until so many workers have started and the first of them has answered, the fork server included."""
+    """Return the seconds until `WORKERS` workers have started and one has answered, the fork server included."""
     design = designs.get("v12_sound")
     mix = default_mix(design)
     machine = machine_for(mix, workers=WORKERS, pages=256, file_pages=32, arch="64", above_4g=True)
@@ -57,7 +58,7 @@ def start_workers() -> float:
 
 
 def segments() -> list[tuple[str, float]]:
-    """MB of whole segments for so many pages, and the limit; a mix that forks has page tables of children, too."""
+    """Return the MB of whole segments, and the limit; a mix that forks has page tables of children, too."""
     mix = default_mix(designs.get("v12_sound"))
     run: dict[str, Any] = {"pages": PAGES, "file_pages": 32, "arch": "64", "above_4g": True}
     machines: list[tuple[str, Machine]] = [
@@ -106,4 +107,4 @@ def main(context: click.Context, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

@@ -9,6 +9,7 @@
     read and so all of them write one cache line; with readers of mmap_sem counted by CPU (placement `big_reader`),
     which leaves what the design itself shares; and with an mm each.
 (c) The same for `page_table_lock`.
+(d) Both as posted with the work of a real fault: entry and exit as measured on this kernel, and a real page cleared.
 
 Medians of several rounds in which all of them take turns. Times are CPU times of the workers, so that other load on
 the machine does little to (a); (b) and (c) need two CPUs that nobody else uses.
@@ -23,7 +24,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 import numpy as np
+import one_line
 import psutil
 from tabulate import tabulate
 
@@ -33,9 +36,11 @@ from shm_layout.placement import AS_POSTED, BIG_READER, Placement
 from stress import designs
 from stress.compiling.modules import compiled_module
 from stress.sequential import PlainMachine
+from stress.workers.loop.page_work import working
 from stress.workers.pool import Pool
 from stress.workers.records import Call
 from stress.workers.server.client import ForkServer
+from stress.workers.work import Work, measure_work, set_work
 
 PAGES = 65536
 ROUNDS = 7
@@ -43,6 +48,8 @@ SWEEPS = 50
 """Sweeps over all pages in a round, of one worker."""
 SHORT = 15
 """Single sweeps in a round, of one worker and of two."""
+WORKING_SWEEPS = 3
+"""Sweeps in a round where faults do the work of real ones."""
 READ_MODIFY_WRITE = ("xchg", "cmpxchg", "fetch_add", "fetch_or", "fetch_and")
 
 
@@ -90,23 +97,23 @@ def operations_of_a_fault(design: str) -> list[tuple[str, int, int]]:
 
 
 def add(m: Any, i: int) -> None:
-    """fetch_add, as a function that generated source can call."""
+    """Perform fetch_add, as a function that generated source can call."""
     atomic.fetch_add(m, i, 1)
 
 
 def swap(m: Any, i: int) -> None:
-    """cmpxchg that succeeds."""
+    """Perform a cmpxchg that succeeds."""
     value = atomic.read_once(m, i)
     atomic.cmpxchg(m, i, value, value + 1)
 
 
 def bit(m: Any, i: int) -> None:
-    """fetch_or."""
+    """Perform fetch_or."""
     atomic.fetch_or(m, i, 1)
 
 
 def exchange(m: Any, i: int) -> None:
-    """xchg."""
+    """Perform xchg."""
     atomic.xchg(m, i, 1)
 
 
@@ -114,7 +121,7 @@ CALLS = {"fetch_add": "add", "cmpxchg": "swap", "fetch_or": "bit", "fetch_and": 
 
 
 def bare_loop(design: str) -> tuple[Callable[[int], None], int, int]:
-    """The loop that makes only those accesses, on memory of its own; also their number and that of the lines."""
+    """Return the loop that makes only those accesses, on memory of its own; also their number and that of the lines."""
     found = operations_of_a_fault(design)
     lines = ["@njit", "def bare(array, pages, sweeps):", "    m = words(array, 0)", "    for sweep in range(sweeps):"]
     lines += ["        for page in range(pages):"]
@@ -142,19 +149,27 @@ class Bench:
         *,
         judge: bool = False,
         own_mm: bool = False,
+        work: Work | None = None,
     ) -> None:
-        """Start two workers; with ``own_mm`` the second goes on in an address space of its own."""
+        """Start two workers; with ``own_mm`` the second goes on in an address space of its own.
+
+        ``work``: the private work of each fault; fewer sweeps are made then.
+        """
+        self.sweeps, self.short = (SWEEPS, SHORT) if work is None else (WORKING_SWEEPS, WORKING_SWEEPS)
+        chosen = designs.get(design) if work is None else working(designs.get(design), traps=True)
         machine = Machine(cpus=2, mms=2, anon=PAGES, frames=2 * PAGES + 64)
         operations = ["fault", "zap", "fork"]
         self.pool = Pool(
-            designs.get(design), machine, 2, placement=placement, operations=operations, server=server, judge=judge
+            chosen, machine, 2, placement=placement, operations=operations, server=server, judge=judge
         )
+        if work is not None:
+            set_work(self.pool, work)
         if own_mm:
             self.pool.perform({1: [Call("fork", 0, 1)]})
 
     def fault_ns(self) -> float:
-        """CPU time of one write fault in one worker, ns."""
-        self.pool.start_sweep(rounds=SWEEPS, workers=[0])
+        """Return the CPU time of one write fault in one worker, ns."""
+        self.pool.start_sweep(rounds=self.sweeps, workers=[0])
         self.pool.wait(float("inf"))
         result = self.pool.finish()
         cpu, ns = result.user + result.system, result.ns
@@ -164,12 +179,12 @@ class Bench:
         return cpu * 1e9 / result.ops["fault"] * faults / (faults + zaps)
 
     def per_second(self, workers: int) -> float:
-        """Faults a second of wall time, by so many workers that start together; zaps left out.
+        """Return faults a second of wall time, by so many workers that start together; zaps left out.
 
         The median of many single sweeps, each short beside the turns that other load takes.
         """
         found = []
-        for _ in range(SHORT):
+        for _ in range(self.short):
             self.pool.start_sweep(rounds=1, workers=range(workers))
             self.pool.wait(float("inf"))
             ns = self.pool.finish().ns["fault"]
@@ -178,8 +193,10 @@ class Bench:
         return statistics.median(found)
 
 
-def main() -> None:
-    """Measure and print."""
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="Rounds, in turns.")
+def main(rounds: int) -> None:
+    """Compare workers with a bare loop, and two workers with one."""
     bare, accesses, lines = bare_loop("v12_sound")
 
     def bare_ns() -> float:
@@ -187,6 +204,7 @@ def main() -> None:
         bare(SWEEPS)
         return (time.process_time() - began) * 1e9 / SWEEPS / PAGES
 
+    work = measure_work("trap+clear")
     with ForkServer() as server:
         benches = {
             "v12_sound": Bench("v12_sound", server),
@@ -195,9 +213,11 @@ def main() -> None:
             "v12_sound, big_reader": Bench("v12_sound", server, BIG_READER),
             "page_table_lock": Bench("page_table_lock", server),
             "page_table_lock, big_reader": Bench("page_table_lock", server, BIG_READER),
+            "v12_sound, with work": Bench("v12_sound", server, work=work),
+            "page_table_lock, with work": Bench("page_table_lock", server, work=work),
         }
         samples: dict[str, list[float]] = {}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             samples.setdefault("bare", []).append(bare_ns())
             for key, bench in benches.items():
                 samples.setdefault(f"{key}: ns", []).append(bench.fault_ns())
@@ -208,7 +228,7 @@ def main() -> None:
         for bench in benches.values():
             bench.pool.close()
     median = {name: statistics.median(values) for name, values in samples.items()}
-    print(f"{PAGES} pages, medians of {ROUNDS} rounds; load of the machine {psutil.getloadavg()[0]:.1f}")
+    print(f"{PAGES} pages, medians of {rounds} rounds; load of the machine {psutil.getloadavg()[0]:.1f}")
     print(f"an anonymous write fault of v12_sound: {accesses} atomic read-modify-writes on {lines} cache lines")
     rows = [("bare loop", median["bare"], 1.0, None, None, None)]
     for name in (key.removesuffix(": ns") for key in median if key.endswith(": ns")):
@@ -219,4 +239,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line.run(main)

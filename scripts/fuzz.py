@@ -71,7 +71,7 @@ def counterexamples(folder: Path) -> list[dict[str, Any]]:
 
 
 def nested(rng: random.Random) -> Any:
-    """A list in a list in a list."""
+    """Return a list in a list in a list."""
     value: Any = []
     for _ in range(rng.choice((3, 50, 400))):
         value = [value] if rng.random() < 0.8 else {"a": value}
@@ -79,7 +79,7 @@ def nested(rng: random.Random) -> Any:
 
 
 def anything(rng: random.Random) -> Any:
-    """A value of any kind."""
+    """Return a value of any kind."""
     kind = rng.randrange(5)
     if kind == 4:
         return nested(rng)
@@ -87,7 +87,7 @@ def anything(rng: random.Random) -> Any:
 
 
 def spoil_text(rng: random.Random, text: str) -> str:
-    """A text that differs in a character, a number or a word."""
+    """Return a text that differs in a character, a number or a word."""
     at = rng.randint(0, len(text))
     kind = rng.randrange(5)
     if kind == 0:
@@ -150,7 +150,7 @@ def sign(rng: random.Random, data: dict[str, Any]) -> None:
 
 
 def replay_file(rng: random.Random, sound: list[dict[str, Any]]) -> bytes:
-    """The bytes of a replay file that was spoiled; its checksum is right but for one in twenty."""
+    """Return the bytes of a replay file that was spoiled; its checksum is right but for one in twenty."""
     data = copy.deepcopy(rng.choice(sound))
     for _ in range(rng.choice((1, 1, 2, 3))):
         spoil(rng, data)
@@ -178,7 +178,7 @@ def judge(path: Path) -> tuple[int, str]:
 def fuzz_replays(
     count: int, seed: int, first: int = 0, failed: Callable[[int, str, bytes], None] = lambda *_: None
 ) -> Counter[int]:
-    """Replay ``count`` spoiled files; how many ended with which status. ``failed`` is told of each that did wrong."""
+    """Replay ``count`` spoiled files; return how many ended with which status. ``failed`` gets each that did wrong."""
     statuses: Counter[int] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         sound = counterexamples(Path(folder))

@@ -83,7 +83,7 @@ def _text(draw: random.Random) -> str:
 
 
 def _edited(draw: random.Random, text: str, pieces: tuple[str, ...]) -> str:
-    """The text with a few pieces left out, put in, or doubled."""
+    """Return the text with a few pieces left out, put in, or doubled."""
     for _ in range(draw.randint(1, 4)):
         at = draw.randint(0, len(text))
         end = min(len(text), at + draw.randint(0, 3))
@@ -140,7 +140,7 @@ import math, random, time
 import numpy as np
 from shm_layout.atomic import cmpxchg, fetch_add, load, read_once, store, write_once, xchg
 from shm_layout.registers import R_ADDRESS, R_EXTRA, R_MM, R_PAGE, R_USER, R_VALUE
-from shm_layout.structs import MM_RSS, MM_STRIDE, NR_PAGES, NR_PTES, PAGE_FLAGS, PAGE_STRIDE, at
+from shm_layout.structs import MM_RSS, NR_PAGES, NR_PTES, PAGE_FLAGS, at
 from stress.checks import HOLDS
 from stress.design import EXACT, NO_BOUND, Bound, Design
 from stress.designs import get
@@ -161,7 +161,7 @@ def plain(x):
 
 """
 _INDEX = ("R_USER", "R_EXTRA", "R_VALUE", "R_VALUE", "R_USER")
-_READS = ("read_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, 1))", "load(m, at(m, MM_RSS, MM_STRIDE, 0))", "m[NR_PAGES]")
+_READS = ("read_once(m, at(m, PAGE_FLAGS, 1))", "load(m, at(m, MM_RSS, 0))", "m[NR_PAGES]")
 _VALUES = (*(f"r[{i}]" for i in _INDEX), "0", "1", "7", "-1", "twice(3)", "PAIR[0]", "min(r[R_USER], 3)", *_READS)
 _ODD_VALUES = (
     "1.5", "'x'", "None", "True", "plain(1)", "TABLE[0]", "NOWHERE", "[1, 2]", "{1: 2}", "len(m)", "m.size", "f'{1}'",
@@ -214,9 +214,9 @@ def _statement(draw: random.Random, odd: float, depth: int) -> str:
     if kind <= 1:
         return f"r[{draw.choice(_INDEX)}] = {value}"
     if kind == 2:
-        return f"write_once(m, at(m, PAGE_FLAGS, PAGE_STRIDE, 1), {value})"
+        return f"write_once(m, at(m, PAGE_FLAGS, 1), {value})"
     if kind == 3:
-        return f"r[R_VALUE] = fetch_add(m, at(m, MM_RSS, MM_STRIDE, 0), {value})"
+        return f"r[R_VALUE] = fetch_add(m, at(m, MM_RSS, 0), {value})"
     inner = _indented(_body(draw, odd, depth - 1))
     if kind == 4:
         return f"if {value} == {_expression(draw, odd)}:\n{inner}"
@@ -269,7 +269,7 @@ def _step(draw: random.Random, odd: float) -> str:
 
 def _check(draw: random.Random, odd: float) -> str:
     named = draw.choice(("m", "m, w")) if draw.random() > odd else draw.choice(("", "m, w, x", "*a"))
-    value = draw.choice(("HOLDS", "HOLDS", "load(m, at(m, MM_RSS, MM_STRIDE, 0))", "1", "m[NR_PAGES]"))
+    value = draw.choice(("HOLDS", "HOLDS", "load(m, at(m, MM_RSS, 0))", "1", "m[NR_PAGES]"))
     if draw.random() < odd:
         value = draw.choice(("True", "None", "m[NR_PAGES] == 0", "1.5", "'x'", "not m[NR_PAGES]", "", *_ODD_VALUES))
     first = "" if draw.random() < 0.5 else f"    x = {_expression(draw, odd).replace('r[', 'm[')}\n"
