@@ -76,6 +76,58 @@ def test_signatures_added_at_once_are_both_kept(tmp_path):
     assert start(tmp_path, READS).communicate(timeout=120)[0].split() == ["41042", "2"]
 
 
+FACTORY = """
+def times(factor):
+    def product(x):
+        return factor * x
+    return product
+
+twice, thrice = times(2), times(3)
+"""
+COMPILES = {
+    "processes apart": """
+        import factory, numba, sys
+        from stress.compiling.disk_cache import njit_kept
+
+        for name in sys.argv[1:]:
+            njit_kept(getattr(factory, name)).compile((numba.int64,))
+    """,
+    "children": """
+        import factory, numba, os, sys
+        from stress.compiling.disk_cache import njit_kept
+
+        for name in sys.argv[1:]:
+            pid = os.fork()
+            if pid == 0:
+                njit_kept(getattr(factory, name)).compile((numba.int64,))
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    """,
+}
+CALLS_BOTH = """
+    import numba
+    from factory import twice, thrice
+    from stress.compiling.disk_cache import njit_kept
+
+    kept, other = njit_kept(twice), njit_kept(thrice)
+
+    @numba.njit("int64(int64)")
+    def calls(x):
+        return 1000 * kept(x) + other(x)
+
+    print(calls(7), sum(kept.stats.cache_hits.values()) + sum(other.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.parametrize("names", [("twice", "thrice"), ("thrice", "twice")])
+@pytest.mark.parametrize("who", COMPILES)
+def test_closures_that_two_processes_compiled_are_not_taken_for_one_another(tmp_path, who, names):
+    (tmp_path / "factory.py").write_text(FACTORY)
+    for arguments in (names,) if who == "children" else ((name,) for name in names):
+        start(tmp_path, COMPILES[who], *arguments).communicate(timeout=120)
+    assert start(tmp_path, CALLS_BOTH).communicate(timeout=120)[0].split() == ["14021", "2"]
+
+
 KEEPS = """
     import sys
     from numba import types

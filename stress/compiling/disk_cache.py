@@ -11,6 +11,10 @@ add different signatures at once both take the same number, and what stays is an
 for good (seen with Numba 0.68; its issue 10128 is of the same kind). Several signatures are common, since Numba
 compiles for each literal argument.
 
+Numba names a compiled function after the Python function and a number that it counts up from 1 in each process. What
+two processes compiled from two closures of one factory can then bear one name, and where both are read from disk the
+linker takes one for the other, without a word (Numba's issue 10486). So each process counts from a number of its own.
+
 Importing this module imports numba.
 """
 
@@ -18,8 +22,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import os
 import pickle
+import secrets
 import stat
 import sys
 from collections.abc import Callable
@@ -29,6 +35,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, UserProvidedCacheLocator
 from numba.core.ccallback import CFunc
 
@@ -36,6 +43,16 @@ from shm_layout.errors import MachineError
 from stress.system.cache_home import ADVICE, code_base
 from stress.system.private_folder import NotPrivate, make_private, others_write
 from stress.system.writing import replace_file
+
+
+def _count_from_own_number() -> None:
+    """Have Numba number what this process compiles unlike what any other process did: its names stay unlike, too."""
+    identity: Any = FunctionIdentity
+    identity._unique_ids = itertools.count(secrets.randbits(60))
+
+
+_count_from_own_number()
+os.register_at_fork(after_in_child=_count_from_own_number)
 
 DIGEST = hashlib.sha256().digest_size
 
