@@ -15,6 +15,8 @@ from stress.designs.v12_sound import on_sound_path
 from stress.explore import explore
 from stress.explore.counterexample.trace import trace
 from stress.explore.model.model import build
+from stress.explore.searching.search import Search
+from stress.explore.strategies import breadth_first
 from stress.explore.strategies.first_look import first_look
 from stress.kernel import memory
 from stress.kernel.rss import amount
@@ -63,6 +65,32 @@ def test_a_design_can_declare_by_how_much_an_operation_may_be_late():
     assert {"read_regular"} <= {v.check for v in explore(sound, workload).violations}
     declared = replace(sound, late_by={"switch": 1})
     assert "read_regular" not in {v.check for v in explore(declared, workload).violations}
+
+
+TAUGHT = [
+    "fault 0 w; zap 0 | fault 1 w; swap_out | fault 0 w; statm",
+    "fault 0 w || fork; exit | statm",
+    "fault 0 w || zap 0; fault 0 w | swap_out | status",
+]
+
+
+@pytest.mark.parametrize("text", TAUGHT)
+def test_what_is_learned_in_turn_spares_searches_and_changes_no_result(text, monkeypatch):
+    begun = []
+
+    class Counted(Search):
+        def __init__(self, *arguments, **options):
+            begun.append(1)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(breadth_first, "Search", Counted)
+    workload = Workload.parse(text)
+    with_it = explore(get("v12_sound"), workload)
+    searches = len(begun)
+    monkeypatch.setattr(breadth_first, "learn_in_turn", lambda model: None)
+    without = explore(get("v12_sound"), workload)
+    assert len(begun) - searches > searches
+    assert replace(with_it, seconds=0, bytes=0) == replace(without, seconds=0, bytes=0)
 
 
 WRONG = [({"nap": 1}, "none of its operations"), ({"fault": -1}, "number of pages")]

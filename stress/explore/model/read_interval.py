@@ -71,8 +71,8 @@ from stress.step import helper
 
 _FAR = 1 << 40
 """Beyond every count."""
-BITS = 62
-"""Bits of a word that are used: shifts of signed words stay clear of the sign."""
+BITS = 32
+"""Bits of a word that are used: shifts of signed words stay clear of the sign, and a division is a shift."""
 
 
 @helper
@@ -104,9 +104,18 @@ def changes(p: Words, m: Words, row: int, mm: int, address: int) -> bool:
     Pages that go with the mm alone are not late before it exits.
     """
     pte = pte_at(m, mm, address) - m[PTE]
-    if (p[change_word(p, row, pte, False)] >> (pte % BITS)) & 1 != 0:
-        return True
-    return mm_exits(m, mm) and (p[change_word(p, row, pte, True)] >> (pte % BITS)) & 1 != 0
+    return changed_of(p, row, mm_exits(m, mm), pte, pte + 1) != 0
+
+
+@helper
+def changed_of(p: Words, row: int, exits: bool, first: int, end: int) -> int:
+    """Return how many ptes from ``first`` to ``end`` the operation of a row `changes`; ``exits``: their mm exits."""
+    sure = change_word(p, row, 0, False)
+    more = change_word(p, row, 0, True) if exits else sure
+    changed = 0
+    for pte in range(first, end):
+        changed += ((p[sure + pte // BITS] | p[more + pte // BITS]) >> (pte % BITS)) & 1
+    return changed
 
 
 @helper
@@ -118,8 +127,19 @@ def keep_ptes(p: Words, m: Words) -> None:
 
 
 @helper
+def ptes_changed(p: Words, m: Words) -> bool:
+    """Return whether a transition changed any pte since `keep_ptes`; most do not."""
+    different = 0
+    for pte in range(m[NR_ALL_PTES]):
+        different |= p[p[P_PTES] + pte] ^ m[m[PTE] + pte]
+    return different != 0
+
+
+@helper
 def learn_changes(p: Words, m: Words, row: int) -> None:
     """Learn which ptes the operation of a row changes: a step of it was just taken. Flags are no change."""
+    if not ptes_changed(p, m):
+        return
     for mm in range(m[NR_MMS]):
         for address in range(first_page(m, mm), m[NR_PTES]):
             pte = pte_at(m, mm, address) - m[PTE]
@@ -156,6 +176,9 @@ def may_be_late(p: Words, m: Words, g: Words, cpu: int, mm: int) -> int:
     Operations under way, and those that have ended with stores left in the buffer of their CPU; of the CPU itself,
     too, which sees its own stores before they are in the memory.
     """
+    exits = mm_exits(m, mm)
+    first = pte_at(m, mm, first_page(m, mm)) - m[PTE]
+    end = pte_at(m, mm, m[NR_PTES]) - m[PTE]
     pages = 0
     for other in range(p[P_CPUS]):
         for done in range(first_under_way(p, m, g, other), first_over(p, g, other, cpu)):
@@ -164,8 +187,7 @@ def may_be_late(p: Words, m: Words, g: Words, cpu: int, mm: int) -> int:
             if late >= 0:
                 pages += late
                 continue
-            for address in range(first_page(m, mm), m[NR_PTES]):
-                pages += changes(p, m, row, mm, address)
+            pages += changed_of(p, row, exits, first, end)
     return pages
 
 
@@ -190,6 +212,8 @@ def read_mm(m: Words, r: Words) -> int:
 @helper
 def add_changes(p: Words, m: Words, r: Words, mm: int) -> None:
     """Take what a transition changed, since `keep_ptes`, into the interval of a precise sum that is under way."""
+    if not ptes_changed(p, m):
+        return
     for address in range(first_page(m, mm), m[NR_PTES]):
         pte = pte_at(m, mm, address) - m[PTE]
         old = p[p[P_PTES] + pte]

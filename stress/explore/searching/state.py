@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shm_layout.registers import R_FILE_HIGH, R_RSS_LOW
 from shm_layout.structs import FIRST_WORD
 from stress.explore.model.image import MOST_CHOICES, P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
 from stress.explore.model.primitives import window
@@ -163,11 +164,14 @@ def collect(
             state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
-    only_own = p[P_READS] == 0 and p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
+    only_own = p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
     for other in range(p[P_CPUS]):
-        if other != cpu and only_own:
-            continue
         at = other * STRIDE
+        if other != cpu and only_own:
+            # Of another CPU a transition changes the interval of the read that it is in, and nothing else.
+            interval = at + R_RSS_LOW
+            if p[P_READS] == 0 or not differ(g, interval, kept_g, interval, R_FILE_HIGH - R_RSS_LOW + 1):
+                continue
         if differ(g, at, kept_g, at, STRIDE):
             column = s[ACTIVE] + other
             row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])

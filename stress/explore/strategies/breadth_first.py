@@ -10,14 +10,34 @@ from collections.abc import Callable
 
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
+from stress.explore.model.image import P_LEARNED, P_READS
 from stress.explore.model.model import Model, buffer_note, learn
 from stress.explore.model.reads import reads_seen
+from stress.explore.model.step_table import is_watched
 from stress.explore.model.taken import taken_of
 from stress.explore.result import BUFFER, INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import endless, state
 from stress.explore.searching.compiled import watched_of
 from stress.explore.searching.search import Search
 from stress.system.never_ends import NeverEnds
+
+LEARNED_FROM = 20_000
+"""States without preemptions that are looked at, at most, before a search."""
+
+
+def learn_in_turn(model: Model) -> None:
+    """Learn which ptes the operations change from schedules that leave no CPU that could go on.
+
+    That takes few states and teaches nearly all. What a search learns itself it learns late, and then begins again.
+    """
+    if model.p[P_READS] == 0 or is_watched(model.design):  # what is wrong with a user's step is found nearest first
+        return
+    search = Search(model, Bounds(states=LEARNED_FROM), wanted=0, stop_first=False, preemptions=0)
+    status = state.AGAIN
+    while status not in (state.DONE, state.STATES_FULL, state.RULE_BROKEN):
+        status = search.advance()
+        search.p[P_LEARNED] = 0
+    learn(model, search.p)
 
 
 def breadth_first(
@@ -45,6 +65,8 @@ def breadth_first(
     search = begin()
     search.advance(0)  # the time to compile does not count
     started = time.perf_counter()
+    learn_in_turn(model)
+    search = begin()
     bound = ""
     status = state.AGAIN
 
