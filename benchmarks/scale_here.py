@@ -3,10 +3,9 @@
     python benchmarks/scale_here.py [--turns 20] [--pages 65536]
 
 The machine's lines are measured as `pte-stress scale --measure` does. Then the designs take turns, with work
-trap+clear; in each turn that work is timed alone, too, by the code that workers spend it with, since clearing page by
-page costs more than clearing at once. The designs are simulated with the median of that. A row holds where the
-prediction is within 15 % of the median, or within the middle half of the turns, whichever is wider. Exit status 1 where
-one does not.
+trap+clear; in each turn that work is timed alone, too, by the code that workers spend it with. The designs are
+simulated with the median of that. A row holds where the prediction is within 15 % of the median, or within the middle
+half of the turns, whichever is wider. Exit status 1 where one does not.
 """
 
 from __future__ import annotations
@@ -15,24 +14,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median, quantiles
-from time import perf_counter_ns
 
 import click
-import numpy as np
 import one_line
 from tabulate import tabulate
 
 from shm_layout.placement import PLACEMENTS
 from stress import designs
-from stress.compiling.modules import compiled_module
+from stress.compiling.clock import ticks_per_ns
 from stress.scale.machine import ScaleMachine
-from stress.scale.measure_machine import add_own, measure_machine
+from stress.scale.measure_machine import measure_machine, time_work
 from stress.scale.simulation import Given, simulate
 from stress.system.cpus import available_cores
 from stress.system.load import LoadWatch
 from stress.workers import table
 from stress.workers.server.client import ForkServer
-from stress.workers.work import Work, measure_work, ticks_per_ns
+from stress.workers.work import Work, measure_work
 
 CASES = [
     ("page_table_lock", "posted"),
@@ -47,34 +44,10 @@ NEAR = 0.15
 """How far a prediction may be off, at least."""
 
 
-_ALONE = """from stress.workers.loop.page_work import spend, touch_page
-
-@njit
-def alone(array, ticks, size, pool, count):
-    m = words(array, 0)
-    for _ in range(count):
-        if ticks != 0:
-            spend(ticks)
-        touch_page(size, pool, 0)
-        add_own(m, 1)
-"""
-
-
 def alone(work: Work, pages: int) -> Callable[[], tuple[float, float]]:
-    """Return a function that times the work of a fault: nanoseconds of its page, and of all of it.
-
-    An atomic operation follows the page, as in a fault: it waits until the page is cleared, and nothing else does.
-    """
-    loop = compiled_module("scale_here", _ALONE, {"add_own": add_own})["alone"]
-    array = np.zeros(8, np.int64)
-    ticks, pool = round(work.trap_ns * ticks_per_ns()), pages * work.page_bytes
-
-    def each(ticks: int) -> float:
-        began = perf_counter_ns()
-        loop(array, ticks, work.page_bytes, pool, pages)
-        return (perf_counter_ns() - began) / pages
-
-    each(0)
+    """Return a function that times the work of a fault: nanoseconds of its page, and of all of it."""
+    ticks = round(work.trap_ns * ticks_per_ns())
+    each = time_work(work.page_bytes, pages)
     return lambda: (each(0), each(ticks))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
@@ -47,21 +45,10 @@ def measure_work(name: str, page_bytes: int = 4096) -> Work:
     return Work(name, trap_ns() if name == "trap+clear" else 0.0, page_bytes, pool)
 
 
-def ticks_per_ns() -> float:
-    """Ticks of the CPU's clock in a nanosecond; 0 where it cannot be read."""
-    from stress.compiling.modules import compiled_module
-
-    source = "from stress.workers.loop.clock import ticks\n@njit\ndef now():\n    return ticks()\n"
-    now = compiled_module("ticks", source, {})["now"]
-    now()
-    first, began = now(), perf_counter_ns()
-    while perf_counter_ns() - began < 20_000_000:
-        os.sched_yield()
-    return float((now() - first) / (perf_counter_ns() - began))
-
-
 def set_work(pool: Pool, work: Work) -> None:
     """Have the faults of a pool do that work; its design must be one of `stress.workers.loop.page_work.working`."""
+    from stress.compiling.clock import ticks_per_ns
+
     m = pool.memory
     size = max(min(work.pool, pool.machine.ptes * work.page_bytes) // pool.workers, LEAST_POOL)
     m[WORK_TICKS] = round(work.trap_ns * ticks_per_ns()) if work.trap_ns else 0

@@ -5,7 +5,9 @@ from click.testing import CliRunner
 
 from shm_layout.errors import UsageError
 from stress.cli import main
+from stress.compiling.clock import IS_X86, ticks_per_ns
 from stress.scale.machine import SHIPPED, get_machine, parse_machine, text_of
+from stress.scale.measure_machine import time_work
 
 GOOD = text_of(get_machine("2026"))
 
@@ -51,3 +53,10 @@ def test_a_machine_that_is_not_there_is_refused():
         get_machine("2005")
     with pytest.raises(UsageError, match=r"cannot read nothing\.toml"):
         get_machine("nothing.toml")
+
+
+@pytest.mark.skipif(not IS_X86, reason="no clock that a program can read")
+def test_the_work_of_a_fault_contains_its_trap():
+    each = time_work(4096, pages=64)
+    assert each(round(100_000 * ticks_per_ns())) > 90_000
+    assert each(0) > 0

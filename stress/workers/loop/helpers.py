@@ -24,13 +24,13 @@ from shm_layout.registers import (
 )
 from shm_layout.structs import ANON_END, NR_PTES, STOP
 from shm_layout.words import Words
+from stress.compiling.clock import nap
 from stress.compiling.program_loop import SPINS
 from stress.compiling.random_numbers import draw
 from stress.kernel.pgtable import WRITABLE, first_page, pte_present
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 from stress.workers.loop import block
-from stress.workers.loop.clock import nap
 
 ABORTED = -1
 """An operation was given up in the middle because the run was stopped: the machine is not at rest."""

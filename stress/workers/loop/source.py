@@ -18,7 +18,7 @@ from shm_layout import registers, structs
 from shm_layout.errors import UsageError
 from stress import checks
 from stress.checks import check_functions
-from stress.compiling import program_loop, random_numbers
+from stress.compiling import clock, program_loop, random_numbers
 from stress.compiling.beside import children
 from stress.compiling.modules import WORDS, compiled_module, module_path, name_steps, refused_in_words
 from stress.compiling.program_loop import Loop, loop_lines
@@ -30,7 +30,7 @@ from stress.labels import OUT, OUT_UNLOCK, RACED
 from stress.operation import ALL, COPY, EACH, FRAME, ONE, PAGE, PROC, RANGE, SUM, Kind, kind_of
 from stress.program import Assembled, assemble
 from stress.step import StepFunction
-from stress.workers.loop import block, clock, helpers, read_checks
+from stress.workers.loop import block, helpers, read_checks
 from stress.workers.loop.block import operation_numbers
 
 _HOW_MANY = {

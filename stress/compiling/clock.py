@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from time import perf_counter_ns
 from typing import Any
 
 from llvmlite import ir
@@ -10,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_IS_X86 = platform.machine() in {"x86_64", "AMD64", "i686"}
+IS_X86 = platform.machine() in {"x86_64", "AMD64", "i686"}
 # Not annotated in Numba; named here for the type checker.
 _intrinsic: Any = intrinsic
 _get_or_insert_function: Any = cgutils.get_or_insert_function
@@ -19,7 +21,7 @@ _get_or_insert_function: Any = cgutils.get_or_insert_function
 def _ticks(typing_context: Any) -> Any:
     def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         word = ir.IntType(64)
-        if not _IS_X86:
+        if not IS_X86:
             return word(0)
         read = _get_or_insert_function(builder.module, ir.FunctionType(word, []), "llvm.readcyclecounter")
         return builder.call(read, [])
@@ -29,6 +31,19 @@ def _ticks(typing_context: Any) -> Any:
 
 ticks: Any = _intrinsic(_ticks)
 """ticks(): the time stamp counter, int64; always 0 where user code may not read one (other than x86)."""
+
+
+def ticks_per_ns() -> float:
+    """Return the ticks of the CPU's clock in a nanosecond, measured; 0 where it cannot be read."""
+    from stress.compiling.modules import compiled_module
+
+    source = "from stress.compiling.clock import ticks\n@njit\ndef now():\n    return ticks()\n"
+    now = compiled_module("ticks", source, {})["now"]
+    now()
+    first, began = now(), perf_counter_ns()
+    while perf_counter_ns() - began < 20_000_000:
+        os.sched_yield()
+    return float((now() - first) / (perf_counter_ns() - began))
 
 
 def _nap(typing_context: Any) -> Any:
