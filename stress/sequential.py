@@ -19,6 +19,7 @@ from shm_layout.registers import (
 from stress.design import Design
 from stress.kernel.boot import boot, boot_registers
 from stress.program import END, STAY, Assembled, assemble
+from stress.step import StepFunction
 from stress.system.never_ends import bounded
 
 
@@ -56,7 +57,7 @@ class PlainMachine:
         pc = 0
         with bounded(self.design.own_steps):
             while pc != END:
-                outcome = program.steps[pc](self.m, r)
+                outcome = self.take(program.steps[pc], r)
                 after = program.jump[pc][outcome]
                 if after < END:
                     what = "waits" if after == STAY else "cannot go on"
@@ -65,6 +66,10 @@ class PlainMachine:
         shown = r[R_RESIDENT], r[R_SHARED]
         r[KEPT:] = [0] * (REGISTERS - KEPT)
         return shown
+
+    def take(self, step: StepFunction, r: list[int]) -> int:
+        """Take a step; returns its outcome."""
+        return step(self.m, r)
 
     def oops(self) -> int:
         """Bits of `stress.kernel.bug` that any CPU has seen."""

@@ -100,7 +100,8 @@ def _report(
         tables, pictures = [Table(measured.rows, "Measured here")], []
         if measured.simulated:
             tables.append(Table(measured.simulated, "Simulated"))
-            pictures = plots("Faults a second by number of CPUs, simulated", *panels(measured.simulated))
+            if drawn := panels(measured.simulated):
+                pictures = plots("Faults a second by number of CPUs, simulated", *drawn)
         if measured.spread:
             tables.append(Table(measured.spread, "Turn by turn, and whether it is above what it is compared with"))
         sections.append(Section(title, tables, pictures, before=[measurement.question], behind=measured.says))

@@ -65,7 +65,7 @@ RATE = ", M/s"
 def panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """The rates of rows of `simulated_rates` over the number of CPUs: axes for each machine, a curve for each design.
 
-    Where rows have further labels, a design has a curve for each.
+    Where rows have further labels, a design has a curve for each. Rows without rates have no panel.
     """
     curves: dict[str, dict[str, dict[float, float]]] = {}
     for row in rows:
@@ -76,7 +76,7 @@ def panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
                 curve = of_machine.setdefault(", ".join((name.removesuffix(RATE), *labels)), {})
                 curve[row["CPUs"]] = 1e6 * row[name]
     y = "faults per second, all together"
-    return [Panel(f"simulated, machine {machine}", "CPUs", y, of_machine) for machine, of_machine in curves.items()]
+    return [Panel(f"simulated, machine {machine}", "CPUs", y, found) for machine, found in curves.items() if found]
 
 
 def most_cpus(rows: list[dict[str, Any]]) -> str:
