@@ -10,7 +10,6 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from functools import partial
 from io import TextIOWrapper
 from typing import Any, NamedTuple, NoReturn, TextIO
 
@@ -304,4 +303,4 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand in COMPILING:
         _check_machine()
-        beside.on_compile = partial(say, "compiling the explorer, once ...")
+        beside.on_compile = lambda what: say(f"compiling {what}, once ...")

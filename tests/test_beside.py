@@ -39,7 +39,7 @@ def test_every_task_is_performed_here_and_by_each_child(tmp_path):
         while len(list(tmp_path.iterdir())) < 10 and time.monotonic() < deadline:
             time.sleep(0.01)
     theirs = {path.name for path in tmp_path.iterdir()}
-    beside.compile_all(tasks)
+    beside.compile_all(tasks, "these")
     mine = {path.name for path in tmp_path.iterdir()} - theirs
     assert len({name.partition("-")[2] for name in theirs}) == 2
     assert len(theirs) == 10
@@ -58,8 +58,8 @@ def test_a_child_that_hangs_or_fails_harms_nobody():
         assert os.getpid() == parent
         done.append("fails")
 
-    beside.compile_all([hangs, fails])
-    beside.compile_all([fails, hangs])
+    beside.compile_all([hangs, fails], "these")
+    beside.compile_all([fails, hangs], "these")
     assert done == ["hangs", "fails", "fails", "hangs"]
     no_children()
 
@@ -69,7 +69,7 @@ def test_what_a_task_raises_is_raised_and_the_children_end():
         raise ValueError("refused")
 
     with pytest.raises(ValueError, match="refused"):
-        beside.compile_all([refused, lambda: time.sleep(0)])
+        beside.compile_all([refused, lambda: time.sleep(0)], "these")
     no_children()
 
 
@@ -78,3 +78,13 @@ def test_functions_compiled_ahead_are_those_that_a_search_calls():
     # A function that is on disk, and that this search did not call, has not been read.
     assert all(len(compiled()[name].signatures) <= 1 for name in SEARCH)
     assert len(compiled()["expand"].signatures) == 1
+
+
+def test_what_is_compiled_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(beside, "on_compile", said.append)
+    monkeypatch.setattr(beside, "_told", set())
+    many = [lambda: None] * (beside.FEW + 1)
+    for tasks, what in ((many, "this"), (many[1:], "nothing long"), (many, "this"), (many, "that")):
+        beside.compile_all(tasks, what)
+    assert said == ["this", "that"]

@@ -22,23 +22,25 @@ MOST = 4
 Task = Callable[[], object]
 
 
-def _quiet() -> None:
+def _quiet(what: str) -> None:
     pass
 
 
-on_compile: Callable[[], None] = _quiet
-"""Called before `compile_all` compiles more than `FEW` functions: commands say so then."""
+on_compile: Callable[[str], None] = _quiet
+"""Called before `compile_all` compiles more than `FEW` functions, once for what they are: commands say so then."""
+_told: set[str] = set()
 FEW = 10
 """Functions that take less than a second."""
 
 
-def compile_all(tasks: Sequence[Task]) -> None:
+def compile_all(tasks: Sequence[Task], what: str) -> None:
     """Perform each of these tasks, which compile functions that are kept on disk; children perform them meanwhile.
 
-    Put the longest first. Raises what a task raises.
+    Put the longest first. ``what`` they compile, in words. Raises what a task raises.
     """
-    if len(tasks) > FEW:
-        on_compile()
+    if len(tasks) > FEW and what not in _told:
+        _told.add(what)
+        on_compile(what)
     with children(tasks):
         for task in tasks:
             task()

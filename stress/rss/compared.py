@@ -126,7 +126,9 @@ ROUNDS = 20
 
 def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> None:
     """Measure everything and enter it into the lines, which keep what they have when it is interrupted."""
+    from stress.compiling.beside import compile_all
     from stress.report.progress import steps_shown
+    from stress.rss import loop_source
     from stress.rss.accuracy import measure_accuracy, workers_for
     from stress.rss.cost import measure_cost
     from stress.rss.explored import explore_design
@@ -150,6 +152,8 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
     for line in lines:
         # The user's steps are held against the rules of steps before workers run them at full speed.
         work += [(line, explored), (line, accuracy)] if line.subject.own else [(line, accuracy), (line, explored)]
+    library = [line.subject for line in lines if not line.subject.own]
+    compile_all([task for subject in library for task in loop_source.missing(subject)], "the counters")
     for line, measure in steps_shown(work, "counting"):
         measure(line)
     subjects = [line.subject for line in lines]

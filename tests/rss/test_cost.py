@@ -1,8 +1,13 @@
 """What is measured of costs: that it is there and sensible; never that it is fast."""
 
+import pytest
+
+from stress.rss.accuracy import measure_accuracy
 from stress.rss.cost import measure_cost
-from stress.rss.loop_source import BARE
+from stress.rss.loop_source import BARE, compile_subject, missing
 from stress.rss.subjects import SUBJECTS
+
+LOOPS = {"run", "at_rest", "give", "meet", "bare", "cost_up", "cost_read", "cost_precise"}
 
 
 def test_every_counter_has_a_bare_loop():
@@ -25,3 +30,18 @@ def test_costs_of_two_counters_in_turns():
 def test_one_thread_contends_with_nobody():
     cost = measure_cost([SUBJECTS["atomic"]], cpus=1, threads=1, cores=2, rounds=1, read_sizes=(1,))["atomic"]
     assert cost.contended is None
+
+
+@pytest.mark.parametrize("name", ["tree", "atomic"])
+def test_what_is_compiled_ahead_is_what_is_called(name):
+    """Were a signature wrong, the loop would be compiled for two."""
+    subject = SUBJECTS[name]
+    for task in missing(subject):
+        task()
+    measure_accuracy(subject, cpus=2, threads=2, workers=2, updates=1000, hop=False, seed=1)
+    measure_cost([subject], cpus=2, threads=2, cores=2, rounds=1, read_sizes=(2,))
+    assert missing(subject) == []
+    loops = compile_subject(subject)
+    called = LOOPS if subject.precise else LOOPS - {"cost_precise"}
+    kept = {loop: len(loops[loop]._cache._cache_file._load_index()) for loop in called}
+    assert kept == dict.fromkeys(called, 1)

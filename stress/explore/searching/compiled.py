@@ -93,7 +93,7 @@ def get_ready(model: Model, names: Collection[str]) -> None:
 
     tasks = _missing(names)
     steps = missing(model.design, (step for _, step in model.rows), recorded=_recorded(model))
-    compile_all([*tasks, *steps, *(_parts() if tasks else ())])
+    compile_all([*tasks, *steps, *(_parts() if tasks else ())], "the explorer")
 
 
 def _recorded(model: Model) -> bool:
