@@ -3,10 +3,12 @@
 import os
 import time
 
+import numpy as np
 import psutil
 import pytest
 
 from stress.compiling import beside
+from stress.compiling.modules import dispatcher
 from stress.designs import get
 from stress.explore import explore
 from stress.explore.searching.compiled import SEARCH, compiled
@@ -75,9 +77,11 @@ def test_what_a_task_raises_is_raised_and_the_children_end():
 
 def test_functions_compiled_ahead_are_those_that_a_search_calls():
     explore(get("v12_sound"), Workload.parse("fault 0 w | zap 0"))
+    made = {name: compiled()[name] for name in SEARCH}
     # A function that is on disk, and that this search did not call, has not been read.
-    assert all(len(compiled()[name].signatures) <= 1 for name in SEARCH)
-    assert len(compiled()["expand"].signatures) == 1
+    assert all(len(getattr(one, "caller", one).signatures) <= 1 for one in made.values())
+    assert len(made["expand"].caller.signatures) == 1
+    assert len(dispatcher(made["expand"].function).signatures) == 1
 
 
 def test_what_is_compiled_is_said_once(monkeypatch):
@@ -88,3 +92,11 @@ def test_what_is_compiled_is_said_once(monkeypatch):
     for tasks, what in ((many, "this"), (many[1:], "nothing long"), (many, "this"), (many, "that")):
         beside.compile_all(tasks, what)
     assert said == ["this", "that"]
+
+
+def test_a_function_called_by_its_address_takes_arrays_of_its_types_alone():
+    explore(get("v12_sound"), Workload.parse("fault 0 w"))
+    made = compiled()["expand"]
+    words = np.zeros(8, np.int64)
+    with pytest.raises(TypeError, match="No matching definition"):  # parent and via take smaller numbers
+        made(*[words] * (len(made.given) - 1))

@@ -91,6 +91,8 @@ P_LEFT = 36
 """Set when a transition has put a store or a barrier into a buffer."""
 P_RECORDED = 37
 """1 when the accesses of steps are looked at: where they are watched, or there are store buffers."""
+P_MOVE = 38
+"""Address of `stress.explore.model.transition.move`, in compiled code alone."""
 P_CPU = 40
 MOST_CHOICES = 256
 """Of a state, at most."""

@@ -6,7 +6,7 @@ As in `shm_layout.atomic`, what stands here is plain Python and says what is mea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shm_layout.noting import NotingMemory
@@ -66,6 +66,15 @@ def call_own(functions: Any, number: int, m: Words, r: Words, record: Words) -> 
     """
     own: Sequence[StepFunction] = functions
     return own[number](NotingMemory(m, record) if record[NOTED] else m, r)
+
+
+def call_move(move: Any, p: Words, m: Words, g: Words, choice: int) -> int:
+    """Go on from a state: `stress.explore.model.transition.move`, in compiled code by its address.
+
+    So it is compiled by itself, while another process compiles what calls it.
+    """
+    function: Callable[[Words, Words, Words, int], int] = move
+    return function(p, m, g, choice)
 
 
 def prefetch(pointer: Any, index: int) -> None:

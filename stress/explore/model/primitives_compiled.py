@@ -7,7 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import lower_builtin, type_callable
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 from shm_layout.registers import REGISTERS
 from shm_layout.watched import FILE, MEMORY, as_watched
@@ -17,15 +17,20 @@ _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
 
 # Not annotated in Numba; named here once for the type checker.
+_intrinsic: Any = intrinsic
 _type_callable: Any = type_callable
 _lower_builtin: Any = lower_builtin
 _pointer_to: Any = types.CPointer
 _get_or_insert_function: Any = cgutils.get_or_insert_function
+_unpack_tuple: Any = cgutils.unpack_tuple
 WORDS = _pointer_to(types.int64)
 STEP = (WORDS, WORDS)
 """What a compiled step is given: memory and registers."""
 WATCHED_STEP = (MEMORY, FILE)
 """The same, watched."""
+
+MOVE = (WORDS, WORDS, WORDS, types.int64)
+"""What `stress.explore.model.transition.move` is given: image, memory, registers, choice."""
 
 
 @_type_callable(primitives.window)  # type: ignore[untyped-decorator]
@@ -46,6 +51,26 @@ def _call(context: Any, builder: ir.IRBuilder, address: Any, arguments: Any, val
     callee = builder.inttoptr(address, signature.as_pointer())
     _, outcome = convention.call_function(builder, callee, types.int64, arguments, values)
     return outcome
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def call_at(typing_context: Any, address: Any, arguments: Any) -> Any:
+    """In compiled code: call the function ``arguments -> int64`` at an address; it does not raise."""
+
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        return _call(context, builder, args[0], sig.args[1].types, _unpack_tuple(builder, args[1]))
+
+    return types.int64(address, arguments), lower
+
+
+@_type_callable(primitives.call_move)  # type: ignore[untyped-decorator]
+def _type_call_move(context: Any) -> Any:
+    return lambda move, p, m, g, choice: types.int64
+
+
+@_lower_builtin(primitives.call_move, types.int64, *MOVE)  # type: ignore[untyped-decorator]
+def _lower_call_move(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    return _call(context, builder, args[0], MOVE, args[1:])
 
 
 def _of_table(builder: ir.IRBuilder, table: Any, number: Any) -> Any:

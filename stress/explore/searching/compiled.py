@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stress.explore.model import symmetry, transition
-from stress.explore.model.image import P_OWN_STEPS, P_STEPS, P_UNDER_WAY
+from stress.explore.model.image import P_MOVE, P_OWN_STEPS, P_STEPS, P_UNDER_WAY
 from stress.explore.model.model import Model
 from stress.explore.model.step_table import addresses, missing, own_name
 from stress.explore.searching import ends, expand, intern, state, walks
@@ -22,6 +22,35 @@ _NUMBERS = {"mask", "size", "count", "number", "runs", "depth"}
 _Words = NDArray[np.int64]
 
 
+class _ByAddress:
+    """A long function of the engine, called by its address from a short one that takes arrays.
+
+    Were it linked into that one, it would be compiled twice. The short one takes arrays of the right types alone.
+    """
+
+    def __init__(self, function: Callable[..., Any], caller: Any) -> None:
+        self.function, self.caller = function, caller
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """The types that the short one is given."""
+        from numba import types
+
+        return (types.int64, *_types(self.function))
+
+    @cached_property
+    def address(self) -> int:
+        """Where its machine code lies: it is compiled now, or read from disk, and so is what calls it."""
+        from stress.compiling.modules import pointer_to
+
+        self.caller.compile(self.given)
+        self.caller.disable_compile()
+        return pointer_to(self.function, _types(self.function, pointers=True))
+
+    def __call__(self, *arguments: Any) -> int:
+        return int(self.caller(self.address, *arguments))
+
+
 @cache
 def compiled() -> dict[str, Any]:
     """Return the compiled functions of the engine, by name."""
@@ -29,44 +58,67 @@ def compiled() -> dict[str, Any]:
     from stress.explore.model import primitives_compiled  # noqa: F401
 
     functions: dict[str, Callable[..., Any]] = {
-        "expand_": expand.expand,
-        "rehash_": intern.rehash,
-        "reindex_": state.reindex,
-        "intern_block_": state.intern_block,
-        "intern_registers_": state.intern_registers,
-        "walk_": ends.walk,
-        "behind_": ends.behind,
-        "random_walk_": walks.random_walk,
-        "pct_walk_": walks.pct_walk,
+        "rehash": intern.rehash,
+        "reindex": state.reindex,
+        "intern_block": state.intern_block,
+        "intern_registers": state.intern_registers,
+        "random_walk": walks.random_walk,
+        "pct_walk": walks.pct_walk,
     }
-    source = []
-    for name in [key.removesuffix("_") for key in functions]:
-        arguments = list(inspect.signature(functions[f"{name}_"]).parameters)
-        passed = [a if a in _NUMBERS else f"pointer({a})" for a in arguments]
-        source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({', '.join(passed)})"]
-    source.insert(0, "from stress.explore.model.primitives import pointer")
-    return compiled_module("explore", "\n".join(source) + "\n", functions)
+    by_address: dict[str, Callable[..., Any]] = {
+        "expand": expand.expand,
+        "walk": ends.walk,
+        "behind": ends.behind,
+    }
+    source = ["from stress.explore.model.primitives import pointer"]
+    source += ["from stress.explore.model.primitives_compiled import call_at"]
+    for name, function in {**functions, **by_address}.items():
+        arguments = list(inspect.signature(function).parameters)
+        passed = ", ".join(a if a in _NUMBERS else f"pointer({a})" for a in arguments)
+        if name in functions:
+            source += ["@njit", f"def {name}({', '.join(arguments)}):", f"    return {name}_({passed})"]
+        else:
+            source += ["@njit", f"def {name}(address, {', '.join(arguments)}):"]
+            source += [f"    return call_at(address, ({passed}))"]
+    space = compiled_module("explore", "\n".join(source) + "\n", {f"{name}_": f for name, f in functions.items()})
+    return {**space, **{name: _ByAddress(function, space[name]) for name, function in by_address.items()}}
 
 
-def _signature(function: Any) -> tuple[Any, ...]:
-    """Return the types of the arguments of a compiled function of the engine, told by their names."""
+def _types(function: Callable[..., Any], *, pointers: bool = False) -> tuple[Any, ...]:
+    """Return the types of the arguments of a function of the engine, told by their names: arrays, or pointers."""
     from numba import types
 
-    def type_of(name: str) -> Any:
-        return types.int64 if name in _NUMBERS else getattr(types, state.SMALL.get(name, "int64"))[::1]
+    pointer_to_one: Any = types.CPointer  # untyped
 
-    return tuple(type_of(name) for name in inspect.signature(function.py_func).parameters)
+    def type_of(name: str) -> Any:
+        if name in _NUMBERS:
+            return types.int64
+        of = getattr(types, state.SMALL.get(name, "int64"))
+        return pointer_to_one(of) if pointers else of[::1]
+
+    return tuple(type_of(name) for name in inspect.signature(function).parameters)
 
 
 def _missing(names: Collection[str]) -> list[Callable[[], object]]:
     """Return what is to be done for these functions of the engine that are not on disk: compile them."""
     from stress.compiling.disk_cache import is_kept
+    from stress.compiling.modules import dispatcher, is_on_disk
 
     tasks: list[Callable[[], object]] = []
+
+    def add(function: Any, signature: tuple[Any, ...]) -> None:
+        if not function.signatures and not is_kept(function, signature):
+            tasks.append(partial(function.compile, signature))
+
     for name in names:
-        function = compiled()[name]
-        if not function.signatures and not is_kept(function, _signature(function)):
-            tasks.append(partial(function.compile, _signature(function)))
+        made = compiled()[name]
+        if isinstance(made, _ByAddress):
+            given = _types(made.function, pointers=True)
+            if not is_on_disk(made.function, given):
+                tasks.append(partial(dispatcher(made.function).compile, given))
+            add(made.caller, made.given)
+        else:
+            add(made, _types(made.py_func))
     return tasks
 
 
@@ -74,26 +126,21 @@ SEARCH = ("expand", "intern_block", "intern_registers", "reindex", "rehash")
 """The functions of the engine that every search calls; the one that takes longest to compile first."""
 
 
-def _parts() -> list[Callable[[], object]]:
-    """Compile those parts of the longest functions that come last in them."""
-    from numba import types
+def _missing_parts() -> list[Callable[[], object]]:
+    """Return what is to be done for the parts of the longest functions: children, which begin at the end, do it."""
+    from stress.compiling.modules import dispatcher, is_on_disk
+    from stress.explore.model.primitives_compiled import MOVE, WORDS
 
-    from stress.compiling.modules import dispatcher
-    from stress.explore.model.primitives_compiled import WORDS
-
-    return [
-        partial(dispatcher(symmetry.put_in_order).compile, (WORDS,) * 4),
-        partial(dispatcher(transition.transition).compile, (WORDS, WORDS, WORDS, types.int64)),
-    ]
+    parts = ((symmetry.put_in_order, (WORDS,) * 4), (transition.move, MOVE))
+    return [partial(dispatcher(part).compile, given) for part, given in parts if not is_on_disk(part, given)]
 
 
 def get_ready(model: Model, names: Collection[str]) -> None:
     """Compile what is not on disk yet of these functions of the engine and of the steps of a model, on all CPUs."""
     from stress.compiling.beside import compile_all
 
-    tasks = _missing(names)
     steps = missing(model.design, (step for _, step in model.rows), recorded=_recorded(model))
-    compile_all([*tasks, *steps, *(_parts() if tasks else ())], "the explorer")
+    compile_all([*_missing(names), *steps, *_missing_parts()], "the explorer")
 
 
 def _recorded(model: Model) -> bool:
@@ -115,7 +162,11 @@ def watched_of(model: Model, image: Callable[[], _Words], work: Callable[[Callab
 
 def arrays(model: Model) -> tuple[_Words, _Words, _Words]:
     """Return what compiled code is given of a model: the image with the addresses of the steps, memory, registers."""
+    from stress.compiling.modules import pointer_to
+    from stress.explore.model.primitives_compiled import MOVE
+
     image = [0 if isinstance(word, list) else word for word in model.p]
     steps = (step for _, step in model.rows)
+    image[P_MOVE] = pointer_to(transition.move, MOVE)
     image[P_STEPS], image[P_OWN_STEPS] = addresses(model.design, steps, recorded=_recorded(model))
     return np.array(image, np.int64), np.array(model.memory, np.int64), np.array(model.registers, np.int64)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from typing import Any
 
 from stress.explore.model.check_bits import GOES_ON
-from stress.explore.model.image import P_CHOICES, P_CPUS, P_SYMMETRY
+from stress.explore.model.image import P_CHOICES, P_CPUS, P_MOVE, P_SYMMETRY
+from stress.explore.model.primitives import call_move
 from stress.explore.model.symmetry import put_in_order
-from stress.explore.model.transition import FINISHED, WAITS, move
+from stress.explore.model.transition import FINISHED, WAITS
 from stress.explore.searching.state import collect, hash_of_loaded, load_state, number_of, put_back
 from stress.step import helper
 
@@ -35,7 +36,7 @@ def successors(s: Any, p: Any, words: Any, a: Any, tables: Any, keys: Any, batch
     out_batch = (batch, hash_of_loaded(s, a[1], keys))
     count = 0
     for choice in range(p[P_CHOICES]):
-        bits = move(p, m, g, choice)
+        bits = call_move(p[P_MOVE], p, m, g, choice)
         if bits == FINISHED:
             continue
         if bits == WAITS:

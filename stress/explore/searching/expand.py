@@ -21,6 +21,7 @@ from stress.explore.model.image import (
     P_CHOICES,
     P_CPUS,
     P_LEARNED,
+    P_MOVE,
     P_RECORD,
     P_RECORDED,
     P_SYMMETRY,
@@ -30,10 +31,10 @@ from stress.explore.model.image import (
     R_PREEMPTED,
     STRIDE,
 )
-from stress.explore.model.primitives import prefetch
+from stress.explore.model.primitives import call_move, prefetch
 from stress.explore.model.rules import first_torn, forget_accesses
 from stress.explore.model.symmetry import put_in_order
-from stress.explore.model.transition import FINISHED, REFUSED, WAITS, move, transition
+from stress.explore.model.transition import FINISHED, REFUSED, WAITS
 from stress.explore.searching.intern import LOW, differ
 from stress.explore.searching.state import (
     AGAIN,
@@ -108,7 +109,7 @@ def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
     """With bounded preemptions: the CPU that moved last, if it could go on; else -1. It has moved then."""
     if s[PREEMPTIONS] < 0 or g[R_LAST] == 0:
         return -1
-    bits = transition(p, m, g, g[R_LAST] - 1)
+    bits = call_move(p[P_MOVE], p, m, g, g[R_LAST] - 1)
     if bits in (FINISHED, WAITS, REFUSED):
         return -1
     return int(g[R_LAST] - 1)
@@ -232,7 +233,7 @@ def expand(
             if preempts and g[R_PREEMPTED] == s[PREEMPTIONS]:
                 continue
             before = advanced(g, cpu)
-            bits = move(p, m, g, choice)
+            bits = call_move(p[P_MOVE], p, m, g, choice)
             if bits == FINISHED:
                 continue
             if bits == REFUSED:

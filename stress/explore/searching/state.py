@@ -25,7 +25,7 @@ BLOCK = 8
 NOT_ONWARD, CHOICE_OF_VIA = -(1 << 15), (1 << 15) - 1
 """`via` names a choice (`stress.explore.model.transition.move`), and its sign bit a state that is no end and all of
 whose steps jump back in their programs."""
-SMALL = {"parent": "int32", "via": "int16", "known": "int8"}
+SMALL = {"parent": "int32", "via": "int16", "known": "int8", "path": "int32"}
 """Sizes of numbers in those arrays that are not of words, by the names of the arguments of compiled functions."""
 BATCH = MOST_CHOICES
 """New states that are looked up together."""

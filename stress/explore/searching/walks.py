@@ -9,10 +9,10 @@ from typing import Any
 
 from stress.explore.model.at_rest import at_rest, judge_rest
 from stress.explore.model.check_bits import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
-from stress.explore.model.image import P_CPUS, P_ENTRIES, P_LEARNED, P_MEMORY, STRIDE
-from stress.explore.model.primitives import window
+from stress.explore.model.image import P_CPUS, P_ENTRIES, P_LEARNED, P_MEMORY, P_MOVE, STRIDE
+from stress.explore.model.primitives import call_move, window
 from stress.explore.model.store_buffer import may_leave
-from stress.explore.model.transition import FINISHED, REFUSED, WAITS, move
+from stress.explore.model.transition import FINISHED, REFUSED, WAITS
 from stress.explore.searching.state import put_back
 from stress.memory_model import PSO, SC
 from stress.step import helper
@@ -67,7 +67,7 @@ def try_move(p: Any, m: Any, g: Any, kept: Any, choice: int) -> int:
     cpu = choice % p[P_CPUS]
     for i in range(STRIDE):
         kept[i] = g[cpu * STRIDE + i]
-    bits = move(p, m, g, choice)
+    bits = call_move(p[P_MOVE], p, m, g, choice)
     if bits == WAITS:
         for i in range(STRIDE):
             g[cpu * STRIDE + i] = kept[i]
