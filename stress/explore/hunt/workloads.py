@@ -149,11 +149,9 @@ def _workload(
     )
 
 
-def pairs(
-    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
-) -> st.SearchStrategy[Workload]:
-    """Return workloads of two operations at the same time, on one page in each of its `states`: all are tried."""
-    each = [
+def _on_one_page(kinds: Sequence[str]) -> list[Operation]:
+    """Return the operations of these kinds on one anonymous page, those that are alike once."""
+    return [
         operation
         for kind in kinds
         if not kind_of(kind).of_file and not (kind in ("status", "stat") and "statm" in kinds)
@@ -162,13 +160,39 @@ def pairs(
         if not kind_of(kind).reads or operation.arg == 0
     ]
 
+
+def pairs(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload]:
+    """Return workloads of two operations at the same time, on one page in each of its `states`: all are tried."""
     def of(piece: tuple[Operation, ...], one: Operation, other: Operation, batch: int) -> Workload:
         before = [(0, piece)] if piece else []
         return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
 
-    operation = st.sampled_from(each)
+    operation = st.sampled_from(_on_one_page(kinds))
     pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
     return st.builds(of, pieces_, operation, operation, st.sampled_from(batches))
+
+
+def storing(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+) -> st.SearchStrategy[Workload] | None:
+    """Return workloads of two operations at the same time, while a third CPU stores by what its TLB holds of the page.
+
+    None where no operation of these kinds goes through a TLB.
+    """
+    through = [name for name in kinds if kind_of(name).by_tlb and name in setup_kinds]
+    if not through or "fault" not in setup_kinds:
+        return None
+    others = [operation for operation in _on_one_page(kinds) if not kind_of(operation.name).reads]
+
+    def of(store: str, one: Operation, other: Operation, batch: int) -> Workload:
+        stores = Operation(store, 0, 1)
+        before = [(1, (Operation("fault", 0, 1, write=True), stores))]
+        return _workload([[one], [stores], [other]], before, (1, 0, 0), arch=arch, mmu=True, batch=batch)
+
+    each = st.sampled_from(others)
+    return st.builds(of, st.sampled_from(through), each, each, st.sampled_from(batches))
 
 
 def watched(
@@ -243,7 +267,7 @@ def workloads(
     *,
     machine: MachineKind = PAGE_TABLES,
 ) -> st.SearchStrategy[Workload]:
-    """Return workloads of these operations: a third each `pairs` and `watched`, of which none is drawn twice, and
+    """Return workloads of these operations: `pairs`, `watched` and `storing`, of which none is drawn twice, and
     `larger`, which go on when those are exhausted; on a ``machine`` without an mm, `of_words`.
 
     ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
@@ -253,6 +277,5 @@ def workloads(
         return of_words(kinds, arch, before, machine)
     if all(kind_of(kind).of_file for kind in kinds):
         return larger(kinds, arch, before, batches)
-    third = watched(kinds, arch, before, batches)
-    drawn = [pairs(kinds, arch, before, batches), *([third] if third is not None else [])]
-    return st.one_of(*drawn, larger(kinds, arch, before, batches))
+    families = (family(kinds, arch, before, batches) for family in (pairs, watched, storing))
+    return st.one_of(*(family for family in families if family is not None), larger(kinds, arch, before, batches))
