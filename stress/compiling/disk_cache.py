@@ -29,7 +29,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ from stress.system.writing import replace_file
 
 
 def _count_from_own_number() -> None:
-    """Have Numba number what this process compiles unlike what any other process did: its names stay unlike, too."""
+    """Have Numba begin its numbers at random, so that no other process gives a function the same name."""
     identity: Any = FunctionIdentity
     identity._unique_ids = itertools.count(secrets.randbits(60))
 
@@ -206,9 +206,19 @@ class _Kept(FunctionCache):
 
 
 def is_kept(made: Any, arguments: tuple[Any, ...]) -> bool:
-    """Return whether machine code of a function that `njit_kept` made is on disk, for arguments of these types."""
+    """Return whether a function that `njit_kept` made needs no compiling for arguments of these types.
+
+    It was loaded before, or its machine code is on disk.
+    """
     kept = made._cache
-    return kept._index_key(arguments, made.targetctx.codegen()) in kept._cache_file._load_index()
+    return arguments in made.overloads or (
+        kept._index_key(arguments, made.targetctx.codegen()) in kept._cache_file._load_index()
+    )
+
+
+def left_to_compile(made: Any, arguments: tuple[Any, ...]) -> list[Callable[[], object]]:
+    """Return what is to be done for such a function: to compile it; nothing when it `is_kept`."""
+    return [] if is_kept(made, arguments) else [partial(made.compile, arguments)]
 
 
 def njit_kept(function: Callable[..., Any], **options: Any) -> Any:

@@ -6,7 +6,6 @@ A worker's words ``w`` (see `stress.rss.arena`) say what it does; ``r`` are its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from string import Template
 from textwrap import indent
 from typing import Any
@@ -345,16 +344,15 @@ def missing(subject: Subject) -> list[Callable[[], object]]:
     """Return what is to be done for the loops of a counter that are not on disk: compile them, the longest first."""
     from numba import types
 
-    from stress.compiling.disk_cache import is_kept
+    from stress.compiling.disk_cache import left_to_compile
 
     array = types.Array(types.int64, 1, "C")
     numbers = {"run": 1, "at_rest": 1, "cost_up": 2, "cost_read": 2, "give": 2, "meet": 2}
     numbers |= {"bare": 2} if subject.bare else {}
     numbers |= {"cost_precise": 2} if subject.precise else {}
     functions = compile_subject(subject)
-    tasks: list[Callable[[], object]] = []
-    for name, count in numbers.items():
-        signature = (array, *[types.int64] * count)
-        if not is_kept(functions[name], signature):
-            tasks.append(partial(functions[name].compile, signature))
-    return tasks
+    return [
+        task
+        for name, count in numbers.items()
+        for task in left_to_compile(functions[name], (array, *[types.int64] * count))
+    ]

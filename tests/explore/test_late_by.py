@@ -75,7 +75,7 @@ TAUGHT = [
 
 
 @pytest.mark.parametrize("text", TAUGHT)
-def test_what_is_learned_in_turn_spares_searches_and_changes_no_result(text, monkeypatch):
+def test_learning_before_a_search_spares_searches_and_changes_no_result(text, monkeypatch):
     begun = []
 
     class Counted(Search):
@@ -87,7 +87,7 @@ def test_what_is_learned_in_turn_spares_searches_and_changes_no_result(text, mon
     workload = Workload.parse(text)
     with_it = explore(get("v12_sound"), workload)
     searches = len(begun)
-    monkeypatch.setattr(breadth_first, "learn_in_turn", lambda model: None)
+    monkeypatch.setattr(breadth_first, "learns_in_turn", lambda model: False)
     without = explore(get("v12_sound"), workload)
     assert len(begun) - searches > searches
     assert replace(with_it, seconds=0, bytes=0) == replace(without, seconds=0, bytes=0)

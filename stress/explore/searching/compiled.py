@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ def compiled() -> dict[str, Any]:
     return {**space, **{name: _ByAddress(function, space[name]) for name, function in by_address.items()}}
 
 
+@cache
 def _types(function: Callable[..., Any], *, pointers: bool = False) -> tuple[Any, ...]:
     """Return the types of the arguments of a function of the engine, told by their names: arrays, or pointers."""
     from numba import types
@@ -101,24 +102,17 @@ def _types(function: Callable[..., Any], *, pointers: bool = False) -> tuple[Any
 
 def _missing(names: Collection[str]) -> list[Callable[[], object]]:
     """Return what is to be done for these functions of the engine that are not on disk: compile them."""
-    from stress.compiling.disk_cache import is_kept
-    from stress.compiling.modules import dispatcher, is_on_disk
+    from stress.compiling.disk_cache import left_to_compile
+    from stress.compiling.modules import dispatcher
 
     tasks: list[Callable[[], object]] = []
-
-    def add(function: Any, signature: tuple[Any, ...]) -> None:
-        if not function.signatures and not is_kept(function, signature):
-            tasks.append(partial(function.compile, signature))
-
     for name in names:
         made = compiled()[name]
         if isinstance(made, _ByAddress):
-            given = _types(made.function, pointers=True)
-            if not is_on_disk(made.function, given):
-                tasks.append(partial(dispatcher(made.function).compile, given))
-            add(made.caller, made.given)
+            tasks += left_to_compile(dispatcher(made.function), _types(made.function, pointers=True))
+            tasks += left_to_compile(made.caller, made.given)
         else:
-            add(made, _types(made.py_func))
+            tasks += left_to_compile(made, _types(made.py_func))
     return tasks
 
 
@@ -126,21 +120,19 @@ SEARCH = ("expand", "intern_block", "intern_registers", "reindex", "rehash")
 """The functions of the engine that every search calls; the one that takes longest to compile first."""
 
 
-def _missing_parts() -> list[Callable[[], object]]:
-    """Return what is to be done for the parts of the longest functions: children, which begin at the end, do it."""
-    from stress.compiling.modules import dispatcher, is_on_disk
-    from stress.explore.model.primitives_compiled import MOVE, WORDS
-
-    parts = ((symmetry.put_in_order, (WORDS,) * 4), (transition.move, MOVE))
-    return [partial(dispatcher(part).compile, given) for part, given in parts if not is_on_disk(part, given)]
-
-
 def get_ready(model: Model, names: Collection[str]) -> None:
     """Compile what is not on disk yet of these functions of the engine and of the steps of a model, on all CPUs."""
     from stress.compiling.beside import compile_all
+    from stress.compiling.disk_cache import left_to_compile
+    from stress.compiling.modules import dispatcher
+    from stress.explore.model.primitives_compiled import MOVE, WORDS
 
+    tasks = _missing(names)
     steps = missing(model.design, (step for _, step in model.rows), recorded=_recorded(model))
-    compile_all([*_missing(names), *steps, *_missing_parts()], "the explorer")
+    # What comes last is what children begin with: long, and called by address or linked into the longest.
+    last = left_to_compile(dispatcher(symmetry.put_in_order), (WORDS,) * 4) if tasks else []
+    last += left_to_compile(dispatcher(transition.move), MOVE)
+    compile_all([*tasks, *steps, *last], "the explorer")
 
 
 def _recorded(model: Model) -> bool:

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
-from stress.explore.model.image import P_LEARNED, P_READS
+from stress.explore.model.image import P_LEARNED, P_READS, P_WATCHED
 from stress.explore.model.model import Model, buffer_note, learn
 from stress.explore.model.reads import reads_seen
-from stress.explore.model.step_table import is_watched
 from stress.explore.model.taken import taken_of
 from stress.explore.result import BUFFER, INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import endless, state
@@ -25,14 +24,19 @@ LEARNED_FROM = 20_000
 """States without preemptions that are looked at, at most, before a search."""
 
 
-def learn_in_turn(model: Model) -> None:
-    """Learn which ptes the operations change from schedules that leave no CPU that could go on.
+def learns_in_turn(model: Model) -> bool:
+    """Return whether something is to be learned before a search: it has reads, and no step of the user's.
 
-    That takes few states and teaches nearly all. What a search learns itself it learns late, and then begins again.
+    What is wrong with a user's step is found nearest first.
     """
-    if model.p[P_READS] == 0 or is_watched(model.design):  # what is wrong with a user's step is found nearest first
-        return
-    search = Search(model, Bounds(states=LEARNED_FROM), wanted=0, stop_first=False, preemptions=0)
+    return bool(model.p[P_READS]) and not model.p[P_WATCHED]
+
+
+def learn_in_turn(model: Model, search: Search) -> None:
+    """Learn from a search without preemptions which ptes the operations change.
+
+    It takes few states and teaches nearly all. What a search learns itself it learns late, and begins again.
+    """
     status = state.AGAIN
     while status not in (state.DONE, state.STATES_FULL, state.RULE_BROKEN):
         status = search.advance()
@@ -62,11 +66,13 @@ def breadth_first(
     def begin() -> Search:
         return Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
 
-    search = begin()
+    in_turn = learns_in_turn(model)
+    search = Search(model, Bounds(LEARNED_FROM), 0, stop_first=False, preemptions=0) if in_turn else begin()
     search.advance(0)  # the time to compile does not count
     started = time.perf_counter()
-    learn_in_turn(model)
-    search = begin()
+    if in_turn:
+        learn_in_turn(model, search)
+        search = begin()
     bound = ""
     status = state.AGAIN
 
