@@ -23,7 +23,7 @@ from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.compiling.clock import ticks_per_ns
 from stress.scale.machine import ScaleMachine
-from stress.scale.measure_machine import measure_machine, time_work
+from stress.scale.measure_machine import fault_of, measure_machine, time_work
 from stress.scale.simulation import Given, simulate
 from stress.system.cpus import available_cores
 from stress.system.load import LoadWatch
@@ -55,8 +55,7 @@ def with_work(machine: ScaleMachine, page: float, whole: float) -> ScaleMachine:
     """Return the machine whose faults do that work, ns."""
     gb_s = machine.fault.page_bytes / page
     memory = replace(machine.memory, near_gb_s=gb_s, far_gb_s=gb_s, node_gb_s=max(machine.memory.node_gb_s, gb_s))
-    trap = whole - page
-    return replace(machine, memory=memory, fault=replace(machine.fault, entry_ns=0.6 * trap, exit_ns=0.4 * trap))
+    return replace(machine, memory=memory, fault=fault_of(whole - page, machine.fault.page_bytes))
 
 
 @click.command(help=__doc__)
@@ -100,7 +99,9 @@ def main(turns: int, pages: int, seed: int) -> None:
         )
     click.echo(tabulate(rows, headers="keys", floatfmt=".3f"))
     page, whole = (median(each) for each in zip(*spent, strict=True))
-    click.echo(f"the work alone: {page:.0f} ns for the page, {whole:.0f} ns with the trap")
+    behind = whole - work.trap_ns
+    click.echo(f"the work alone: {page:.0f} ns for a page of many in a row, {whole:.0f} ns for a trap and a page")
+    click.echo(f"the trap takes {work.trap_ns:.0f} ns, so {behind:.0f} ns are left for the page behind it")
     click.echo(f"{turns} turns of {pages:,} pages; {watch.load()}")
     sys.exit(0 if ok else 1)
 

@@ -128,8 +128,8 @@ def _own_atomic_ns() -> float:
 def time_work(page_bytes: int, pages: int = PAGES) -> Callable[[int], float]:
     """Return a function that times the private work of so many faults, ns each, given the ticks that a trap takes.
 
-    The pages are those of a pool that stays mapped. Behind a trap a page takes twice as long to clear as one of many
-    in a row (950 against 500 ns where this was written).
+    The pages are those of a pool that stays mapped. Behind a trap a page takes longer to clear than one of many in a
+    row: `benchmarks/scale_here.py` prints both.
     """
     work, word = _compiled()["work"], np.zeros(8, np.int64)
 
@@ -153,6 +153,11 @@ def _together_gb_s(cpus: int) -> float:
     return sum(rates)
 
 
+def fault_of(trap: float, page_bytes: int) -> Fault:
+    """Return a fault whose entry and exit take ``trap`` ns together; how it is divided is assumed."""
+    return Fault(round(trap * 0.6, 1), round(trap * 0.4, 1), page_bytes, 0.1)
+
+
 def measure_machine() -> ScaleMachine:
     """Measure this machine as one node of one level. The line's cost is that between the two CPUs that it may use."""
     cpus = len(os.sched_getaffinity(0))
@@ -172,6 +177,6 @@ def measure_machine() -> ScaleMachine:
             Line(1.0, 0.0, 90.0, 0.0), own_atomic_ns=round(_own_atomic_ns(), 2), read_busy_ns=round(line_ns, 1)
         ),
         memory=Memory(cpus, round(one, 3), round(one, 3), round(one * more, 3), 1024.0),
-        fault=Fault(round(trap * 0.6, 1), round(trap * 0.4, 1), page, 0.1),
+        fault=fault_of(trap, page),
         process=Process(20_000.0, 100.0),
     )
