@@ -58,9 +58,9 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     """Let Hypothesis draw workloads that break DESIGN, and make them smaller.
 
     DESIGN is a page-fault path with its counters: its name (`pte-stress list designs`), or your own as
-    my_design.py:MINE. A workload says which CPU performs which operations. Half of the workloads have two operations at
-    the same time on one page, in each state of the page and of its tasks that matters; none of these is tried twice.
-    The others are larger: up to three CPUs with two operations each, on pages of files, too.
+    my_design.py:MINE. A workload says which CPU performs which operations. Most workloads have two operations at the
+    same time on one page, in each state of the page and of its tasks that matters; none of these is tried twice. The
+    others are larger: up to three CPUs with two operations each, on pages of files, too.
 
     The explorer tries every interleaving of each workload. Violations are listed by check, each with its smallest
     workload and its shortest schedule. Where the mends of DESIGN are known (v12, v12_reviewed, a design with one edit),

@@ -613,8 +613,8 @@ def test_a_store_by_a_translation_loaded_before_is_among_what_is_drawn():
     assert storing(kinds[:2], "64", kinds, (2,)) is None
 
 
-def test_what_a_fork_beside_such_a_store_loses_is_found_unaided():
-    """R03 as shipped, by these workloads alone; the mended design holds on all of them."""
+def test_r03_is_found_by_stores_through_a_tlb_alone():
+    """R03 as shipped breaks on one of these workloads; the mended design holds on all of them."""
     posted = findings.get("R03").posted()
     kinds = kinds_of(posted)
     drawn = sorted(drawn_once(storing(("fault", "fork", "user_write"), "64", kinds, (2,))), key=str)

@@ -177,9 +177,9 @@ def pairs(
 def storing(
     kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
 ) -> st.SearchStrategy[Workload] | None:
-    """Return workloads of two operations at the same time, while a third CPU stores by what its TLB holds of the page.
+    """Return workloads of two operations at the same time, while a third CPU stores through its TLB.
 
-    None where no operation of these kinds goes through a TLB.
+    It has loaded the translation of the page before. None where no operation of these kinds goes through a TLB.
     """
     through = [name for name in kinds if kind_of(name).by_tlb and name in setup_kinds]
     if not through or "fault" not in setup_kinds:
