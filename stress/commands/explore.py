@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stress.workload import Workload
 
 STRATEGIES = ("breadth-first", "random", "pct", "preemption")
+MOST_JOBS = 256
 
 
 def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) -> Workload:
@@ -79,6 +80,12 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--runs", type=int, help="Schedules that random and pct try.  [default: 1000]")
 @click.option("--depth", type=int, help="pct: ordering constraints of the bug looked for.  [default: 3]")
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, MOST_JOBS),
+    metavar="N",
+    help="Threads that share the search. What is found does not depend on it.  [default: the CPUs]",
+)
 @click.option(
     "--check",
     "checks",
@@ -147,6 +154,7 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
             preemptions=options["preemptions"],
             memory=options["memory"],
             finals=options["finals"],
+            jobs=options["jobs"],
             progress=lambda found, visited, depth: show(
                 lambda: f"{found:,} states, {visited:,} visited, depth {depth}"
             ),

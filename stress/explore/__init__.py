@@ -25,6 +25,7 @@ from stress.design import Design
 from stress.explore.result import Bounds, Result, Violation
 from stress.report.words import did_you_mean
 from stress.system.callable_module import make_callable
+from stress.system.cpus import available_cores
 from stress.workload import Workload
 
 if TYPE_CHECKING:
@@ -42,14 +43,16 @@ def explore(
     stop_first: bool = False,
     finals: bool = False,
     memory: str = "sc",
+    jobs: int = 1,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Result:
     """Explore every interleaving of ``workload`` on ``design``.
 
     ``checks``: names of those to look at, all by default; those that end a path are always looked at. ``stop_first``:
     end when the first check breaks; states from which no end can be reached are not looked for then. ``finals``: give
-    the set of final states, too. ``memory``: the memory model, of `stress.memory_model`. ``progress`` is
-    called now and then with states found, states visited, depth.
+    the set of final states, too. ``memory``: the memory model, of `stress.memory_model`. ``jobs``: threads that share
+    the search; the result does not depend on it. ``progress`` is called now and then with states found, states visited,
+    depth.
 
     Raises `UsageError` for an operation that the design has not, an unknown check or memory model, and a bound that is
     not positive.
@@ -65,6 +68,7 @@ def explore(
         wanted_bits(checks),
         stop_first=stop_first,
         finals=finals,
+        jobs=jobs,
         progress=progress,
     )
 
@@ -82,12 +86,14 @@ def search(
     preemptions: int | None = None,
     memory: str = "sc",
     finals: bool = False,
+    jobs: int | None = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> tuple[Result, Model]:
     """Look at ``workload`` by a strategy: breadth-first, random, pct or preemption; the model is for `trace`.
 
     ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption;
-    ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can. Raises
+    ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can; ``jobs``: threads
+    of breadth-first and preemption, by default one for each CPU that may be used. Raises
     `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
     from stress.explore.model.image import P_WATCHED
@@ -95,7 +101,8 @@ def search(
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
-    _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions})
+    _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions, "jobs": jobs})
+    many = available_cores() if jobs is None else jobs
     model, wanted = build(design, workload, memory), wanted_bits(checks)
     if strategy != "breadth-first" and model.p[P_WATCHED]:
         _look_at_rules(model, bounds)
@@ -110,10 +117,10 @@ def search(
     if strategy == "preemption":
         from stress.explore.strategies.preemption import preemption
 
-        return preemption(model, bounds, wanted, preemptions=preemptions, progress=progress), model
+        return preemption(model, bounds, wanted, preemptions=preemptions, jobs=many, progress=progress), model
     from stress.explore.strategies.breadth_first import breadth_first
 
-    return breadth_first(model, bounds, wanted, finals=finals, progress=progress), model
+    return breadth_first(model, bounds, wanted, finals=finals, jobs=many, progress=progress), model
 
 
 RULE_STATES = 20_000
@@ -129,7 +136,12 @@ def _look_at_rules(model: Model, bounds: Bounds) -> None:
     breadth_first(model, narrow, wanted_bits(None))
 
 
-_SETTINGS = {"runs": ("random", "pct"), "depth": ("pct",), "preemptions": ("preemption",)}
+_SETTINGS = {
+    "runs": ("random", "pct"),
+    "depth": ("pct",),
+    "preemptions": ("preemption",),
+    "jobs": ("breadth-first", "preemption"),
+}
 
 
 def _check_settings(strategy: str, settings: dict[str, int | None]) -> None:

@@ -229,7 +229,7 @@ def test_work_of_another_thread_raises_here():
         raise ValueError("of the work")
 
     with pytest.raises(ValueError, match="of the work"):
-        watched(work, lambda: 0, str)
+        watched(work, dict, str)
 
 
 def test_work_is_told_when_the_user_wants_the_end():
@@ -247,7 +247,7 @@ def test_work_is_told_when_the_user_wants_the_end():
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        watched(work, lambda: 0, str)
+        watched(work, dict, str)
     assert told
     signal.signal(signal.SIGINT, before)
 

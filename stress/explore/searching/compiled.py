@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from stress.explore.model.model import Model
 from stress.explore.model.step_table import addresses, missing, own_name
 from stress.explore.searching import ends, expand, intern, state, walks
 from stress.memory_model import SC
-from stress.system.never_ends import watched
+from stress.system.never_ends import Worker, watched
 
 _NUMBERS = {"mask", "size", "count", "number", "runs", "depth"}
 _Words = NDArray[np.int64]
@@ -60,6 +60,7 @@ def compiled() -> dict[str, Any]:
     functions: dict[str, Callable[..., Any]] = {
         "rehash": intern.rehash,
         "reindex": state.reindex,
+        "look_up": expand.look_up,
         "intern_block": state.intern_block,
         "intern_registers": state.intern_registers,
         "random_walk": walks.random_walk,
@@ -116,7 +117,7 @@ def _missing(names: Collection[str]) -> list[Callable[[], object]]:
     return tasks
 
 
-SEARCH = ("expand", "intern_block", "intern_registers", "reindex", "rehash")
+SEARCH = ("expand", "intern_block", "intern_registers", "reindex", "rehash", "look_up")
 """The functions of the engine that every search calls; the one that takes longest to compile first."""
 
 
@@ -140,8 +141,14 @@ def _recorded(model: Model) -> bool:
     return model.memory_model.number != SC
 
 
-def watched_of(model: Model, image: Callable[[], _Words], work: Callable[[Callable[[], None]], None]) -> None:
-    """Do work on compiled functions of the engine, given an ``image``; see `stress.system.never_ends.watched`.
+def watched_of(
+    model: Model,
+    images: Callable[[], Mapping[Worker | None, _Words]],
+    work: Callable[[Callable[[], None]], None],
+) -> None:
+    """Do work on compiled functions of the engine; see `stress.system.never_ends.watched`.
+
+    ``images``: what those functions are given now, of the thread that does the work (None), or of those that it has.
 
     Where the design brings no step and no check of the user's along, all of them end, and there is nothing to watch.
     """
@@ -149,7 +156,11 @@ def watched_of(model: Model, image: Callable[[], _Words], work: Callable[[Callab
     if not design.own_steps and not design.own_checks:
         work(lambda: None)
         return
-    watched(work, lambda: int(image()[P_UNDER_WAY]), lambda word: own_name(design, (word >> 8 & 0xFFFFFF) - 1))
+
+    def under_way() -> dict[Worker | None, int]:
+        return {who: int(image[P_UNDER_WAY]) for who, image in images().items()}
+
+    watched(work, under_way, lambda word: own_name(design, (word >> 8 & 0xFFFFFF) - 1))
 
 
 def arrays(model: Model) -> tuple[_Words, _Words, _Words]:

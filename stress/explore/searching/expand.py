@@ -31,17 +31,18 @@ from stress.explore.model.image import (
     R_PREEMPTED,
     STRIDE,
 )
-from stress.explore.model.primitives import call_move, prefetch
+from stress.explore.model.primitives import call_move, prefetch, window
 from stress.explore.model.rules import first_torn, forget_accesses
 from stress.explore.model.symmetry import put_in_order
 from stress.explore.model.transition import FINISHED, REFUSED, WAITS
 from stress.explore.searching.intern import LOW, differ
 from stress.explore.searching.state import (
     AGAIN,
+    APART,
     BATCH,
     BLOCK_CHANGED,
+    BLOCK_MASK,
     BLOCK_ROOM,
-    BLOCKS,
     BLOCKS_FULL,
     BUDGET,
     CHOICE_OF_VIA,
@@ -55,8 +56,8 @@ from stress.explore.searching.state import (
     PENDING,
     PREEMPTIONS,
     ROOM,
+    ROW_MASK,
     ROW_ROOM,
-    ROWS,
     ROWS_FULL,
     RULE_BROKEN,
     STATES_FULL,
@@ -117,7 +118,12 @@ def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
 
 @helper
 def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any) -> None:
-    """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room."""
+    """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room.
+
+    Does nothing for a part of a level, whose batch is kept.
+    """
+    if s[APART] != 0:
+        return
     mask = s[TABLE_SIZE] - 1
     width = s[WIDTH]
     pending = s[PENDING]
@@ -192,7 +198,11 @@ def expand(
     s[STATUS] = AGAIN
     for _ in range(s[BUDGET]):
         cur = s[CUR]
-        if s[PENDING] + choices > BATCH or cur == s[LEVEL_END]:
+        if s[APART] != 0:
+            if cur == s[LEVEL_END]:
+                s[STATUS] = DONE
+                return DONE
+        elif s[PENDING] + choices > BATCH or cur == s[LEVEL_END]:
             flush(s, table, states, parent, via, batch, origin)
             if s[STATUS] == STATES_FULL:
                 return STATES_FULL
@@ -205,11 +215,11 @@ def expand(
                 return STOPPED
             s[LEVEL_END] = s[FOUND]
             s[DEPTH] += 1
-        if (s[FOUND] + BATCH) * 3 > s[TABLE_SIZE] * 2:
+        if s[APART] == 0 and (s[FOUND] + BATCH) * 3 > s[TABLE_SIZE] * 2:
             s[STATUS] = TABLE_FULL
-        elif s[BLOCKS] > s[BLOCK_ROOM]:
+        elif block_table[s[BLOCK_MASK] + 1] > s[BLOCK_ROOM]:
             s[STATUS] = BLOCKS_FULL
-        elif s[ROWS] > s[ROW_ROOM]:
+        elif row_table[s[ROW_MASK] + 1] > s[ROW_ROOM]:
             s[STATUS] = ROWS_FULL
         if s[STATUS] != AGAIN:
             break
@@ -268,7 +278,8 @@ def expand(
                 origin[3 * b + 1] = cur
                 origin[3 * b + 2] = choice
                 s[PENDING] = b + 1
-                prefetch(table, hashed & (s[TABLE_SIZE] - 1))
+                if s[APART] == 0:
+                    prefetch(table, hashed & (s[TABLE_SIZE] - 1))
         wrong = p[P_RECORDED] != 0 and p[p[P_RECORD] + FAULT] != 0
         if wrong or (p[P_WATCHED] != 0 and first_torn(p, m) >= 0):
             s[STATUS] = RULE_BROKEN
@@ -284,3 +295,33 @@ def expand(
         s[CUR] = cur + 1
     flush(s, table, states, parent, via, batch, origin)
     return int(s[STATUS])
+
+
+def look_up(
+    s: Any,
+    states: Any,
+    table: Any,
+    parent: Any,
+    via: Any,
+    batch: Any,
+    origin: Any,
+    count: int,
+) -> int:
+    """Look up ``count`` states of a batch that was kept (`APART`), as `flush` does; returns how many were looked up.
+
+    Ends early when the table must grow, and when there is no room for more states (`STATES_FULL`).
+    """
+    mask = s[TABLE_SIZE] - 1
+    done = 0
+    s[STATUS] = AGAIN
+    while done < count and s[STATUS] == AGAIN:
+        if (s[FOUND] + BATCH) * 3 > s[TABLE_SIZE] * 2:
+            s[STATUS] = TABLE_FULL
+            break
+        part = min(BATCH, count - done)
+        for b in range(done, done + part):
+            prefetch(table, origin[3 * b] & mask)
+        s[PENDING] = part
+        flush(s, table, states, parent, via, window(batch, done * s[WIDTH]), window(origin, 3 * done))
+        done += part
+    return done

@@ -2,21 +2,27 @@
 
 An arena is an array of rows of equal width. Its table holds for each row the upper 32 bits of the row's hash and,
 below them, the row's number + 1; it has a power of two of entries, is never more than half full, and is probed
-linearly; ``mask`` is the number of its entries - 1. Nothing here is ever removed.
+linearly; ``mask`` is the number of its entries - 1, and the word after the last entry says how many rows there are.
+Nothing here is ever removed.
+
+Several threads may add rows to one arena at a time: who sets an empty entry has the row's number to give, and the
+others wait for it. So the numbers depend on who came first. Nothing follows from them but which rows are equal.
 """
 
 # Compiled functions have no objects to keep their arrays in.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from shm_layout.atomic import cmpxchg, cpu_relax, fetch_add, load, store
 from shm_layout.words import Words
 from stress.step import helper
 
 LOW = 0xFFFFFFFF
+BEING_ADDED = LOW
+"""In the place of a row's number + 1: a thread is about to put the row there."""
 MIX = -7046029254386353131
 """An odd number with well-spread bits: 2**64 / golden ratio, signed."""
 
@@ -30,7 +36,7 @@ def differ(one: Any, at: int, other: Any, place: int, count: int) -> bool:
     return different != 0
 
 
-def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
+def interning(width: int) -> Callable[[Any, Any, int, Any, Words], int]:
     """Return a function that interns rows of ``width`` words; compiled for that width, its loops are short."""
 
     @helper
@@ -44,18 +50,24 @@ def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
         return ((total * MIX) >> 32) & LOW
 
     @helper
-    def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words, count: int) -> int:
-        """Return the number of the row with these words; ``count``, that of rows so far, when it was just added."""
+    def intern_row(arena: Any, table: Any, mask: int, keys: Any, words: Words) -> int:
+        """Return the number of the row with these words, which is added if it is not there."""
         found = row_hash(keys, words)
         slot = found & mask
         while True:
-            entry = table[slot]
+            entry = load(table, slot)
             if entry == 0:
-                table[slot] = (found << 32) | (count + 1)
-                for i in range(width):
-                    arena[count * width + i] = words[i]
-                return count
+                entry = cmpxchg(table, slot, 0, (found << 32) | BEING_ADDED)
+                if entry == 0:
+                    number = fetch_add(table, mask + 1, 1)
+                    for i in range(width):
+                        arena[number * width + i] = words[i]
+                    store(table, slot, (found << 32) | (number + 1))
+                    return int(number)
             if ((entry >> 32) & LOW) == found:
+                while (entry & LOW) == BEING_ADDED:
+                    cpu_relax()
+                    entry = load(table, slot)
                 row = (entry & LOW) - 1
                 if not differ(arena, row * width, words, 0, width):
                     return int(row)
@@ -67,6 +79,7 @@ def interning(width: int) -> Callable[[Any, Any, int, Any, Words, int], int]:
 @helper
 def rehash(old: Any, size: int, new: Any, mask: int) -> None:
     """Enter what a table of ``size`` entries holds into an empty larger one. Slots are the lower bits of the hash."""
+    new[mask + 1] = old[size]
     for i in range(size):
         entry = old[i]
         if entry != 0:

@@ -124,7 +124,7 @@ def sample(
 
     violations: tuple[Violation, ...] | None = None
     try:
-        watched_of(sampler.model, lambda: sampler.p, draw)
+        watched_of(sampler.model, lambda: {None: sampler.p}, draw)
     except NeverEnds as endless:
         bound = NEVER_ENDS
         violations = with_endless(sampler.violations(), sampler.under_way(), endless.under_way)

@@ -57,15 +57,15 @@ class Search:
         self.m = np.pad(self.m, (0, stored.GROUP * BLOCK))
         self.kept_m, self.kept_g = self.m.copy(), self.g.copy()
         self.w = np.array(scratch_words(model), np.int64)
-        self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros(1 << 11, np.int64)
-        self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros(1 << 11, np.int64)
+        self.blocks, self.block_table = np.zeros(BLOCK << 10, np.int64), np.zeros((1 << 11) + 1, np.int64)
+        self.rows, self.row_table = np.zeros(STRIDE << 10, np.int64), np.zeros((1 << 11) + 1, np.int64)
         self.keys = np.random.default_rng(1).integers(1, 2**63, STRIDE + len(self.m), np.int64) | 1
         self.s = np.zeros(stored.S_WORDS, np.int64)
         self.s[stored.WANTED], self.s[stored.STOP_FIRST] = wanted, stop_first
         self.s[stored.PREEMPTIONS] = preemptions
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
         self.cpus, self.choices = len(model.workload.cpus), model.p[P_CHOICES]
-        self.table = np.zeros(FIRST_TABLE, np.int64)
+        self.table = np.zeros(FIRST_TABLE + 1, np.int64)
         self.bits = FEW
         self.active: list[int] = []
         self.column_of = np.full((len(model.memory) - FIRST_WORD) // BLOCK, -1, np.int64)
@@ -123,25 +123,43 @@ class Search:
         """Return the states of a finished search that are no end and all of whose steps jump back in their programs."""
         return np.flatnonzero(self.via[: self.found_states] < 0)
 
+    @property
+    def own(self) -> tuple[_Words, ...]:
+        """What who visits states has for itself: words of the search, image, memory, registers, and what these were."""
+        return (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w)
+
     def arguments(self) -> tuple[_Words, ...]:
         """Return what compiled code is given of the search: the first arguments of `expand`, `walk` and `behind`."""
-        own = (self.s, self.p, self.m, self.g, self.kept_m, self.kept_g, self.w, self.states, self.table, self.loaded)
+        return self._arguments(self.own, self.loaded, self.batch)
+
+    def _arguments(self, own: tuple[_Words, ...], loaded: _Words, batch: _Words) -> tuple[_Words, ...]:
         rows = (self.blocks, self.block_table, self.rows, self.row_table)
-        return (*own, np.array(self.active, np.int64), self.column_of, *rows, self.keys, self.batch)
+        columns = (np.array(self.active, np.int64), self.column_of)
+        return (*own, self.states, self.table, loaded, *columns, *rows, self.keys, batch)
+
+    def expand(self, own: tuple[_Words, ...], loaded: _Words, batch: _Words, origin: _Words, found: _Words) -> int:
+        """Call `stress.explore.searching.expand.expand`, for who has these arrays for itself."""
+        given = self._arguments(own, loaded, batch)
+        return int(compiled()["expand"](*given, self.parent, self.via, origin, found))
+
+    def merge(self, found: _Words) -> None:
+        """Take over the shortest ways to break a check that were found from later states."""
+        for mine, its in zip(self.found.reshape(-1, 3), found.reshape(-1, 3), strict=True):
+            if its[0] >= 0 and (mine[0] < 0 or mine[2] > its[2]):
+                mine[:] = its
 
     def _first_state(self) -> None:
         for cpu in range(self.cpus):
             row = self.g[cpu * STRIDE : (cpu + 1) * STRIDE]
-            number = self._intern("registers", self.rows, self.row_table, row, cpu)
+            number = self._intern("registers", self.rows, self.row_table, row)
             assert number == cpu  # registers differ by the CPU's number at least
             self._numbers(0, 1)[0, cpu] = number
-        self.s[stored.ROWS] = self.cpus
         self.parent[0], self.via[0] = -1, stored.NOT_ONWARD
         self.s[stored.FOUND] = self.s[stored.LEVEL_END] = 1
         self._reindex()
 
-    def _intern(self, what: str, arena: _Words, table: _Words, words: _Words, count: int) -> int:
-        return int(compiled()[f"intern_{what}"](arena, table, len(table) - 1, self.keys, words, count))
+    def _intern(self, what: str, arena: _Words, table: _Words, words: _Words) -> int:
+        return int(compiled()[f"intern_{what}"](arena, table, len(table) - 2, self.keys, words))
 
     def _add_block(self, block: int) -> None:
         """Add a block that has changed for the first time: all states so far have it as it was in the first one."""
@@ -151,9 +169,7 @@ class Search:
         self.active.append(block)
         self.column_of[block] = at
         words = self.kept_m[first : first + BLOCK]
-        so_far = int(self.s[stored.BLOCKS])
-        number = self._intern("block", self.blocks, self.block_table, words, so_far)
-        self.s[stored.BLOCKS] += number == so_far
+        number = self._intern("block", self.blocks, self.block_table, words)
         self._make_room(count)
         self.states[: count * self.width] = 0  # what no number lies in is compared, too
         new = self._numbers(0, count)
@@ -174,7 +190,7 @@ class Search:
         self.s[stored.COLUMNS], self.s[stored.WIDTH], self.s[stored.BITS] = self.columns, self.width, self.bits
         self.table = np.zeros(len(self.table), np.int64)
         count = int(self.s[stored.FOUND])
-        compiled()["reindex"](self.s, self.states, self.keys, count, self.table, len(self.table) - 1)
+        compiled()["reindex"](self.s, self.states, self.keys, count, self.table, len(self.table) - 2)
 
     def _numbers_fit(self, rows: int) -> bool:
         """Make the numbers wide if twice ``rows`` ask for it; False when the memory does not allow it."""
@@ -184,27 +200,39 @@ class Search:
             self._widen()
         return True
 
+    @staticmethod
+    def _larger(table: _Words) -> _Words:
+        """Return a table of twice as many entries."""
+        size = len(table) - 1
+        larger = np.zeros(2 * size + 1, np.int64)
+        compiled()["rehash"](table, size, larger, 2 * size - 1)
+        return larger
+
     def _grow(self, arena: _Words, table: _Words) -> tuple[_Words, _Words]:
-        larger, larger_table = np.zeros(2 * len(arena), np.int64), np.zeros(2 * len(table), np.int64)
+        larger = np.zeros(2 * len(arena), np.int64)
         larger[: len(arena)] = arena
-        compiled()["rehash"](table, len(table), larger_table, len(larger_table) - 1)
-        return larger, larger_table
+        return larger, self._larger(table)
+
+    def tell(self, s: _Words, at_once: int = 1) -> None:
+        """Say in words ``s`` how large everything is now. ``at_once``: threads that visit states at a time."""
+        s[stored.COLUMNS], s[stored.WIDTH], s[stored.BITS] = self.columns, self.width, self.bits
+        s[stored.ACTIVE], s[stored.ROOM] = len(self.active), len(self.parent)
+        s[stored.TABLE_SIZE] = len(self.table) - 1
+        # What one state can add at most must fit.
+        s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - at_once * self.choices * len(self.column_of)
+        s[stored.ROW_ROOM] = len(self.rows) // STRIDE - at_once * self.choices * self.cpus
+        s[stored.BLOCK_MASK], s[stored.ROW_MASK] = len(self.block_table) - 2, len(self.row_table) - 2
 
     def advance(self, budget: int = SLICE) -> int:
         """Visit up to ``budget`` states; returns the status of `stress.explore.searching.expand.expand`."""
-        s = self.s
-        s[stored.COLUMNS], s[stored.WIDTH], s[stored.BITS] = self.columns, self.width, self.bits
-        s[stored.ACTIVE], s[stored.ROOM] = len(self.active), len(self.parent)
-        s[stored.TABLE_SIZE], s[stored.BUDGET] = len(self.table), budget
-        # What one state can add at most must fit.
-        s[stored.BLOCK_ROOM] = len(self.blocks) // BLOCK - self.choices * len(self.column_of)
-        s[stored.ROW_ROOM] = len(self.rows) // STRIDE - self.choices * self.cpus
-        s[stored.BLOCK_MASK], s[stored.ROW_MASK] = len(self.block_table) - 1, len(self.row_table) - 1
-        status = int(compiled()["expand"](*self.arguments(), self.parent, self.via, self.origin, self.found))
+        self.tell(self.s)
+        self.s[stored.BUDGET] = budget
+        return self.make_way(self.expand(self.own, self.loaded, self.batch, self.origin, self.found))
+
+    def make_way(self, status: int) -> int:
+        """Give a search that has stopped the room that it stopped for; returns its status, or that there is none."""
         if status == stored.TABLE_FULL:
-            larger = np.zeros(2 * len(self.table), np.int64)
-            compiled()["rehash"](self.table, len(self.table), larger, len(larger) - 1)
-            self.table = larger
+            self.table = self._larger(self.table)
         elif status == stored.BLOCKS_FULL and self._numbers_fit(len(self.blocks) // BLOCK):
             self.blocks, self.block_table = self._grow(self.blocks, self.block_table)
         elif status == stored.ROWS_FULL and self._numbers_fit(len(self.rows) // STRIDE):

@@ -35,11 +35,12 @@ GROUP = 4
 intern_block, intern_registers = interning(BLOCK), interning(STRIDE)
 
 # words of the search's own state ``s``
-CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, BLOCKS, ROWS, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK = range(12)
-COLUMNS, ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(12, 22)
-WIDTH, BITS = 22, 23
-"""Words that a state takes; bits of each of its numbers."""
-S_WORDS = 24
+CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK, COLUMNS = range(11)
+ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(11, 20)
+WIDTH, BITS, APART = 20, 21, 22
+"""Words that a state takes; bits of each of its numbers; 1 where what a part of a level leads to is kept in a batch
+that has room for all of it, to be looked up apart (`stress.explore.searching.jobs`)."""
+S_WORDS = 23
 
 # why `expand` returned
 AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
@@ -159,8 +160,7 @@ def collect(
             if column < 0:
                 s[NEW_BLOCK] = block
                 return -1
-            row = intern_block(blocks, block_table, s[BLOCK_MASK], keys, window(m, at), s[BLOCKS])
-            s[BLOCKS] += row == s[BLOCKS]
+            row = intern_block(blocks, block_table, s[BLOCK_MASK], keys, window(m, at))
             state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
@@ -174,8 +174,7 @@ def collect(
                 continue
         if differ(g, at, kept_g, at, STRIDE):
             column = s[ACTIVE] + other
-            row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at), s[ROWS])
-            s[ROWS] += row == s[ROWS]
+            row = intern_registers(rows, row_table, s[ROW_MASK], keys, window(g, at))
             state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(STRIDE):
                 g[at + i] = kept_g[at + i]

@@ -17,9 +17,12 @@ from stress.explore.model.taken import taken_of
 from stress.explore.result import BUFFER, INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import endless, state
 from stress.explore.searching.compiled import watched_of
+from stress.explore.searching.jobs import Jobs
 from stress.explore.searching.search import Search
 from stress.system.never_ends import NeverEnds
 
+JOBS_FROM = 50_000
+"""States from which on a search is worth several threads."""
 LEARNED_FROM = 20_000
 """States without preemptions that are looked at, at most, before a search."""
 
@@ -52,11 +55,14 @@ def breadth_first(
     stop_first: bool = False,
     finals: bool = False,
     preemptions: int = -1,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Result:
     """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits; what ends a path is, too.
 
     ``preemptions``: visit only what can be reached with that number; see `stress.explore.strategies.preemption`.
+
+    ``jobs``: threads, once there are `JOBS_FROM` states.
 
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
     can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
@@ -79,16 +85,23 @@ def breadth_first(
     def in_time() -> bool:
         return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
 
+    threads: Jobs | None = None
+
     def visit(go_on: Callable[[], None]) -> None:
-        nonlocal status, bound, search
+        nonlocal status, bound, search, threads
         while status not in (state.DONE, state.STOPPED):
             go_on()
-            status = search.advance()
+            if threads is None and jobs > 1 and search.found_states > JOBS_FROM:
+                threads = Jobs(search, jobs)
+            status = (threads or search).advance()
             if status == state.RULE_BROKEN:
                 raise rules.broken_rule(model, search.p)
             if status == state.LEARNED:
                 learn(model, search.p)
                 search = begin()
+                if threads is not None:
+                    threads.close()
+                threads = None
             if progress:
                 progress(int(search.s[state.FOUND]), int(search.s[state.CUR]), int(search.s[state.DEPTH]))
             if status == state.STATES_FULL:
@@ -106,16 +119,20 @@ def breadth_first(
 
     violations: tuple[Violation, ...] | None = None
     try:
-        watched_of(model, lambda: search.p, visit)
+        watched_of(model, lambda: threads.images() if threads else {None: search.p}, visit)
     except NeverEnds as never:
         if status == state.DONE:  # in what was taken before
             raise
         bound = NEVER_ENDS
-        violations = with_endless(search.violations(), search.schedule(int(search.s[state.CUR])), never.under_way)
+        where = threads.visited_by(never.worker) if threads else int(search.s[state.CUR])
+        violations = with_endless(search.violations(), search.schedule(where), never.under_way)
     except endless.OutOfTime as out:
         bound = out.bound
     except KeyboardInterrupt:
         bound = INTERRUPTED
+    finally:
+        if threads is not None:
+            threads.close()
     outcomes, every_end, notes = 0, None, []
     try:
         ends = search.final_states()

@@ -22,13 +22,14 @@ def preemption(
     wanted: int,
     *,
     preemptions: int | None = None,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Result:
     """Visit what is reached with at most ``preemptions`` (2 by default). Raises `UsageError` for a negative number."""
     most = PREEMPTIONS if preemptions is None else preemptions
     if most < 0:
         raise UsageError(f"{most} preemptions: give zero or more")
-    result = breadth_first(model, bounds, wanted, preemptions=most, progress=progress)
+    result = breadth_first(model, bounds, wanted, preemptions=most, jobs=jobs, progress=progress)
     if not result.complete:
         return replace(result, strategy="preemption")
     note = f"every schedule with at most {most} preemptions was explored"
