@@ -13,6 +13,7 @@ from stress.commands.coverage import coverage_option, echo_coverage
 from stress.commands.json_output import echo_json
 from stress.commands.options import (
     format_option,
+    jobs_option,
     json_option,
     memory_option,
     save_option,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from stress.workload import Workload
 
 STRATEGIES = ("breadth-first", "random", "pct", "preemption")
-MOST_JOBS = 256
 
 
 def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) -> Workload:
@@ -80,12 +80,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--runs", type=int, help="Schedules that random and pct try.  [default: 1000]")
 @click.option("--depth", type=int, help="pct: ordering constraints of the bug looked for.  [default: 3]")
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, MOST_JOBS),
-    metavar="N",
-    help="Threads that share the search. What is found does not depend on it.  [default: the CPUs]",
-)
+@jobs_option("Threads that share the search. What it finds does not depend on them.")
 @click.option(
     "--check",
     "checks",

@@ -16,6 +16,7 @@ from stress.commands.options import (
     allow_code_option,
     check_folder,
     format_option,
+    jobs_option,
     json_option,
     memory_option,
     seed_option,
@@ -23,6 +24,7 @@ from stress.commands.options import (
 from stress.commands.pictures import PICTURES, command_line, picture_options, write_report
 from stress.report.color import painted
 from stress.report.progress import status_shown
+from stress.system.cpus import available_cores
 from stress.system.writing import cannot_write
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Make this folder, for files that `replay` takes."
 )
+@jobs_option("Processes that draw workloads, each from seeds of its own; 1 draws the same for the same --seed.")
 @coverage_option
 @picture_options
 @case_options
@@ -120,6 +123,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
             checks=checks,
             memory=options["memory"],
             mends=mends_of(resolved),
+            jobs=options["jobs"] or available_cores(),
             progress=lambda hunt: show(
                 lambda: f"{hunt.workloads:,} workloads, {len(hunt.distinct())} distinct violations"
             ),

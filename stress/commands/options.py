@@ -22,6 +22,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 MOST_WORKERS = 1024
 """Worker processes of one run."""
+MOST_JOBS = 256
+"""Threads or processes that share the work of a command."""
 SEEDS = 2**32
 """Seeds are 0 to SEEDS - 1: short enough to type again."""
 
@@ -211,6 +213,12 @@ seed_option = click.option(
     help="Seed of all random choices.  [default: drawn, and printed]",
 )
 """Passes ``seed: int``, drawn by the operating system when it is not given."""
+
+
+def jobs_option(what: str) -> Callable[[_F], _F]:
+    """Give a command ``jobs: int | None``. ``what`` these are and do, as a sentence."""
+    kind = click.IntRange(1, MOST_JOBS)
+    return click.option("--jobs", type=kind, metavar="N", help=f"{what}  [default: as many as CPUs]")
 
 
 def _plot(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:

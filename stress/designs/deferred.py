@@ -64,7 +64,7 @@ def deferred_counter(
         status=READ_POSITIVE,
         stat=READ_POSITIVE,
         remove_thread=(spinlock.spin_lock, *FOLD, spinlock.spin_unlock),
-        changed_mm=(exit_.zero_task_rss,),
+        changed_mm=exit_.ZERO_TASK_COUNTS,
         more=more,
         bound=bound,
         checks=checks,

@@ -41,7 +41,7 @@ START = Correction(
 EXEC = Correction(
     "exec_at_zero",
     "exec folds a task's counts into the old mm and takes them along to the new one; set them to 0 in between",
-    {"exec": lambda p: p.after(exit_.activate_mm, exit_.zero_task_rss)},
+    {"exec": lambda p: p.after(exit_.activate_mm, exit_.ZERO_TASK_COUNTS)},
 )
 WP = Correction(
     "wp_recheck",

@@ -112,10 +112,19 @@ def swap_mms(m: Words, r: Words) -> int:
 
 @step
 def zero_task_rss(m: Words, r: Words) -> int:
-    """What current counted belongs to the old mm: tsk->rss = tsk->anon_rss = 0, while it is on no list."""
+    """What current counted belongs to the old mm: tsk->rss = 0, while it is on no list."""
     write_once(m, at(m, TASK_RSS, r[R_CURRENT]), 0)
+    return NEXT
+
+
+@step
+def zero_task_anon_rss(m: Words, r: Words) -> int:
+    """And tsk->anon_rss = 0."""
     write_once(m, at(m, TASK_ANON_RSS, r[R_CURRENT]), 0)
     return NEXT
+
+
+ZERO_TASK_COUNTS = (zero_task_rss, zero_task_anon_rss)
 
 
 # use_mm

@@ -80,7 +80,8 @@ def hunt_for(design, number, arch="64", kinds=None, database=None, **options):
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, ["hunt", *map(str, arguments)])
+    """A hunt by one process: `test_hunt_jobs` is about several."""
+    return CliRunner().invoke(main, ["hunt", "--jobs", "1", *map(str, arguments)])
 
 
 def refused(result):

@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+import rule_breakers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rule_breakers
 from shm_layout.atomic import read_once
 from shm_layout.errors import UsageError
 from shm_layout.registers import R_EXTRA

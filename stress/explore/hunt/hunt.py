@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -25,6 +26,7 @@ from stress.design_rules import without_effect
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.counterexample.trace import trace
 from stress.explore.hunt.faults import Fault, Mend, broken, fault_behind, faults_of, fits, mended, smallest
+from stress.explore.hunt.jobs import LATE, Children, Progress
 from stress.explore.hunt.workloads import kinds_of
 from stress.explore.model.model import SetupError, build
 from stress.explore.model.reads import joined, unshown
@@ -58,6 +60,10 @@ class Broken(Exception):
 @cache
 def _class_of(signature: Signature) -> type[Broken]:
     return type("Broken_" + "_".join((signature[0], *signature[1])), (Broken,), {})
+
+
+def _keep_quiet(workload: Workload) -> None:
+    pass
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -134,13 +140,15 @@ class Hunt:
         checks: Sequence[str] | None = None,
         memory: str = "sc",
         mends: Sequence[Mend] = (),
+        jobs: int = 1,
         progress: Callable[[Hunt], None] | None = None,
         database: ExampleDatabase | None = None,
     ) -> None:
         """Prepare a hunt of ``seconds``; ``first``: end at the first find, when it has been made smaller.
 
         ``memory``: the memory model. ``mends``: what makes the design sound, one for each fault. A fault that is found
-        is mended, and the hunt goes on for those that it hid.
+        is mended, and the hunt goes on for those that it hid. ``jobs``: processes that draw workloads
+        (`stress.explore.hunt.jobs`).
         """
         self.design = design
         self.strategy = workloads
@@ -161,6 +169,8 @@ class Hunt:
         self._performed: set[str] = set()
         self._taken: dict[str, set[tuple[int, int]]] = {}
         self._seed = seed_
+        self._jobs = jobs
+        self._breaks: Callable[[Workload], None] = _keep_quiet
         self._progress = progress
         self._database = database or example_database(design, memory)
         self._results: dict[str, Result] = {}
@@ -179,11 +189,10 @@ class Hunt:
         self._deadline = begin + self.seconds
         try:
             with no_hypothesis_folder(), interrupts() as self._asked:
-                while not (self.first and self.finds):
-                    self._round()
-                    self._known |= self.finds.keys()
-                    self._states = STATES
-                    self._results.clear()
+                if self._jobs > 1:
+                    self._together()
+                else:
+                    self._rounds()
         except TimeUp:
             pass
         except KeyboardInterrupt:
@@ -191,6 +200,58 @@ class Hunt:
         self.elapsed = time.monotonic() - begin
         if self.faults:
             self.finds = {key: find for key, find in self.finds.items() if self._is_left(find)}
+
+    def _rounds(self) -> None:
+        """Draw workloads, round after round, until the time is up."""
+        while not (self.first and self.finds):
+            self._round()
+            self._known |= self.finds.keys()
+            self._states = STATES
+            self._results.clear()
+
+    def alone(
+        self, seeds: int, *, breaks: Callable[[Workload], None], progress: Callable[[Hunt], None]
+    ) -> None:
+        """In one of several processes: draw workloads from seeds that are ``seeds`` further on, until the time is up.
+
+        ``breaks`` is told each workload that led to a find, or to a smaller one.
+        """
+        self._seed += seeds
+        self._breaks, self._progress = breaks, progress
+        with suppress(TimeUp):
+            self._rounds()
+
+    def so_far(self) -> Progress:
+        """Return how far this process has come."""
+        taken = {name: frozenset(steps) for name, steps in self._taken.items()}
+        return Progress(self.workloads, self.given_up, self._reads, frozenset(self._performed), taken)
+
+    def _together(self) -> None:
+        """Let several processes draw workloads; look here at those that break something."""
+        self._states = STATES
+        children = Children(self, self._jobs)
+        try:
+            while children.at_work:
+                if (workload := children.listen()) is not None:
+                    self._note(workload)
+                self._take_over(children.total)
+                if self._asked.is_set():
+                    raise KeyboardInterrupt
+                ended = children.at_work < self._jobs and self.first and self.finds
+                if ended or time.monotonic() > self._deadline + LATE:
+                    break
+        finally:
+            children.end()
+            self._take_over(children.total)
+
+    def _take_over(self, total: Progress) -> None:
+        """Take over how far all processes have come."""
+        self.workloads, self.given_up = total.workloads, total.given_up
+        self._reads = dict(total.reads)
+        self._performed = set(total.performed)
+        self._taken = {name: set(steps) for name, steps in total.taken.items()}
+        if self._progress is not None:
+            self._progress(self)
 
     def _is_left(self, find: Find) -> bool:
         """Whether a find of no fault in particular is there still when all faults that were found are mended."""
@@ -234,8 +295,17 @@ class Hunt:
             raise KeyboardInterrupt
         if time.monotonic() > self._deadline:
             raise TimeUp
+        unknown = self._note(workload)
+        if self._hidden:
+            return  # what breaks now may hold when the next fault is mended: Hypothesis would call that flaky
+        if unknown:  # all are noted before the first is raised: what comes last would wait for all others to be known
+            raise _class_of(unknown[0])
+
+    def _note(self, workload: Workload) -> list[Signature]:
+        """Explore one workload and note what it breaks; returns what of that is not known yet."""
         result = self._explore(workload)
         while self._hidden and self._mends_one(result):
+            self._breaks(workload)
             result = self._explore(workload)
         unknown = []
         for violation in result.violations:
@@ -244,14 +314,12 @@ class Hunt:
             best = self.finds.get(signature)
             if best is None or find.size < best.size:
                 self.finds[signature] = find
+                self._breaks(find.workload)
             if signature not in self._known:
                 unknown.append(signature)
                 if self.first:
                     break
-        if self._hidden:
-            return  # what breaks now may hold when the next fault is mended: Hypothesis would call that flaky
-        if unknown:  # all are noted before the first is raised: what comes last would wait for all others to be known
-            raise _class_of(unknown[0])
+        return unknown
 
     def _mends_one(self, result: Result) -> bool:
         """Whether one of the violations was traced to a fault, which is noted, and mended in what is hunted."""

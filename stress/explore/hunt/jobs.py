@@ -1,0 +1,154 @@
+"""One hunt by several processes at once: each draws workloads of its own, and what breaks is looked at again here.
+
+A process sends each workload that breaks something as soon as it has found it, and now and then how far it has come.
+The hunt that they are of explores what was sent and notes the finds, as if it had drawn it: which faults a find is
+one of, and which are mended meanwhile, is decided in one place. A process that dies loses what it had not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any
+
+from shm_layout.errors import MachineError, PteStressError, UsageError
+from stress.explore.model.reads import joined
+from stress.system.interrupts import ENDING, held_back
+from stress.system.prctl import die_with
+from stress.workload import Workload
+
+if TYPE_CHECKING:
+    from stress.explore.hunt.hunt import Hunt
+
+TOLD_EVERY = 0.2
+"""Seconds between two times that a process says how far it has come."""
+SEEDS = 1 << 40
+"""From the seeds of one process to those of the next."""
+LATE = 5.0
+"""Seconds that a process has for its last word when the time is up."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a process has come: the counts of `stress.explore.hunt.hunt.Hunt`, and what it has looked at so far."""
+
+    workloads: int = 0
+    given_up: int = 0
+    reads: Mapping[str, bool] = field(default_factory=dict)
+    performed: frozenset[str] = frozenset()
+    taken: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What ended a process: the exit status that belongs to it, None for a fault of this program, and what it said."""
+
+    status: int | None
+    said: str
+
+    def error(self) -> Exception:
+        """Return it as an error of this process."""
+        if self.status is None:
+            return RuntimeError(self.said)
+        kinds = {kind.exit_status: kind for kind in (UsageError, MachineError)}
+        return kinds.get(self.status, PteStressError)(self.said)
+
+
+def _look(hunt: Hunt, number: int, parent: int, pipe: Connection) -> None:
+    """Hunt in a child, as process ``number``, and tell what is found."""
+    for ending in ENDING:
+        signal.signal(ending, signal.SIG_IGN if ending == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.set_wakeup_fd(-1)
+    die_with(parent)
+    told = time.monotonic()
+
+    def tell(hunt: Hunt) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TOLD_EVERY:
+            told = time.monotonic()
+            pipe.send(hunt.so_far())
+
+    try:
+        hunt.alone(number * SEEDS, breaks=pipe.send, progress=tell)
+    except Exception as error:
+        status = error.exit_status if isinstance(error, PteStressError) else None
+        pipe.send(Failed(status, str(error) if status else traceback.format_exc()))
+    pipe.send(hunt.so_far())
+    pipe.send(None)
+
+
+class Children:
+    """The processes of a hunt."""
+
+    def __init__(self, hunt: Hunt, count: int) -> None:
+        """Start them."""
+        self.hunt = hunt
+        self.so_far: dict[Connection, Progress] = {}
+        self._processes = []
+        context: Any = get_context("fork")  # the user's design is there, and what was compiled
+        for number in range(count):
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_look, args=(hunt, number, os.getpid(), there), daemon=True)
+            with held_back():
+                process.start()
+            there.close()
+            self._processes.append(process)
+            self.so_far[here] = Progress()
+        self._open = set(self.so_far)
+
+    def listen(self) -> Workload | None:
+        """Return the next workload that breaks something; None when there is none just now.
+
+        Raises what a process was ended by.
+        """
+        for pipe in wait(list(self._open), timeout=TOLD_EVERY):
+            assert isinstance(pipe, Connection)
+            try:
+                message = pipe.recv()
+            except (EOFError, OSError):
+                message = None
+            if isinstance(message, Workload):
+                return message
+            if isinstance(message, Failed):
+                raise message.error()
+            if isinstance(message, Progress):
+                self.so_far[pipe] = message
+            else:
+                self._open.discard(pipe)
+                pipe.close()
+        return None
+
+    @property
+    def at_work(self) -> int:
+        """How many have not ended."""
+        return len(self._open)
+
+    @property
+    def total(self) -> Progress:
+        """What they came to together."""
+        parts = list(self.so_far.values())
+        names = {name for part in parts for name in part.taken}
+        return Progress(
+            sum(part.workloads for part in parts),
+            sum(part.given_up for part in parts),
+            joined(part.reads for part in parts),
+            frozenset[str]().union(*(part.performed for part in parts)),
+            {name: frozenset[tuple[int, int]]().union(*(p.taken.get(name, ()) for p in parts)) for name in names},
+        )
+
+    def end(self) -> None:
+        """End those that are at work still."""
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join(LATE)
+            if process.is_alive():
+                process.kill()
+                process.join()
