@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ import click
 from shm_layout.errors import UsageError
 from stress.commands.cases import case_options, judged
 from stress.commands.json_output import echo_json
-from stress.commands.options import format_option, json_option, seconds_above_0, seed_option
+from stress.commands.options import format_option, jobs_option, json_option, seconds_above_0, seed_option
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.report.case import BROKEN, HOLDS, OPEN, Case
 from stress.report.progress import status_shown
+from stress.system.at_once import at_once
+from stress.system.cpus import available_cores
 
 if TYPE_CHECKING:
     from stress.litmus.machine_run.seen import Seen
@@ -90,6 +93,7 @@ def text_of(file: str) -> str:
 )
 @click.option("--max-states", type=click.IntRange(1), help="States of a search, at most.  [default: 50 million]")
 @click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Memory of a search.  [default: 2048]")
+@jobs_option("Processes that search several tests at once.")
 @html_option("Write verdicts and final states as a page for a browser.")
 @case_options
 @json_option
@@ -116,9 +120,13 @@ def litmus(context: click.Context, /, files: tuple[str, ...], memory: str, **opt
         if options[name] and len(given) > 1:
             raise UsageError(f"--{name} writes one test: name one file")
     one = _One(summary, memory, len(given) > 1, options)
+    # A run on this machine has all of it.
+    jobs = 1 if options["on_machine"] or len(given) == 1 else options["jobs"] or available_cores()
     with status_shown("reading") as show:
-        for number, file in enumerate(given, 1):
-            one.look_at(file, _shown(show, number, len(given), file))
+        search = _Search(memory, options, given, show)
+        for number, (file, found) in enumerate(at_once(search, given, jobs), 1):
+            show(partial("{} of {}: {}".format, number, len(given), file))
+            one.look_at(file, found)
     if not options["as_json"] and (len(given) > 1 or expected is not None):
         click.echo(summary.text(options["table_format"]))
     outcome = judged(options, one.cases)
@@ -146,9 +154,77 @@ def _cases(found: Outcomes, memory: str, expected: str | None, forbidden: int) -
     return cases
 
 
-def _shown(show: Callable[[Callable[[], str]], None], number: int, count: int, file: str) -> Callable[[int], None]:
-    show(lambda: f"{number} of {count}: {file}")
-    return lambda visited: show(lambda: f"{number} of {count}: {file}, {visited:,} states")
+@dataclass(frozen=True)
+class _Refused:
+    """A test that cannot be read or searched: its name, and why."""
+
+    name: str
+    why: str
+
+
+_Told = tuple["Outcomes", "Seen | None"] | _Refused
+
+
+@dataclass
+class _Search:
+    """Reads a test and searches it, here or in another process, which shows nothing of how far it has come."""
+
+    memory: str
+    options: dict[str, Any]
+    given: list[str]
+    show: Callable[[Callable[[], str]], None] | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process."""
+        return {**vars(self), "show": None, "given": []}
+
+    def __call__(self, file: str) -> _Told:
+        """Return what was found of the test in a file."""
+        from stress.litmus.reading import name_of
+
+        text = ""
+        try:
+            text = text_of(file)
+            return self._found(text, file)
+        except UsageError as error:
+            return _Refused(name_of(text, file), str(error))
+
+    def _found(self, text: str, file: str) -> tuple[Outcomes, Seen | None]:
+        from stress.litmus.design_source import design_source
+        from stress.litmus.outcomes import outcomes
+        from stress.litmus.promela import promela
+        from stress.litmus.reading import read_test
+        from stress.system.writing import write_file
+
+        def progress(visited: int) -> None:
+            if self.show is not None:
+                self.show(lambda: f"{self.given.index(file) + 1} of {len(self.given)}: {file}, {visited:,} states")
+
+        test = read_test(text, file)
+        if self.options["promela"]:
+            write_file("--promela", self.options["promela"], promela(test, self.memory).encode())
+        if self.options["design"]:
+            write_file("--design", self.options["design"], design_source(test, text).encode())
+        bounds = self._bounds()
+        found = outcomes(test, self.memory, bounds, progress)
+        if not self.options["on_machine"]:
+            return found, None
+        from stress.litmus.machine_run.run import run
+
+        model = found if self.memory == "tso" else outcomes(test, "tso", bounds, progress)
+        return found, run(model, self.options["seconds"] or RUN_SECONDS, self.options["seed"])
+
+    def _bounds(self) -> Bounds:
+        from stress.litmus.outcomes import Bounds
+
+        bounds = Bounds()
+        seconds = self.options["seconds"] if not self.options["on_machine"] else None
+        memory = self.options["max_memory"]
+        return Bounds(
+            seconds or bounds.seconds,
+            self.options["max_states"] or bounds.states,
+            memory << 20 if memory else bounds.memory,
+        )
 
 
 @dataclass
@@ -166,24 +242,21 @@ class _One:
     sections: list[Section] = field(default_factory=list)
     """Of the first tests, for a page: their final states."""
 
-    def look_at(self, file: str, progress: Callable[[int], None]) -> None:
-        """Read a test, search it, print what was found, and note it in the summary."""
+    def look_at(self, file: str, result: Callable[[], _Told]) -> None:
+        """Print what was found of a test, and note it in the summary."""
         from stress.litmus.printing import unsupported_json
-        from stress.litmus.reading import name_of
 
-        text = ""
-        try:
-            text = text_of(file)
-            found, seen = self._found(text, file, progress)
-        except UsageError as error:
-            said = str(error) if file in str(error) else f"{file}: {error}"
+        told = result()
+        if isinstance(told, _Refused):
+            said = told.why if file in told.why else f"{file}: {told.why}"
             self.summary.refuse(said)
-            self.cases.append(Case(self.memory, name_of(text, file), OPEN, said))
+            self.cases.append(Case(self.memory, told.name, OPEN, said))
             if self.options["as_json"]:
-                echo_json(unsupported_json(file, name_of(text, file), self.memory, str(error)))
+                echo_json(unsupported_json(file, told.name, self.memory, told.why))
             elif self.several:
                 click.echo(said, err=True)
             return
+        found, seen = told
         differing = self.summary.note(found, seen.forbidden if seen else 0)
         self.cases += _cases(found, self.memory, differing, seen.forbidden if seen else 0)
         if self.options["html"]:
@@ -221,39 +294,6 @@ class _One:
         title = self.sections[0].title if len(self.rows) == 1 else f"{len(self.rows):,} litmus tests"
         lead = "Every final state that a test can end in, under the memory model that was searched."
         return Report(f"{title} under {self.memory}", command, sections, lead=lead, ok=ok)
-
-    def _found(self, text: str, file: str, progress: Callable[[int], None]) -> tuple[Outcomes, Seen | None]:
-        from stress.litmus.design_source import design_source
-        from stress.litmus.outcomes import outcomes
-        from stress.litmus.promela import promela
-        from stress.litmus.reading import read_test
-        from stress.system.writing import write_file
-
-        test = read_test(text, file)
-        if self.options["promela"]:
-            write_file("--promela", self.options["promela"], promela(test, self.memory).encode())
-        if self.options["design"]:
-            write_file("--design", self.options["design"], design_source(test, text).encode())
-        bounds = self._bounds()
-        found = outcomes(test, self.memory, bounds, progress)
-        if not self.options["on_machine"]:
-            return found, None
-        from stress.litmus.machine_run.run import run
-
-        model = found if self.memory == "tso" else outcomes(test, "tso", bounds, progress)
-        return found, run(model, self.options["seconds"] or RUN_SECONDS, self.options["seed"])
-
-    def _bounds(self) -> Bounds:
-        from stress.litmus.outcomes import Bounds
-
-        bounds = Bounds()
-        seconds = self.options["seconds"] if not self.options["on_machine"] else None
-        memory = self.options["max_memory"]
-        return Bounds(
-            seconds or bounds.seconds,
-            self.options["max_states"] or bounds.states,
-            memory << 20 if memory else bounds.memory,
-        )
 
     def _print(self, found: Outcomes, seen: Seen | None) -> None:
         from stress.litmus.printing import herd_lines, outcomes_json, seen_json, seen_lines
