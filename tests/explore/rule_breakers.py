@@ -7,6 +7,7 @@ from shm_layout.structs import (
     MM_STRIDE,
     NR_MMS,
     NR_PTES,
+    PAGE_MAPCOUNT,
     RSS_STAT_STRIDE,
     at,
     task_struct,
@@ -49,6 +50,14 @@ def set_x(m, r):
 @step
 def clear_x(m, r):
     write_once(m, m[X], 0)
+    return NEXT
+
+
+@step
+def endless_later(m, r):
+    """A loop without end, once two pages are mapped."""
+    while read_once(m, at(m, PAGE_MAPCOUNT, 1)) + read_once(m, at(m, PAGE_MAPCOUNT, 2)) > 1:
+        r[R_EXTRA] = (r[R_EXTRA] * 3 + 1) % 1000
     return NEXT
 
 

@@ -101,6 +101,14 @@ def test_what_ended_a_process_has_its_exit_status(status: int | None, kind: type
     assert type(Failed(status, "why").error()) is kind
 
 
+def test_what_is_found_late_is_told_before_it_is_made_smaller() -> None:
+    design = rule_breakers.after_rmap("endless", rule_breakers.endless_later)
+    strategy = st.just(Workload.parse("fault 0 w; zap 0 | fault 1 w; zap 1"))
+    found = Hunt(design, strategy, seconds=1, seed_=1, jobs=2, database=InMemoryExampleDatabase())
+    found.run()
+    assert {find.violation.check for find in found.distinct()} == {"progress"}
+
+
 def test_ctrl_c_keeps_what_was_found() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))

@@ -10,11 +10,7 @@ import rule_breakers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shm_layout.atomic import read_once
 from shm_layout.errors import UsageError
-from shm_layout.registers import R_EXTRA
-from shm_layout.structs import PAGE_MAPCOUNT, at
-from shm_layout.words import Words
 from stress import designs
 from stress.explore import Bounds, Result, explore, search
 from stress.explore.model.rules import RuleError
@@ -22,8 +18,7 @@ from stress.explore.searching import jobs as shared
 from stress.explore.searching import search as searching
 from stress.explore.searching import state
 from stress.explore.strategies import breadth_first
-from stress.kernel.rmap import page_add_anon_rmap
-from stress.step import NEXT, StepFunction, step
+from stress.step import StepFunction
 from stress.workload import Workload
 
 TIMES = {"seconds", "bytes"}
@@ -132,18 +127,8 @@ def test_threads_get_room_for_rows_between_parts(monkeypatch: pytest.MonkeyPatch
     assert {state.BLOCK_CHANGED, state.TABLE_FULL} <= set(asked)
 
 
-@step
-def endless_later(m: Words, r: Words) -> int:
-    """A loop without end, once two pages are mapped."""
-    while read_once(m, at(m, PAGE_MAPCOUNT, 1)) + read_once(m, at(m, PAGE_MAPCOUNT, 2)) > 1:
-        r[R_EXTRA] = (r[R_EXTRA] * 3 + 1) % 1000
-    return NEXT
-
-
 def test_a_step_that_never_ends_is_named() -> None:
-    design = designs.get("v12_sound").edit(
-        name="endless", fault=lambda program: program.after(page_add_anon_rmap, endless_later)
-    )
+    design = rule_breakers.after_rmap("endless", rule_breakers.endless_later)
     result = explore(design, Workload.parse("fault 0 w | fault 1 w"), jobs=2)
     assert result.bound == "never ends"
     found = result.violation("progress")

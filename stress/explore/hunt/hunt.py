@@ -170,6 +170,7 @@ class Hunt:
         self._taken: dict[str, set[tuple[int, int]]] = {}
         self._seed = seed_
         self._jobs = jobs
+        self._seen: set[Signature] = set()
         self._breaks: Callable[[Workload], None] = _keep_quiet
         self._progress = progress
         self._database = database or example_database(design, memory)
@@ -237,9 +238,10 @@ class Hunt:
                 self._take_over(children.total)
                 if self._asked.is_set():
                     raise KeyboardInterrupt
-                ended = children.at_work < self._jobs and self.first and self.finds
-                if ended or time.monotonic() > self._deadline + LATE:
+                if children.at_work < self._jobs and self.first and self.finds:
                     break
+                if time.monotonic() > self._deadline + LATE:
+                    children.end()  # what they have sent is still read
         finally:
             children.end()
             self._take_over(children.total)
@@ -304,8 +306,12 @@ class Hunt:
     def _note(self, workload: Workload) -> list[Signature]:
         """Explore one workload and note what it breaks; returns what of that is not known yet."""
         result = self._explore(workload)
-        while self._hidden and self._mends_one(result):
+        seen = {signature_of(result.workload, violation) for violation in result.violations}
+        if not seen <= self._seen:  # told before it is made smaller, which may take longer than there is time
+            self._seen |= seen
             self._breaks(workload)
+        while self._hidden and self._mends_one(result):
+            self._breaks(workload)  # it may be another fault of the same signature
             result = self._explore(workload)
         unknown = []
         for violation in result.violations:

@@ -29,9 +29,12 @@ from stress.explore.searching.search import SLICE, Search
 from stress.system.never_ends import Worker
 
 LEAST_PART, MOST_PART = 128, 8192
-"""States of a part, and as many as `MOST_PART` batches of all states that they lead to."""
+"""States of a part, at least, and at most where a state has four ways on."""
 PARTS_OF_LEVEL = 4
 """Parts that a level has for each thread, at least, if they are not too small."""
+SHARE_OF_BATCHES = 16
+"""Of the bound on memory, what batches may take at most, if parts are not too small: a 16th."""
+WORDS_OF_ORIGIN = 3
 AHEAD = 2
 """Parts that are visited, or wait to be looked up, beyond one for each thread."""
 _GOES_ON = (stored.AGAIN, stored.DONE)
@@ -61,8 +64,8 @@ class _Part:
         most = (end - begin) * search.choices
         if len(self.batch) < most * search.width:
             self.batch = np.empty(most * search.width, np.int64)
-        if len(self.origin) < most * 3:
-            self.origin = np.empty(most * 3, np.int64)
+        if len(self.origin) < most * WORDS_OF_ORIGIN:
+            self.origin = np.empty(most * WORDS_OF_ORIGIN, np.int64)
         if len(self.loaded) != search.columns:
             self.loaded = np.full(search.columns, -1, np.int64)
         self.found[:] = -1
@@ -126,8 +129,9 @@ class Jobs:
         search = self.search
         free, under_way = list(self.parts), deque[_Part]()
         at = int(search.s[stored.CUR])
-        size = max((end - at) // (self.count * PARTS_OF_LEVEL), LEAST_PART)
-        size = min(size, max(MOST_PART * 4 // search.choices, LEAST_PART))
+        size = min((end - at) // (self.count * PARTS_OF_LEVEL), MOST_PART * 4 // search.choices)
+        bytes_of_state = search.choices * (search.width + WORDS_OF_ORIGIN) * 8
+        size = max(min(size, search.memory // SHARE_OF_BATCHES // len(self.parts) // bytes_of_state), LEAST_PART)
         try:
             while at < end or under_way:
                 while free and at < end:
@@ -175,7 +179,7 @@ class Jobs:
         s[stored.STATUS] = stored.AGAIN
         while done < count:
             search.tell(s)
-            given = (part.batch[done * width :], part.origin[3 * done :], count - done)
+            given = (part.batch[done * width :], part.origin[WORDS_OF_ORIGIN * done :], count - done)
             done += int(compiled()["look_up"](s, search.states, search.table, search.parent, search.via, *given))
             if s[stored.STATUS] == stored.STATES_FULL:
                 break
