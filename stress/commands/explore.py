@@ -10,7 +10,7 @@ import click
 from shm_layout.errors import PteStressError, UsageError
 from stress.commands.cases import case_options, check_cases, judged
 from stress.commands.coverage import coverage_option, echo_coverage
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import (
     format_option,
     jobs_option,
@@ -94,6 +94,7 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @picture_options
 @save_option("Write the shortest counterexample to a file.")
 @case_options
+@results_option
 @click.option("--finals", is_flag=True, help="List the final states: the words in which they differ.")
 @json_option
 @format_option
@@ -176,7 +177,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
             save(options["save"], design, resolved, given, shortest.violation, options["memory"])
         except PteStressError as error:
             refused = error
-    if options["as_json"]:
+
+    def as_json() -> dict[str, Any]:
         figures = ("complete", "states", "transitions", "depth", "seconds", "outcomes")
         values = {name: getattr(result, name) for name in figures}
         head = {"design": result.design.name, "arch": given.machine.arch, "workload": str(given)}
@@ -187,8 +189,9 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
             more |= covered.as_json()
         if options["finals"]:
             more["finals"] = final_values(model, result)
-        echo_json({**head, **values, "violations": violations_json(result, traces), **more, **outcome.as_json()})
-    else:
+        return {**head, **values, "violations": violations_json(result, traces), **more, **outcome.as_json()}
+
+    if not told_as_json(options["as_json"], as_json):
         for found in traces if options["show_all"] else [shortest] if shortest else []:
             click.echo(painted(counterexample(model, found, options["table_format"])) + "\n")
         if options["finals"]:

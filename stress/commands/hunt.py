@@ -11,7 +11,7 @@ import click
 from shm_layout.errors import UsageError
 from stress.commands.cases import Judged, case_options, check_cases, judged
 from stress.commands.coverage import coverage_option, echo_coverage
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import (
     allow_code_option,
     check_folder,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @coverage_option
 @picture_options
 @case_options
+@results_option
 @json_option
 @format_option
 @seed_option
@@ -131,10 +132,8 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
         found.run()
     finds = found.distinct()
     outcome = _judged(options, (resolved.name, design), found, finds)
-    if options["as_json"]:
-        more = found.coverage(arch).as_json() if options["coverage"] else {}
-        echo_json({**_as_object(found, finds), **more, **outcome.as_json()})
-    else:
+    more = found.coverage(arch).as_json() if options["coverage"] else {}
+    if not told_as_json(options["as_json"], lambda: {**_as_object(found, finds), **more, **outcome.as_json()}):
         if options["coverage"]:
             echo_coverage(found.coverage(arch), options["table_format"])
         _print(found, finds, options["seed"], options["table_format"])

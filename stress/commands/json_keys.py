@@ -465,6 +465,29 @@ LAYOUT = (
     Key("fields[].writers", "string", "operations that write it"),
 )
 
+_DATED = (
+    Key("runs[].run", "integer", "number of the run in the file, from 1"),
+    Key("runs[].date", "string or null", "when it began, UTC; null: its output does not say"),
+    Key("runs[].version", "string or null", "version that it was made by"),
+)
+RESULTS = (
+    *_DATED,
+    Key("runs[].command", "string", "the command as it was typed"),
+    Key("runs[].seed", "integer or null", "seed of all that it drew; null: nothing was drawn"),
+    Key("runs[].cpus", "integer or null", "CPUs that it could use"),
+    Key("runs[].objects", "integer", "objects that it printed"),
+)
+RESULTS_COMPARE = (
+    Key("figures[].figure", "string", "name of a figure in which the runs differ"),
+    Key("figures[].first", "number or null", "its value in the first run; null: it has none"),
+    Key("figures[].second", "number or null", "its value in the second run"),
+    Key("figures[].ratio", "number or null", "the second of the first; null where there is none"),
+)
+RESULTS_FIGURE = (
+    Key("figure", "string", "name of the figure"),
+    *_DATED,
+    Key("runs[].value", "number", "its value in this run"),
+)
 CLEAN = (
     Key("removed[].name", "string", "file in /dev/shm that was removed"),
     Key("removed[].bytes", "integer", "its size", "bytes"),
@@ -575,6 +598,9 @@ _KEYS: dict[str, tuple[Key, ...]] = {
     "live --compare": LIVE_COMPARE,
     "replay": REPLAY,
     "layout": LAYOUT,
+    "results": RESULTS,
+    "results --compare": RESULTS_COMPARE,
+    "results --figure": RESULTS_FIGURE,
     "clean": CLEAN,
 }
 """The keys by command, in the order of `pte-stress --help`."""

@@ -13,7 +13,7 @@ import click
 
 from shm_layout.errors import UsageError
 from stress.commands.cases import case_options, judged
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import format_option, jobs_option, json_option, seconds_above_0, seed_option
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.report.case import BROKEN, HOLDS, OPEN, Case
@@ -96,6 +96,7 @@ def text_of(file: str) -> str:
 @jobs_option("Processes that search several tests at once.")
 @html_option("Write verdicts and final states as a page for a browser.")
 @case_options
+@results_option
 @json_option
 @format_option
 @seed_option
@@ -251,9 +252,8 @@ class _One:
             said = told.why if file in told.why else f"{file}: {told.why}"
             self.summary.refuse(said)
             self.cases.append(Case(self.memory, told.name, OPEN, said))
-            if self.options["as_json"]:
-                echo_json(unsupported_json(file, told.name, self.memory, told.why))
-            elif self.several:
+            refused = unsupported_json(file, told.name, self.memory, told.why)
+            if not told_as_json(self.options["as_json"], lambda: refused) and self.several:
                 click.echo(said, err=True)
             return
         found, seen = told
@@ -298,8 +298,9 @@ class _One:
     def _print(self, found: Outcomes, seen: Seen | None) -> None:
         from stress.litmus.printing import herd_lines, outcomes_json, seen_json, seen_lines
 
-        if self.options["as_json"]:
-            echo_json({**outcomes_json(found), **(seen_json(seen) if seen else {})})
+        if told_as_json(
+            self.options["as_json"], lambda: {**outcomes_json(found), **(seen_json(seen) if seen else {})}
+        ):
             return
         lines = herd_lines(found) + (seen_lines(found.test, seen) if seen else [])
         click.echo("\n".join(lines) + "\n")

@@ -8,7 +8,7 @@ import click
 
 from shm_layout.errors import PteStressError, UsageError
 from stress.commands.cases import case_options, judged
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import format_option, json_option, seed_option
 from stress.commands.pictures import PICTURES, picture_options
 from stress.memory_model import NAMES
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 )
 @picture_options
 @case_options
+@results_option
 @seed_option
 @json_option
 @format_option
@@ -119,13 +120,15 @@ def review(
     complete = len(shown) == len(explored) and len(figures) == len(measured)
     ok = complete and all(s.ok for s in shown) and all(m.ok for m in figures.values())
     outcome = judged(options, _cases(shown, figures, failed, (*explored, *measured)))
-    if options["as_json"]:
+
+    def as_json() -> dict[str, Any]:
         found = {"findings": [as_object(s) for s in shown], "ok": ok, **outcome.as_json()}
         taken = [_measured_json(i, m) for i, m in figures.items()]
         errors = [{"id": i, "error": _in_words(error)} for i, error in failed.items()]
         more = {"measurements": taken, "load": load.as_json()} if load else {}
-        echo_json({**found, **more, **({"errors": errors} if errors else {})})
-    else:
+        return {**found, **more, **({"errors": errors} if errors else {})}
+
+    if not told_as_json(options["as_json"], as_json):
         _print(shown, figures, failed, bool(wanted), options["table_format"])
         if load:
             click.echo(fitted_text(str(load)))

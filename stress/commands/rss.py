@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import format_option, json_option, plot_option, seed_option
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.report.words import did_you_mean
@@ -55,6 +55,7 @@ MOST_CPUS = 1024
 )
 @plot_option
 @html_option()
+@results_option
 @json_option
 @format_option
 @seed_option
@@ -98,11 +99,12 @@ def rss(  # noqa: PLR0917
         if not any(line.accuracy or line.explored for line in lines):
             raise
         ended = error
-    if as_json:
-        found = {"cpus": cpus, "threads": threads or cpus, "hop": hop, "cores": cores, "seed": seed}
-        echo_json({**found, "counters": [line.as_object() for line in lines], "load": watch.load().as_json()})
-    else:
-        _print_tables(lines, cores, hop, updates, seed, table_format, watch.load())
+    load = watch.load()
+    head = {"cpus": cpus, "threads": threads or cpus, "hop": hop, "cores": cores, "seed": seed}
+    if not told_as_json(
+        as_json, lambda: {**head, "counters": [line.as_object() for line in lines], "load": load.as_json()}
+    ):
+        _print_tables(lines, cores, hop, updates, seed, table_format, load)
     write_report(html, lambda: _report(context, lines, cores))
     if ended is not None:
         raise ended

@@ -11,7 +11,7 @@ import click
 from shm_layout.errors import MachineError
 from stress.commands.cases import Judged, case_options, check_cases, judged
 from stress.commands.coverage import coverage_option, echo_coverage
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import (
     MOST_WORKERS,
     arch_option,
@@ -89,6 +89,7 @@ REPORTING = ("known", "junit", "save", "perfetto", "as_json", "table_format")
 @save_option("File to write a failure to: design, seed, mix and the operations under way (JSON).")
 @coverage_option
 @case_options
+@results_option
 @seed_option
 @json_option
 @format_option
@@ -180,9 +181,8 @@ def _run(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
     except StepFailed as failed:
         verdicts = [Verdict("user", False, str(failed))]
         outcome = _judged(pool, options, verdicts)
-        if options["as_json"]:
-            echo_json({**run_report.failed_json(pool, options["seed"], verdicts), **outcome.as_json()})
-        else:
+        failure = run_report.failed_json(pool, options["seed"], verdicts)
+        if not told_as_json(options["as_json"], lambda: {**failure, **outcome.as_json()}):
             click.echo(run_report.verdicts_table(verdicts, options["table_format"]))
             outcome.echo()
         _save(pool, mix, options, verdicts)
@@ -236,10 +236,10 @@ def _perform(pool: Pool, mix: dict[str, float], options: dict[str, Any]) -> int:
         read, true = (pool.read(0), pool.truth(0)) if at_rest else (None, None)
         outcome = _judged(pool, options, verdicts)
         covered = _covered(pool, result) if options["coverage"] else None
-        if as_json:
-            more = covered.as_json() if covered else {}
-            echo_json({**run_report.as_json(pool, seed, result, verdicts, read, true), **more, **outcome.as_json()})
-        else:
+        more = {**(covered.as_json() if covered else {}), **outcome.as_json()}
+        if not told_as_json(
+            as_json, lambda: {**run_report.as_json(pool, seed, result, verdicts, read, true), **more}
+        ):
             if covered:
                 echo_coverage(covered, options["table_format"])
             click.echo(run_report.text(pool, result, verdicts, options["table_format"]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import echo_json, results_option, told_as_json
 from stress.commands.options import (
     doubled_up_to,
     format_option,
@@ -100,6 +100,7 @@ def cpu_numbers(text: str | None, most: int) -> list[int]:
 @placement_option
 @plot_option
 @html_option()
+@results_option
 @json_option
 @format_option
 def scale(**options: Any) -> None:
@@ -133,8 +134,7 @@ def _print(options: dict[str, Any], found: dict[str, Any], rows: Sequence[dict[s
     """One JSON object, or a table and sentences below it."""
     from stress.report.fitted import fitted, fitted_text
 
-    if options["as_json"]:
-        echo_json(found)
+    if told_as_json(options["as_json"], lambda: found):
         return
     if rows:
         click.echo(fitted(rows, style=options["table_format"]))

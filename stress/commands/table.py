@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import (
     MOST_WORKERS,
     arch_option,
@@ -145,6 +145,7 @@ def _report(
 @placement_option
 @plot_option
 @html_option()
+@results_option
 @seed_option
 @json_option
 @format_option
@@ -209,11 +210,13 @@ def table(context: click.Context, /, **options: Any) -> None:
         if not rows:
             raise
         ended = error
-    if options["as_json"]:
+    load = watch.load()
+
+    def as_json() -> dict[str, Any]:
         figures = [_as_object(row) for row in rows]
-        load = watch.load().as_json()
-        echo_json({"design": design.name, "work": options["work"], "rows": figures, "load": load})
-    else:
+        return {"design": design.name, "work": options["work"], "rows": figures, "load": load.as_json()}
+
+    if not told_as_json(options["as_json"], as_json):
         from stress.report.fitted import fitted, fitted_text
 
         click.echo(
@@ -229,7 +232,7 @@ def table(context: click.Context, /, **options: Any) -> None:
             click.echo("\nfault/wsec, repetition by repetition; whether more workers fault more is shown:")
             style = options["table_format"]
             click.echo(fitted(spread_rows(rows, cores), style=style, missingval="-", disable_numparse=True))
-            click.echo(fitted_text(str(watch.load())))
+            click.echo(fitted_text(str(load)))
     if rows:
         write_report(options["html"], lambda: _report(context, design, options, rows, cores))
     if options["plot"] is not None and rows:

@@ -25,6 +25,7 @@ man      Write the help of all commands as man pages.
 """,
     "Run for long, and clean up": """
 soak     Stress designs in turn, for minutes or days.
+results  List, compare and plot what --results kept.
 clean    Remove what dead runs left in /dev/shm.
 """,
 }

@@ -102,7 +102,7 @@ def empty_lists(found, path=""):
 PRINTED = [
     ("explore", 'explore first.py:LRU_FIRST "fault 0 w | swap_out" --save found.json', 1),
     ("run", "run --seconds 0.2", 0),
-    ("hunt", "hunt first.py:LRU_FIRST --seconds 1 --first --seed 1", 1),
+    ("hunt", "hunt first.py:LRU_FIRST --seconds 30 --first --seed 1", 1),
     ("litmus", f"litmus {ROOT / 'examples' / 'litmus' / 'SB.litmus'}", 0),
     ("review", "review --finding F11", 0),
     ("rss", "rss --counter percpu --updates 1000", 0),
@@ -116,6 +116,9 @@ PRINTED = [
     ("live --compare", "live --compare --scripts 1", 0),
     ("examples", "examples here", 0),
     ("layout", "layout", 0),
+    ("results", "results r.sqlite --add one.json --add two.json", 0),
+    ("results --compare", "results r.sqlite --add one.json --add two.json --compare 1 2", 0),
+    ("results --figure", "results r.sqlite --add one.json --figure bytes", 0),
     ("clean", "clean", 0),
     *((f"list {table}", f"list {table}", 0) for table in TABLES),
 ]
@@ -131,6 +134,8 @@ def printed(line, status, folder):
 
 @pytest.mark.parametrize(("command", "line", "status"), PRINTED, ids=[command for command, *_ in PRINTED])
 def test_what_a_command_prints_with_json_is_in_the_reference(command, line, status, tmp_path):
+    for name, size in (("one", 1), ("two", 2)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"bytes": size, "about": about("0", "pte-stress clean", 1)}))
     (tmp_path / "first.py").write_text(re.search(r"^```python\n(# first.py\n.*?)^```", README, re.M | re.S)[1])
     assert wrong_keys(command, printed(line, status, tmp_path)) == []
     if command == "explore":

@@ -210,9 +210,7 @@ class Hunt:
             self._states = STATES
             self._results.clear()
 
-    def alone(
-        self, seeds: int, *, breaks: Callable[[Workload], None], progress: Callable[[Hunt], None]
-    ) -> None:
+    def alone(self, seeds: int, *, breaks: Callable[[Workload], None], progress: Callable[[Hunt], None]) -> None:
         """In one of several processes: draw workloads from seeds that are ``seeds`` further on, until the time is up.
 
         ``breaks`` is told each workload that led to a find, or to a smaller one.

@@ -11,20 +11,17 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress.explore.model.reads import joined
 from stress.system.interrupts import ENDING, held_back
 from stress.system.prctl import die_with
 from stress.workload import Workload
-
-if TYPE_CHECKING:
-    from stress.explore.hunt.hunt import Hunt
 
 TOLD_EVERY = 0.2
 """Seconds between two times that a process says how far it has come."""
@@ -36,13 +33,25 @@ LATE = 5.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a process has come: the counts of `stress.explore.hunt.hunt.Hunt`, and what it has looked at so far."""
+    """How far a process has come: the counts of a hunt, and what it has looked at so far."""
 
     workloads: int = 0
     given_up: int = 0
     reads: Mapping[str, bool] = field(default_factory=dict)
     performed: frozenset[str] = frozenset()
     taken: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+
+
+class Hunter(Protocol):
+    """What hunts in a process: a `stress.explore.hunt.hunt.Hunt`."""
+
+    def alone(
+        self, seeds: int, *, breaks: Callable[[Workload], None], progress: Callable[[Hunter], None]
+    ) -> None:
+        """Draw workloads until the time is up, and tell of those that break something."""
+
+    def so_far(self) -> Progress:
+        """Return how far it has come."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class Failed:
         return kinds.get(self.status, PteStressError)(self.said)
 
 
-def _look(hunt: Hunt, number: int, parent: int, pipe: Connection) -> None:
+def _look(hunt: Hunter, number: int, parent: int, pipe: Connection) -> None:
     """Hunt in a child, as process ``number``, and tell what is found."""
     for ending in ENDING:
         signal.signal(ending, signal.SIG_IGN if ending == signal.SIGINT else signal.SIG_DFL)
@@ -69,7 +78,7 @@ def _look(hunt: Hunt, number: int, parent: int, pipe: Connection) -> None:
     die_with(parent)
     told = time.monotonic()
 
-    def tell(hunt: Hunt) -> None:
+    def tell(hunt: Hunter) -> None:
         nonlocal told
         if time.monotonic() - told >= TOLD_EVERY:
             told = time.monotonic()
@@ -87,9 +96,8 @@ def _look(hunt: Hunt, number: int, parent: int, pipe: Connection) -> None:
 class Children:
     """The processes of a hunt."""
 
-    def __init__(self, hunt: Hunt, count: int) -> None:
+    def __init__(self, hunt: Hunter, count: int) -> None:
         """Start them."""
-        self.hunt = hunt
         self.so_far: dict[Connection, Progress] = {}
         self._processes = []
         context: Any = get_context("fork")  # the user's design is there, and what was compiled
