@@ -206,7 +206,7 @@ def test_a_first_look_finds_words_that_are_too_few_for_the_workers():
 
 
 def test_hunt_draws_no_pages_and_no_third_cpu():
-    more = ("--memory", "tso", "--seconds", "2", "--seed", "1", "--json")
+    more = ("--memory", "tso", "--seconds", "2", "--seed", "1", "--jobs", "1", "--json")
     done = CliRunner().invoke(main, ["hunt", f"{PROTOCOLS}/peterson.py:UNFENCED", *more])
     assert done.exit_code == 1, done.output
     (found,) = json.loads(done.stdout)["violations"]

@@ -46,7 +46,7 @@ def test_a_finding_that_breaks_nothing_has_a_report(tmp_path):
 def test_a_hunt_links_to_a_page_of_each_find(tmp_path):
     page = tmp_path / "found.html"
     written = ("--html", str(page), "--mermaid", str(tmp_path / "first.mmd"))
-    done = run("hunt", "v12", "--seconds", "3", "--seed", "1", *written)
+    done = run("hunt", "v12", "--jobs", "1", "--seconds", "3", "--seed", "1", *written)
     assert done.exit_code == 1, done.output
     links = LINK.findall(page.read_text())
     assert links
