@@ -159,6 +159,14 @@ def test_runs_are_listed_compared_and_followed(tmp_path: Path) -> None:
     assert "<svg" in picture.read_text()
 
 
+def test_soak_keeps_each_round(tmp_path: Path) -> None:
+    log, path = tmp_path / "soak.jsonl", tmp_path / "r.sqlite"
+    line = ("soak", "--seconds", 3, "--round-seconds", 1, "--designs", "v12_sound", "--log", log, "--results", path)
+    assert invoke(*line).exit_code == 0
+    (run,) = Store(path).runs()
+    assert [dict(each) for each in run.objects] == [json.loads(each) for each in log.read_text().splitlines()]
+
+
 def test_a_log_of_soak_goes_in_as_it_is(tmp_path: Path) -> None:
     log, path = tmp_path / "soak.jsonl", tmp_path / "r.sqlite"
     line = ("soak", "--seconds", 3, "--round-seconds", 1, "--designs", "v12_sound", "--log", log)

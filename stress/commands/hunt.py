@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 @click.option(
     "--save", type=click.Path(path_type=Path), metavar="FOLDER", help="Make this folder, for files that `replay` takes."
 )
+@click.option(
+    "--database",
+    metavar="FOLDER|redis://HOST",
+    help="Keep finds there, too, and try those of others first: a folder, or a Redis server (needs the extra `redis`).",
+)
 @jobs_option("Processes that draw workloads, each from seeds of its own; 1 draws the same for the same --seed.")
 @coverage_option
 @picture_options
@@ -74,6 +79,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     --from starts from the operations that were under way in a failed run. Where its file names a design in a Python
     file, that is run only with --allow-code, or when DESIGN names it.
     """
+    from stress.explore.hunt.databases import shared_database
     from stress.explore.hunt.hunt import Hunt
     from stress.explore.hunt.mends import mends_of
     from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
@@ -114,6 +120,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
         resolved = resolve_design(design)
         arch = options["arch"] or "64"
         strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved), machine=resolved.machine)
+    database = shared_database(options["database"], resolved, options["memory"]) if options["database"] else None
     with status_shown("hunting") as show:
         found = Hunt(
             resolved,
@@ -125,6 +132,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
             memory=options["memory"],
             mends=mends_of(resolved),
             jobs=options["jobs"] or available_cores(),
+            database=database,
             progress=lambda hunt: show(
                 lambda: f"{hunt.workloads:,} workloads, {len(hunt.distinct())} distinct violations"
             ),

@@ -82,4 +82,9 @@ def echo_json(found: Mapping[str, Any]) -> None:
     if not context.meta.get(_SAID):
         context.meta[_SAID] = True
         found = {**found, "about": _about(context)}
+    echo_object(found)
+
+
+def echo_object(found: Mapping[str, Any]) -> None:
+    """Print an object as it is, in a line."""
     click.echo(json.dumps(found))

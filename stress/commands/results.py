@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shm_layout.errors import UsageError
-from stress.commands.json_output import echo_json
+from stress.commands.json_output import echo_json, echo_object
 from stress.commands.options import format_option, json_option, plot_option
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def results(file: Path, added: tuple[Path, ...], **options: Any) -> None:
     runs = store.runs()
     if options["show"]:
         for found in _run(runs, options["show"], file).objects:
-            click.echo(json.dumps(found))
+            echo_object(found)
         return
     if options["compare"]:
         one, other = (_run(runs, number, file) for number in options["compare"])

@@ -30,6 +30,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from shm_layout.errors import MachineError, UsageError
 from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.commands.cases import Judged, case_options, judged
+from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import MOST_WORKERS, SEEDS
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.design import Design
@@ -367,6 +369,7 @@ def play(  # noqa: PLR0917
         if record["status"] != INTERRUPTED or record["operations"]:
             click.echo(painted(_told(record)))
             log.append(record)
+            told_as_json(False, partial(dict, record))
         if record["status"] == INTERRUPTED:  # by whomever
             stop.asked = True
 
@@ -390,6 +393,7 @@ def play(  # noqa: PLR0917
 @click.option("--most-failures", type=click.IntRange(0), default=1000, show_default=True, help="Failures to keep.")
 @html_option("Write the summary as a page for a browser, in the end.")
 @case_options
+@results_option
 @click.pass_context
 def soak(context: click.Context, /, **options: Any) -> None:
     """Stress designs in turn for as long as told, each round with a new seed that decides everything else.

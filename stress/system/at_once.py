@@ -73,9 +73,6 @@ def at_once(
             yield item, partial(result, item, future)
             submit(1)
     finally:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes if under_way else ():
+        for process in list((pool._processes or {}).values()) if under_way else ():
             process.terminate()
-        for process in processes:
-            process.join()
+        pool.shutdown(cancel_futures=True)

@@ -15,23 +15,23 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase, InMemoryExampleDatabase
+from hypothesis.database import ExampleDatabase
 from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
-from shm_layout.errors import MachineError, PteStressError
+from shm_layout.errors import PteStressError
 from stress.coverage import Coverage
 from stress.design import Design
 from stress.design_rules import without_effect
 from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.counterexample.trace import trace
+from stress.explore.hunt.databases import example_database
 from stress.explore.hunt.faults import Fault, Mend, broken, fault_behind, faults_of, fits, mended, smallest
 from stress.explore.hunt.jobs import LATE, Children, Progress
 from stress.explore.hunt.workloads import kinds_of
 from stress.explore.model.model import SetupError, build
 from stress.explore.model.reads import joined, unshown
 from stress.operation import Operation, given_numbers
-from stress.system.cache_home import cache_home
 from stress.system.hypothesis_home import no_hypothesis_folder
 from stress.system.interrupts import Asked, interrupts
 from stress.workload import Workload
@@ -419,15 +419,3 @@ class Hunt:
             if not any(k.signature[0] == check and set(k.signature[1]) <= set(kinds) for k in kept):
                 kept.append(find)
         return [*sorted(self.faults, key=lambda f: f.size), *kept]
-
-
-def example_database(design: Design, memory: str = "sc") -> ExampleDatabase:
-    """Return where the finds of a design under a memory model are kept between hunts.
-
-    Below XDG_CACHE_HOME or ~/.cache; without a home nowhere.
-    """
-    name = design.name if memory == "sc" else f"{design.name} {memory}"
-    try:
-        return DirectoryBasedExampleDatabase(cache_home() / "pte-stress" / "hunts" / name)
-    except MachineError:
-        return InMemoryExampleDatabase()
