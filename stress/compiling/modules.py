@@ -89,9 +89,13 @@ def is_on_disk(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool
 def pointer_to(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
     """Return the address of the machine code of a function ``arguments -> int64``, compiled or read from disk now.
 
-    It is called as compiled functions call one another: `numba.core.callconv`. The code stays for good.
+    It is called as compiled functions call one another (`stress.compiling.calling`). The code stays for good.
     """
-    compiled = dispatcher(function)
+    return address_of(dispatcher(function), arguments)
+
+
+def address_of(compiled: Any, arguments: tuple[Any, ...]) -> int:
+    """Return the same for a function that is made ready to be compiled, as those of `compiled_module` are."""
     compiled.compile(arguments)
     made = compiled.overloads[arguments]
     assert _unliteral(made.signature.return_type) == types.int64, made.signature

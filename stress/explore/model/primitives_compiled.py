@@ -7,22 +7,21 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, lower_builtin, type_callable
+from numba.extending import lower_builtin, type_callable
 
 from shm_layout.registers import REGISTERS
 from shm_layout.watched import FILE, MEMORY, as_watched
+from stress.compiling.calling import lower_call
 from stress.explore.model import primitives
 
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
 
 # Not annotated in Numba; named here once for the type checker.
-_intrinsic: Any = intrinsic
 _type_callable: Any = type_callable
 _lower_builtin: Any = lower_builtin
 _pointer_to: Any = types.CPointer
 _get_or_insert_function: Any = cgutils.get_or_insert_function
-_unpack_tuple: Any = cgutils.unpack_tuple
 WORDS = _pointer_to(types.int64)
 STEP = (WORDS, WORDS)
 """What a compiled step is given: memory and registers."""
@@ -44,25 +43,6 @@ def _lower_window(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> A
     return builder.gep(args[0], [index], inbounds=True)
 
 
-def _call(context: Any, builder: ir.IRBuilder, address: Any, arguments: Any, values: Any) -> Any:
-    """Call a compiled step by its address, as compiled functions call one another. Steps of the library never raise."""
-    convention = context.call_conv
-    signature = convention.get_function_type(types.int64, arguments)
-    callee = builder.inttoptr(address, signature.as_pointer())
-    _, outcome = convention.call_function(builder, callee, types.int64, arguments, values)
-    return outcome
-
-
-@_intrinsic  # type: ignore[untyped-decorator]
-def call_at(typing_context: Any, address: Any, arguments: Any) -> Any:
-    """In compiled code: call the function ``arguments -> int64`` at an address; it does not raise."""
-
-    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        return _call(context, builder, args[0], sig.args[1].types, _unpack_tuple(builder, args[1]))
-
-    return types.int64(address, arguments), lower
-
-
 @_type_callable(primitives.call_move)  # type: ignore[untyped-decorator]
 def _type_call_move(context: Any) -> Any:
     return lambda move, p, m, g, choice: types.int64
@@ -70,7 +50,7 @@ def _type_call_move(context: Any) -> Any:
 
 @_lower_builtin(primitives.call_move, types.int64, *MOVE)  # type: ignore[untyped-decorator]
 def _lower_call_move(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    return _call(context, builder, args[0], MOVE, args[1:])
+    return lower_call(context, builder, args[0], MOVE, args[1:])
 
 
 def _of_table(builder: ir.IRBuilder, table: Any, number: Any) -> Any:
@@ -86,7 +66,7 @@ def _type_call_step(context: Any) -> Any:
 @_lower_builtin(primitives.call_step, types.int64, types.int64, WORDS, WORDS)  # type: ignore[untyped-decorator]
 def _lower_call_step(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
     table, number, m, r = args
-    return _call(context, builder, _of_table(builder, table, number), STEP, (m, r))
+    return lower_call(context, builder, _of_table(builder, table, number), STEP, (m, r))
 
 
 @_type_callable(primitives.call_watched)  # type: ignore[untyped-decorator]
@@ -99,7 +79,7 @@ def _lower_call_watched(context: Any, builder: ir.IRBuilder, sig: Any, args: Any
     table, number, m, r, record = args
     memory = as_watched(context, builder, MEMORY, m, record, _I64(0))
     registers = as_watched(context, builder, FILE, r, record, _I64(REGISTERS))
-    return _call(context, builder, _of_table(builder, table, number), WATCHED_STEP, (memory, registers))
+    return lower_call(context, builder, _of_table(builder, table, number), WATCHED_STEP, (memory, registers))
 
 
 @_type_callable(primitives.call_own)  # type: ignore[untyped-decorator]

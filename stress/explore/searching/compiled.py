@@ -72,7 +72,7 @@ def compiled() -> dict[str, Any]:
         "behind": ends.behind,
     }
     source = ["from stress.explore.model.primitives import pointer"]
-    source += ["from stress.explore.model.primitives_compiled import call_at"]
+    source += ["from stress.compiling.calling import call_at"]
     for name, function in {**functions, **by_address}.items():
         arguments = list(inspect.signature(function).parameters)
         passed = ", ".join(a if a in _NUMBERS else f"pointer({a})" for a in arguments)
