@@ -14,12 +14,11 @@ from stress.commands.options import format_option, json_option, plot_option, see
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.report.words import did_you_mean
 from stress.system.cpus import available_cores
-from stress.system.load import Load, LoadWatch
+from stress.system.load import LoadWatch
 
 if TYPE_CHECKING:
     from stress.report.report import Report
     from stress.rss.compared import Compared
-    from stress.rss.cost import Cost
     from stress.rss.subjects import Subject
 
 MOST_CPUS = 1024
@@ -81,6 +80,7 @@ def rss(  # noqa: PLR0917
     where 9 of 10 pairs of rounds say so, else "not measurable here". Exit status 1 when a counter that promises a bound
     does not keep it.
     """
+    from stress.commands.rss_tables import Tables
     from stress.commands.run_progress import say_notes
     from stress.rss.compared import Compared, compare
 
@@ -90,8 +90,13 @@ def rss(  # noqa: PLR0917
     cores = available_cores()
     watch = LoadWatch()
     ended: BaseException | None = None  # what is measured is printed all the same
+    tables = Tables(lines, cores, table_format)
+    if not as_json:
+        tables.head(hop, updates, seed)
     try:
-        compare(lines, cores=cores, updates=updates, hop=hop, seed=seed)
+        for part in compare(lines, cores=cores, updates=updates, hop=hop, seed=seed):
+            if not as_json:
+                tables.print(part)
     except KeyboardInterrupt as interrupt:
         ended = interrupt
         click.echo("interrupted: what follows is what was measured until then", err=True)
@@ -104,7 +109,7 @@ def rss(  # noqa: PLR0917
     if not told_as_json(
         as_json, lambda: {**head, "counters": [line.as_object() for line in lines], "load": load.as_json()}
     ):
-        _print_tables(lines, cores, hop, updates, seed, table_format, load)
+        tables.rest(load)
     write_report(html, lambda: _report(context, lines, cores))
     if ended is not None:
         raise ended
@@ -126,7 +131,10 @@ def _report(context: click.Context, lines: Sequence[Compared], cores: int) -> Re
     reads = {name: {float(size): ns for size, ns in cost.reads.items()} for name, cost in costs.items()}
     errors = Section(
         "Errors",
-        [Table([line.accuracy_row() for line in lines])],
+        [
+            Table([line.accuracy_row() for line in lines]),
+            Table([line.verdict_row() for line in lines], "What the explorer found on small machines"),
+        ],
         plots("Worst error of a reader", Bars("Worst error of a reader", "pages", worst)) if worst else [],
         before=["In pages (of 4 KiB in what is published): how far a reader is off while workers count, and at rest."],
     )
@@ -177,29 +185,3 @@ def chosen_subjects(names: Sequence[str]) -> list[Subject]:
         if [s.name for s in mine.values()].count(subject.name) > 1:
             raise UsageError(f"{name}: two of the counters are called {subject.name!r}: give each a name of its own")
     return [*(s for s in SUBJECTS.values() if not names or s.name in names), *mine.values()]
-
-
-def _print_tables(  # noqa: PLR0917
-    lines: Sequence[Compared], cores: int, hop: bool, updates: int, seed: int, table_format: str, load: Load
-) -> None:
-    from stress.report.fitted import fitted, fitted_text
-
-    first = lines[0]
-    how = "hopping" if hop else "staying on their CPUs"
-    what = f"{first.cpus} virtual CPUs, {first.threads} threads, workers {how}"
-    click.echo(fitted_text(f"{what}, {updates:,} changes of each; seed {seed}"))
-    click.echo("Errors in pages (of 4 KiB in what is published):")
-    rows = [line.accuracy_row() for line in lines]
-    click.echo(fitted(rows, style=table_format, intfmt=",", missingval="-"))
-    atomic: Cost | None = next((line.cost for line in lines if line.subject.name == "atomic"), None)
-    changes = [line.change_row(atomic) for line in lines]
-    reads = [line.read_row() for line in lines]
-    click.echo(f"\nNanoseconds a change; contention is that of {cores} cores:")
-    click.echo(fitted(changes, style=table_format, floatfmt=".2f", missingval="-"))
-    spreads = [row for line in lines for row in line.spread_rows(atomic)]
-    if spreads:
-        click.echo("\nNanoseconds of each round; whether it is cheaper than atomic is shown:")
-        click.echo(fitted(spreads, style=table_format, floatfmt=".2f", missingval="-"))
-    click.echo("\nNanoseconds a read, by CPUs and tasks:")
-    click.echo(fitted(reads, style=table_format, floatfmt=".2f", intfmt=",", missingval="-"))
-    click.echo(fitted_text(str(load)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stress.rss import working
 from stress.rss.arena import (
     COUNT,
     EVERY,
@@ -20,7 +21,7 @@ from stress.rss.arena import (
     give_pages,
     open_arena,
 )
-from stress.rss.loop_source import compile_subject
+from stress.rss.loop_source import fragments
 from stress.rss.processes import together
 from stress.rss.subjects import Subject
 
@@ -73,20 +74,20 @@ def measure_accuracy(
     error then is as bad as it gets. Then they go on until ``updates`` changes have been made in all. With ``hop``
     they go from CPU to CPU (and from task to task); without it each stays where it is.
     """
-    functions = compile_subject(subject)
+    code = fragments(subject)
     arena = open_arena(subject, cpus, threads, workers, batch=batch, seed=seed)
     with arena.segment:
         array: Any = arena.segment.array
 
-        give_pages(arena, functions["give"])
+        give_pages(arena, lambda pages: working.give(array, arena.block(0), pages, code.down))
 
         def run() -> int:
             together(
                 arena,
-                lambda block: functions["run"](array, block),
-                lambda shared: functions["meet"](array, shared, workers),
+                lambda block: working.run(array, block, code.up, code.down, code.read, code.tick),
+                lambda shared: working.meet(array, shared, workers),
             )
-            functions["at_rest"](array, arena.block(0))
+            working.at_rest(array, arena.block(0), code.read, code.precise)
             return arena.word(0, REST)
 
         arena.set(HOP, int(hop))

@@ -147,14 +147,14 @@ def open_arena(
     return arena
 
 
-def give_pages(arena: Arena, give: Callable[[Any, int, int], object]) -> None:
+def give_pages(arena: Arena, give: Callable[[int], object]) -> None:
     """Count pages on the mm that stay, more than any error could take away, so that what is shown is not cut at 0.
 
-    As many as leave nothing behind in a tree on their way up. ``give`` is the compiled function of that name.
+    As many as leave nothing behind in a tree on their way up. ``give`` counts so many pages.
     """
     whole = arena.batch * tree_width(arena.cpus)
     base = (2 * (arena.bound or 0) // whole + 1) * whole
-    give(arena.segment.array, arena.block(0), base)
+    give(base)
     arena.set(BASE, base)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from stress.report.published import PUBLISHED_RSS
@@ -63,11 +64,7 @@ class Compared:
 
     def accuracy_row(self) -> dict[str, Any]:
         """Return the counter's line in the table of errors, pages."""
-        accuracy, explored = self.accuracy, self.explored
-        verdict = None
-        if explored is not None:
-            verdict = "breaks " + ", ".join(explored.violations) if explored.violations else "holds"
-            verdict += f" ({explored.states:,} states{'' if explored.complete else ', not all'})"
+        accuracy = self.accuracy
         return {
             "counter": self.subject.name,
             "year": str(self.subject.design.year),
@@ -77,6 +74,18 @@ class Compared:
             "median": accuracy and accuracy.median,
             "at rest": accuracy and max(accuracy.filled, accuracy.rest),
             "published": PUBLISHED_RSS.get(self.subject.name),
+        }
+
+    def verdict_row(self) -> dict[str, Any]:
+        """Return the counter's line in the table of what the explorer found, and whether it keeps its promise."""
+        explored = self.explored
+        verdict = None
+        if explored is not None:
+            verdict = "breaks " + ", ".join(explored.violations) if explored.violations else "holds"
+        return {
+            "counter": self.subject.name,
+            "states": explored and explored.states,
+            "all": explored and ("yes" if explored.complete else "no"),
             "explored": verdict,
             "kept": None if self.ok is None else "yes" if self.ok else "NO",
         }
@@ -124,18 +133,35 @@ ROUNDS = 20
 """Rounds in which costs are measured."""
 
 
-def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> None:
-    """Measure everything and enter it into the lines, which keep what they have when it is interrupted."""
+class Part(Enum):
+    """The parts of a comparison, in the order in which all lines have them."""
+
+    ACCURACY = "accuracy"
+    COST = "cost"
+    EXPLORED = "explored"
+
+
+def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, seed: int) -> Iterator[Part]:
+    """Measure everything and enter it into the lines; yields each part as soon as all of them have it.
+
+    What is compiled is compiled for each part when its turn comes, so that the first one comes early. Lines keep what
+    they have when this is interrupted.
+    """
     from stress.compiling.beside import compile_all
     from stress.report.progress import steps_shown
-    from stress.rss import loop_source
+    from stress.rss import loop_source, working
     from stress.rss.accuracy import measure_accuracy, workers_for
     from stress.rss.cost import measure_cost
     from stress.rss.explored import explore_design
 
-    work: list[tuple[Compared, Callable[[Compared], None]]] = []
-
-    def accuracy(line: Compared) -> None:
+    subjects = [line.subject for line in lines]
+    library = [subject for subject in subjects if not subject.own]
+    # The user's steps are held against the rules of steps before workers run them at full speed.
+    for line in steps_shown([line for line in lines if line.subject.own], "exploring"):
+        line.explored = explore_design(line.subject.design)
+    ahead = [task for subject in library for task in loop_source.missing_fragments(subject)]
+    compile_all([*working.missing_work(), *ahead], "the counters")
+    for line in steps_shown(lines, "counting"):
         line.accuracy = measure_accuracy(
             line.subject,
             cpus=line.cpus,
@@ -145,19 +171,13 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
             hop=hop,
             seed=seed,
         )
-
-    def explored(line: Compared) -> None:
-        line.explored = explore_design(line.subject.design)
-
-    for line in lines:
-        # The user's steps are held against the rules of steps before workers run them at full speed.
-        work += [(line, explored), (line, accuracy)] if line.subject.own else [(line, accuracy), (line, explored)]
-    library = [line.subject for line in lines if not line.subject.own]
-    compile_all([task for subject in library for task in loop_source.missing(subject)], "the counters")
-    for line, measure in steps_shown(work, "counting"):
-        measure(line)
-    subjects = [line.subject for line in lines]
+    yield Part.ACCURACY
+    compile_all([task for subject in library for task in loop_source.missing_loops(subject)], "loops to be timed")
     first = lines[0]
     costs = measure_cost(subjects, cpus=first.cpus, threads=first.threads, cores=cores, rounds=ROUNDS)
     for line in lines:
         line.cost = costs[line.subject.name]
+    yield Part.COST
+    for line in steps_shown([line for line in lines if not line.subject.own], "exploring"):
+        line.explored = explore_design(line.subject.design)
+    yield Part.EXPLORED

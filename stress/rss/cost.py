@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from stress.report.spread import Spread
+from stress.rss import working
 from stress.rss.arena import Arena, open_arena
 from stress.rss.loop_source import compile_subject
 from stress.rss.processes import together
@@ -92,7 +93,7 @@ class _Bench:
             self.once("warm", "cost_precise", self.alone, 1)
             counts["precise"] = self._fitting(self.once("warm", "cost_precise", self.alone, 100))
         if self.crowd is not None:
-            self.functions["meet"](self.crowd.segment.array, self.crowd.shared, 0)
+            working.meet(self.crowd.segment.array, self.crowd.shared, 0)
         return counts
 
     @staticmethod
@@ -118,7 +119,7 @@ class _Bench:
         took = together(
             crowd,
             lambda block: self.functions["cost_up"](array, block, 10 * CHANGES),
-            lambda shared: self.functions["meet"](array, shared, crowd.workers),
+            lambda shared: working.meet(array, shared, crowd.workers),
         )
         self.times.setdefault("contended", []).append(sum(took) / len(took) / (10 * CHANGES))
 

@@ -1,18 +1,25 @@
-"""The compiled loops around a counter's steps, and the bare loops that they are held against.
+"""A counter's fragments as machine code, the loops that are timed, and the bare loops that those are held against.
 
-A worker's words ``w`` (see `stress.rss.arena`) say what it does; ``r`` are its registers.
+What the loops of `stress.rss.working` are given are addresses of fragments. A loop that is timed has the steps of a
+change in line, because a call would take as long as they do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache
 from string import Template
 from textwrap import indent
 from typing import Any
 
+from numba import types
+
 from shm_layout import atomic, registers, structs
-from stress.compiling import program_loop, random_numbers
-from stress.compiling.modules import compiled_module, name_steps
+from stress.compiling import program_loop
+from stress.compiling.beside import Task
+from stress.compiling.disk_cache import left_to_compile
+from stress.compiling.modules import WORDS, address_of, compiled_module, name_steps
 from stress.compiling.program_loop import Loop, loop_lines
 from stress.program import Assembled, Program, assemble
 from stress.rss import arena
@@ -20,18 +27,13 @@ from stress.rss.stack_registers import own_registers
 from stress.rss.subjects import Subject
 from stress.step import StepFunction
 
+LOOP = (types.Array(types.int64, 1, "C"), types.int64, types.int64)
+"""What a loop that is timed is given: the segment's words, the first of a worker's block, how often."""
+
 _BEGIN = """import numba
 inlined = numba.njit(forceinline=True)
 """
 _LOOPS = """
-@njit
-def meet(array, shared, workers):
-    m = words(array, 0)
-    fetch_add(m, shared, 1)
-    while load(m, shared) < workers:
-        sched_yield()
-    return 0
-
 @njit
 def start(theirs, r):
     r[$R_CPU] = theirs[$R_CPU]
@@ -55,105 +57,6 @@ def bare(array, first, count):
     start(words(array, first + $REGISTERS_AT), r)
     for _ in range(count):
 $bare
-    return 0
-
-@njit
-def judge(m, w, r, which):
-    low = high = 0
-    for k in range(w[$WORKERS]):
-        theirs = w[$FIRST_BLOCK] + k * $BLOCK_WORDS
-        low += load(m, theirs + $PLUS_DONE)
-        high -= load(m, theirs + $MINUS_DONE)
-    r[$R_MM] = 0
-    if which == 0:
-        read(m, r)
-    else:
-        precise(m, r)
-    shown = r[$R_RESIDENT]
-    for k in range(w[$WORKERS]):
-        theirs = w[$FIRST_BLOCK] + k * $BLOCK_WORDS
-        low -= load(m, theirs + $MINUS_BEGUN)
-        high += load(m, theirs + $PLUS_BEGUN)
-    low += w[$BASE]
-    high += w[$BASE]
-    error = max(low - shown, shown - high, 0)
-    if shown < 0:
-        w[$NEGATIVE] += 1
-    return error
-
-@njit
-def run(array, first):
-    m = words(array, 0)
-    w = words(array, first)
-    r = words(array, first + $REGISTERS_AT)
-    x = w[$SEED]
-    place = held = cycle = number = reads = 0
-    stay = left = m[w[$STAY_TABLE] + r[$R_CPU]]
-    falling = False
-    while number < w[$COUNT]:
-        if left <= 0:
-            if w[$HOP] != 0:
-                place += 1
-                if place == w[$PLACES]:
-                    place = 0
-                    cycle += 1
-                    falling = (cycle & 1) != 0
-                r[$R_CPU] = w[$WORKER] + w[$WORKERS] * (place % w[$CPU_PLACES])
-                r[$R_CURRENT] = w[$WORKER] + w[$WORKERS] * (place % w[$TASK_PLACES])
-            else:
-                cycle += 1
-                falling = (cycle & 1) != 0
-            if w[$FILL_ONLY] != 0 and cycle > 0:
-                break
-            x = rand(x)
-            stay = m[w[$STAY_TABLE] + r[$R_CPU]]
-            left = stay if (cycle & 2) == 0 else 1 + draw(x, 2 * stay)
-        r[$R_MM] = 0
-        if falling and held > 0:
-            x = rand(x)
-            pages = min(held, 1 + draw(x, 2 * stay))
-            store(w, $MINUS_BEGUN, w[$MINUS_BEGUN] + pages)
-            r[$R_FREED] = pages
-            down(m, r)
-            store(w, $MINUS_DONE, w[$MINUS_DONE] + pages)
-            held -= pages
-            left -= pages
-        else:
-            store(w, $PLUS_BEGUN, w[$PLUS_BEGUN] + 1)
-            up(m, r)
-            store(w, $PLUS_DONE, w[$PLUS_DONE] + 1)
-            held += 1
-            left -= 1
-        number += 1
-        if number % $TICK == 0:
-            r[$R_MM] = 0
-$ticks
-        if number % w[$EVERY] == 0:
-            error = judge(m, w, r, 0)
-            w[$SAMPLES_AT + reads % $SAMPLES] = error
-            reads += 1
-            w[$WORST] = max(w[$WORST], error)
-    w[$READS] = reads
-    w[$SEED] = x
-    return number
-
-@njit
-def give(array, first, pages):
-    m = words(array, 0)
-    r = words(array, first + $REGISTERS_AT)
-    r[$R_MM] = 0
-    r[$R_FREED] = -pages
-    down(m, r)
-    r[$R_FREED] = 0
-    return 0
-
-@njit
-def at_rest(array, first):
-    m = words(array, 0)
-    w = words(array, first)
-    r = words(array, first + $REGISTERS_AT)
-    w[$REST] = judge(m, w, r, 0)
-    w[$REST_PRECISE] = judge(m, w, r, 1)
     return 0
 """
 
@@ -295,7 +198,7 @@ def _symbols() -> dict[str, int]:
 def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inlined: bool) -> Iterator[str]:
     """Yield a program as a function that waits where a step waits; inlined with all its steps where it is called."""
     suffix = "_inlined" if inlined else ""
-    yield f"\n@{'inlined' if inlined else 'njit'}\ndef {name}{suffix}(m, r):\n    pc = 0"
+    yield f"\n@{'inlined' if inlined else 'inner'}\ndef {name}{suffix}(m, r):\n    pc = 0"
     yield from loop_lines(
         program,
         Loop(
@@ -306,10 +209,11 @@ def _function(name: str, program: Assembled, steps: dict[StepFunction, str], inl
     yield "    return pc"
 
 
+@cache
 def compile_subject(subject: Subject) -> dict[str, Any]:
-    """Return the compiled loops of a counter by name: meet, give, cost_up, cost_read, cost_precise, bare, run, at_rest.
+    """Return what is compiled of a counter, by name: its fragments up, down, read, precise and tick, and loops.
 
-    Machine code is made at the first call, or read from disk.
+    Those are cost_up, cost_read, cost_precise and bare. Machine code is made at the first call, or read from disk.
     """
     fragments = {
         "up": subject.up,
@@ -322,17 +226,17 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
     steps = name_steps(programs.values())
     symbols = _symbols()
     bare = indent(Template(BARE[subject.bare] if subject.bare else "pass").substitute(symbols).strip(), " " * 8)
-    ticks = "\n".join(f"            tick_{number}(m, r)" for number in range(len(subject.ticks)))
+    ticks = "".join(f"    tick_{number}(m, r)\n" for number in range(len(subject.ticks)))
     text = _BEGIN + "".join(
         "\n".join(_function(name, program, steps, inlined)) + "\n"
         for name, program in programs.items()
         for inlined in (False, True)
         if name == "up" or not inlined
     )
-    text += Template(_LOOPS).substitute(symbols, bare=bare, ticks=ticks)
+    text += f"\n@inner\ndef tick(m, r):\n{ticks}    return 0\n"
+    text += Template(_LOOPS).substitute(symbols, bare=bare)
     text += "".join(Template(_COST_OF_READ).substitute(symbols, name=name) for name in ("read", "precise"))
     functions: dict[str, Callable[..., Any]] = {name: step for step, name in steps.items()}
-    functions |= {f.__name__: f for f in (random_numbers.rand, random_numbers.draw)}
     namespace = compiled_module(f"rss_{subject.name}", text, functions)
     namespace.update({f"{steps[s]}_inlined": namespace["inlined"](s) for s in programs["up"].steps})
     namespace["own_registers"] = own_registers
@@ -340,19 +244,34 @@ def compile_subject(subject: Subject) -> dict[str, Any]:
     return namespace
 
 
-def missing(subject: Subject) -> list[Callable[[], object]]:
-    """Return what is to be done for the loops of a counter that are not on disk: compile them, the longest first."""
-    from numba import types
+@dataclass(frozen=True)
+class Fragments:
+    """Addresses of a counter's fragments, each ``(memory, registers) -> int64``."""
 
-    from stress.compiling.disk_cache import left_to_compile
+    up: int
+    down: int
+    read: int
+    precise: int
+    tick: int
 
-    array = types.Array(types.int64, 1, "C")
-    numbers = {"run": 1, "at_rest": 1, "cost_up": 2, "cost_read": 2, "give": 2, "meet": 2}
-    numbers |= {"bare": 2} if subject.bare else {}
-    numbers |= {"cost_precise": 2} if subject.precise else {}
+
+_FRAGMENTS = tuple(field.name for field in fields(Fragments))
+
+
+def fragments(subject: Subject) -> Fragments:
+    """Return the counter's fragments as machine code, compiled or read from disk now. It stays for good."""
     functions = compile_subject(subject)
-    return [
-        task
-        for name, count in numbers.items()
-        for task in left_to_compile(functions[name], (array, *[types.int64] * count))
-    ]
+    return Fragments(*(address_of(functions[name], (WORDS, WORDS)) for name in _FRAGMENTS))
+
+
+def missing_fragments(subject: Subject) -> list[Task]:
+    """Return what is to be done for the fragments of a counter that are not on disk: compile them."""
+    functions = compile_subject(subject)
+    return [task for name in _FRAGMENTS for task in left_to_compile(functions[name], (WORDS, WORDS))]
+
+
+def missing_loops(subject: Subject) -> list[Task]:
+    """Return the same for the loops that are timed."""
+    functions = compile_subject(subject)
+    names = ["cost_up", "bare" if subject.bare else "", "cost_read", "cost_precise" if subject.precise else ""]
+    return [task for name in names if name for task in left_to_compile(functions[name], LOOP)]

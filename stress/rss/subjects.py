@@ -27,9 +27,9 @@ WORD = 8
 """Bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """A counter and how to work it.
+    """A counter and how to work it. Equal to itself alone, as what is compiled for it is kept with it.
 
     ``up`` counts one page of a fault, ``down`` takes R_FREED pages off at the end of a zap, ``read`` is what statm
     reads and ``precise`` the exact sum where there is one; ``ticks`` are performed at each tick of the timer.

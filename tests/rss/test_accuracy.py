@@ -1,9 +1,13 @@
 """How far readers are off, against the declared bounds, with workers in processes of their own."""
 
+from dataclasses import replace
+
 import pytest
 
 from stress.designs import tree
+from stress.rss import accuracy
 from stress.rss.accuracy import measure_accuracy, workers_for
+from stress.rss.loop_source import fragments
 from stress.rss.subjects import SUBJECTS
 
 
@@ -71,3 +75,18 @@ def test_changes_are_really_made():
     found = measured("percpu", 4, updates=40_001)
     assert found.updates == 40_000
     assert found.precise == 0
+
+
+@pytest.mark.parametrize("part", ["up", "down", "read", "tick"])
+def test_workers_perform_the_fragments_of_the_counter(monkeypatch, part):
+    """Another one in the place of one is seen in the errors of a counter that has none."""
+    own = fragments(SUBJECTS["atomic"])  # its tick does nothing
+    code = replace(own, **{part: own.up if part == "tick" else own.tick})
+    monkeypatch.setattr(accuracy, "fragments", lambda subject: code)
+    assert measured("atomic", 2).worst > 0
+
+
+def test_the_precise_read_is_performed_at_rest(monkeypatch):
+    code = replace(fragments(SUBJECTS["percpu"]), precise=fragments(SUBJECTS["percpu"]).read)
+    monkeypatch.setattr(accuracy, "fragments", lambda subject: code)
+    assert measured("percpu", 4).precise > 0

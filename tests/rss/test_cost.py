@@ -2,12 +2,15 @@
 
 import pytest
 
+from stress.rss import working
 from stress.rss.accuracy import measure_accuracy
 from stress.rss.cost import measure_cost
-from stress.rss.loop_source import BARE, compile_subject, missing
+from stress.rss.loop_source import BARE, compile_subject, missing_fragments, missing_loops
 from stress.rss.subjects import SUBJECTS
+from stress.rss.working import missing_work
 
-LOOPS = {"run", "at_rest", "give", "meet", "bare", "cost_up", "cost_read", "cost_precise"}
+LOOPS = ("bare", "cost_up", "cost_read")
+PARTS = ("up", "down", "read", "precise", "tick")
 
 
 def test_every_counter_has_a_bare_loop():
@@ -36,12 +39,12 @@ def test_one_thread_contends_with_nobody():
 def test_what_is_compiled_ahead_is_what_is_called(name):
     """Were a signature wrong, the loop would be compiled for two."""
     subject = SUBJECTS[name]
-    for task in missing(subject):
+    for task in (*missing_work(), *missing_fragments(subject), *missing_loops(subject)):
         task()
     measure_accuracy(subject, cpus=2, threads=2, workers=2, updates=1000, hop=False, seed=1)
     measure_cost([subject], cpus=2, threads=2, cores=2, rounds=1, read_sizes=(2,))
-    assert missing(subject) == []
-    loops = compile_subject(subject)
-    called = LOOPS if subject.precise else LOOPS - {"cost_precise"}
-    kept = {loop: len(loops[loop]._cache._cache_file._load_index()) for loop in called}
-    assert kept == dict.fromkeys(called, 1)
+    assert [*missing_work(), *missing_fragments(subject), *missing_loops(subject)] == []
+    made = compile_subject(subject)
+    timed = [made[name] for name in (*LOOPS, *(["cost_precise"] if subject.precise else []))]
+    called = [*timed, *(made[part] for part in PARTS), working.run, working.at_rest, working.give, working.meet]
+    assert [len(loop._cache._cache_file._load_index()) for loop in called] == [1] * len(called)

@@ -44,6 +44,22 @@ def test_what_was_interrupted_is_no_failure(monkeypatch):
     assert "NO" not in done.stdout
 
 
+def test_each_table_is_printed_as_soon_as_it_is_complete(monkeypatch):
+    """What was interrupted later is told without figures, and nothing is printed twice."""
+
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stress.rss.explored.explore_design", interrupted)
+    done = rss("--cpus", "4", "--counter", "atomic")
+    assert done.exit_code == 130
+    titles = ["Errors in pages", "Nanoseconds a change", "Nanoseconds a read", "What the explorer found"]
+    assert [done.stdout.count(title) for title in titles] == [1, 1, 1, 1]
+    assert sorted(done.stdout.index(title) for title in titles) == [done.stdout.index(title) for title in titles]
+    told = done.output.index("interrupted: what follows")
+    assert done.output.index("Nanoseconds a read") < told < done.output.index("What the explorer found")
+
+
 def test_an_exploration_that_was_interrupted_is_no_answer(monkeypatch):
     def interrupted(*args, **more):
         return replace(explore(*args, **more), complete=False, bound=INTERRUPTED)
