@@ -23,9 +23,9 @@ from stress.design import Design
 from stress.explore import explore
 from stress.explore.hunt import jobs
 from stress.explore.hunt.hunt import Hunt
-from stress.explore.hunt.jobs import Failed
 from stress.explore.hunt.mends import mends_of
 from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
+from stress.system.told_error import ToldError
 from stress.workload import Workload
 
 
@@ -73,12 +73,12 @@ def test_a_process_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch
     whole = jobs.Children.listen
     killed: list[int] = []
 
-    def listen(children: jobs.Children) -> Workload | None:
+    def listen(children: jobs.Children, hunt: jobs.Hunter) -> Workload | None:
         if not killed and children.total.workloads:
             pid = children._processes[0].pid
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
-        return whole(children)
+        return whole(children, hunt)
 
     monkeypatch.setattr(jobs.Children, "listen", listen)
     found = hunt(designs.get("v12"), 8)
@@ -98,7 +98,7 @@ def test_an_error_of_a_process_is_raised_here() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [(2, UsageError), (1, PteStressError), (None, RuntimeError)])
 def test_what_ended_a_process_has_its_exit_status(status: int | None, kind: type[Exception]) -> None:
-    assert type(Failed(status, "why").error()) is kind
+    assert type(ToldError(status, "why").error()) is kind
 
 
 def test_what_is_found_late_is_told_before_it_is_made_smaller() -> None:

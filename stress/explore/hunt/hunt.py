@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Protocol
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import ExampleDatabase
@@ -27,7 +28,7 @@ from stress.explore import Bounds, Result, Violation, explore
 from stress.explore.counterexample.trace import trace
 from stress.explore.hunt.databases import example_database
 from stress.explore.hunt.faults import Fault, Mend, broken, fault_behind, faults_of, fits, mended, smallest
-from stress.explore.hunt.jobs import LATE, Children, Progress
+from stress.explore.hunt.jobs import Children, Progress
 from stress.explore.hunt.workloads import kinds_of
 from stress.explore.model.model import SetupError, build
 from stress.explore.model.reads import joined, unshown
@@ -121,6 +122,32 @@ def signature_of(workload: Workload, violation: Violation) -> Signature:
     return violation.check, tuple(sorted({op.name for op in workload.operations()}))
 
 
+class Team(Protocol):
+    """Others that draw the workloads of a hunt: processes here, or the workers of a cluster."""
+
+    @property
+    def late(self) -> float:
+        """Seconds that they have for their last word when the time is up."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether anything may still come of them."""
+
+    @property
+    def one_ended(self) -> bool:
+        """Whether one of them has told all that it found, made smaller."""
+
+    @property
+    def total(self) -> Progress:
+        """How far they have come together."""
+
+    def listen(self, hunt: Hunt) -> Workload | None:
+        """Return the next workload that breaks something; None when there is none just now."""
+
+    def end(self) -> None:
+        """End those that are at work still."""
+
+
 class Hunt:
     """A hunt for workloads that break a design.
 
@@ -141,6 +168,7 @@ class Hunt:
         memory: str = "sc",
         mends: Sequence[Mend] = (),
         jobs: int = 1,
+        team: Callable[[], Team] | None = None,
         progress: Callable[[Hunt], None] | None = None,
         database: ExampleDatabase | None = None,
     ) -> None:
@@ -148,7 +176,7 @@ class Hunt:
 
         ``memory``: the memory model. ``mends``: what makes the design sound, one for each fault. A fault that is found
         is mended, and the hunt goes on for those that it hid. ``jobs``: processes that draw workloads
-        (`stress.explore.hunt.jobs`).
+        (`stress.explore.hunt.jobs`). ``team``: makes others that do, in their place, when the time begins.
         """
         self.design = design
         self.strategy = workloads
@@ -169,7 +197,7 @@ class Hunt:
         self._performed: set[str] = set()
         self._taken: dict[str, set[tuple[int, int]]] = {}
         self._seed = seed_
-        self._jobs = jobs
+        self._team = (lambda: Children(self, jobs)) if team is None and jobs > 1 else team
         self._seen: set[Signature] = set()
         self._breaks: Callable[[Workload], None] = _keep_quiet
         self._progress = progress
@@ -177,28 +205,31 @@ class Hunt:
         self._results: dict[str, Result] = {}
         self._states = FIRST_STATES
         self._known: set[Signature] = set()
-        self._deadline = 0.0
+        self._began = self._deadline = 0.0
         self._asked = Asked()
 
-    def run(self) -> None:
-        """Hunt until the time is up, the first find, or Ctrl-C."""
-        # Compiling is no hunting.
+    def begin(self) -> None:
+        """Compile what a hunt needs, which is no hunting, and have its time begin."""
         name = kinds_of(self.design)[0]
         first = Operation(name, 0, 1) if self.design.machine.has_mms else given_numbers(name)[0]
         explore(self.design, Workload.of([[first]]), checks=self.checks, memory=self.memory)
-        begin = time.monotonic()
-        self._deadline = begin + self.seconds
+        self._began = time.monotonic()
+        self._deadline = self._began + self.seconds
+
+    def run(self) -> None:
+        """Hunt until the time is up, the first find, or Ctrl-C."""
+        self.begin()
         try:
             with no_hypothesis_folder(), interrupts() as self._asked:
-                if self._jobs > 1:
-                    self._together()
+                if self._team is not None:
+                    self._together(self._team())
                 else:
                     self._rounds()
         except TimeUp:
             pass
         except KeyboardInterrupt:
             self.interrupted = True
-        self.elapsed = time.monotonic() - begin
+        self.elapsed = time.monotonic() - self._began
         if self.faults:
             self.finds = {key: find for key, find in self.finds.items() if self._is_left(find)}
 
@@ -210,7 +241,13 @@ class Hunt:
             self._states = STATES
             self._results.clear()
 
-    def alone(self, seeds: int, *, breaks: Callable[[Workload], None], progress: Callable[[Hunt], None]) -> None:
+    def alone(
+        self,
+        seeds: int,
+        *,
+        breaks: Callable[[Workload], None],
+        progress: Callable[[Hunt], None] | None = None,
+    ) -> None:
         """In one of several processes: draw workloads from seeds that are ``seeds`` further on, until the time is up.
 
         ``breaks`` is told each workload that led to a find, or to a smaller one.
@@ -220,29 +257,40 @@ class Hunt:
         with suppress(TimeUp):
             self._rounds()
 
+    def go_on_from(self, known: Collection[Signature], mends: Collection[str]) -> None:
+        """Begin where another hunt of the same design is: what is known is no find, and these faults are mended."""
+        self._known |= set(known)
+        for fault in [fault for fault in self._hidden if fault.mend.name in mends]:
+            self._hidden.remove(fault)
+            self._hunted = fault.mend.apply(self._hunted)
+
     def so_far(self) -> Progress:
         """Return how far this process has come."""
         taken = {name: frozenset(steps) for name, steps in self._taken.items()}
         return Progress(self.workloads, self.given_up, self._reads, frozenset(self._performed), taken)
 
-    def _together(self) -> None:
-        """Let several processes draw workloads; look here at those that break something."""
+    def known(self) -> tuple[frozenset[Signature], tuple[str, ...]]:
+        """Return the signatures of what was found, and the names of the mends of the faults among it."""
+        mended = [find.fault.mend.name for find in self.faults if find.fault is not None]
+        return frozenset(self.finds), tuple(mended)
+
+    def _together(self, team: Team) -> None:
+        """Let others draw workloads; look here at those that break something."""
         self._states = STATES
-        children = Children(self, self._jobs)
         try:
-            while children.at_work:
-                if (workload := children.listen()) is not None:
+            while team.at_work:
+                if (workload := team.listen(self)) is not None:
                     self._note(workload)
-                self._take_over(children.total)
+                self._take_over(team.total)
                 if self._asked.is_set():
                     raise KeyboardInterrupt
-                if children.at_work < self._jobs and self.first and self.finds:
+                if team.one_ended and self.first and self.finds:
                     break
-                if time.monotonic() > self._deadline + LATE:
-                    children.end()  # what they have sent is still read
+                if time.monotonic() > self._deadline + team.late:
+                    team.end()  # what they have sent is still read
         finally:
-            children.end()
-            self._take_over(children.total)
+            team.end()
+            self._take_over(team.total)
 
     def _take_over(self, total: Progress) -> None:
         """Take over how far all processes have come."""

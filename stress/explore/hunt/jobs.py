@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress.explore.model.reads import joined
 from stress.system.interrupts import ENDING, held_back
 from stress.system.prctl import die_with
+from stress.system.told_error import ToldError
 from stress.workload import Workload
 
 TOLD_EVERY = 0.2
@@ -42,6 +41,18 @@ class Progress:
     taken: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
 
 
+def summed(parts: Sequence[Progress]) -> Progress:
+    """Return how far several have come together."""
+    names = {name for part in parts for name in part.taken}
+    return Progress(
+        sum(part.workloads for part in parts),
+        sum(part.given_up for part in parts),
+        joined(part.reads for part in parts),
+        frozenset[str]().union(*(part.performed for part in parts)),
+        {name: frozenset[tuple[int, int]]().union(*(p.taken.get(name, ()) for p in parts)) for name in names},
+    )
+
+
 class Hunter(Protocol):
     """What hunts in a process: a `stress.explore.hunt.hunt.Hunt`."""
 
@@ -52,21 +63,6 @@ class Hunter(Protocol):
 
     def so_far(self) -> Progress:
         """Return how far it has come."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """What ended a process: the exit status that belongs to it, None for a fault of this program, and what it said."""
-
-    status: int | None
-    said: str
-
-    def error(self) -> Exception:
-        """Return it as an error of this process."""
-        if self.status is None:
-            return RuntimeError(self.said)
-        kinds = {kind.exit_status: kind for kind in (UsageError, MachineError)}
-        return kinds.get(self.status, PteStressError)(self.said)
 
 
 def _look(hunt: Hunter, number: int, parent: int, pipe: Connection) -> None:
@@ -87,14 +83,15 @@ def _look(hunt: Hunter, number: int, parent: int, pipe: Connection) -> None:
     try:
         hunt.alone(number * SEEDS, breaks=pipe.send, progress=tell)
     except Exception as error:
-        status = error.exit_status if isinstance(error, PteStressError) else None
-        pipe.send(Failed(status, str(error) if status else traceback.format_exc()))
+        pipe.send(ToldError.of(error))
     pipe.send(hunt.so_far())
     pipe.send(None)
 
 
 class Children:
-    """The processes of a hunt."""
+    """The processes of a hunt: a `stress.explore.hunt.hunt.Team`."""
+
+    late = LATE
 
     def __init__(self, hunt: Hunter, count: int) -> None:
         """Start them."""
@@ -111,7 +108,7 @@ class Children:
             self.so_far[here] = Progress()
         self._open = set(self.so_far)
 
-    def listen(self) -> Workload | None:
+    def listen(self, hunt: Hunter) -> Workload | None:
         """Return the next workload that breaks something; None when there is none just now.
 
         Raises what a process was ended by.
@@ -124,7 +121,7 @@ class Children:
                 message = None
             if isinstance(message, Workload):
                 return message
-            if isinstance(message, Failed):
+            if isinstance(message, ToldError):
                 raise message.error()
             if isinstance(message, Progress):
                 self.so_far[pipe] = message
@@ -134,22 +131,19 @@ class Children:
         return None
 
     @property
-    def at_work(self) -> int:
-        """How many have not ended."""
-        return len(self._open)
+    def at_work(self) -> bool:
+        """Whether any has not ended."""
+        return bool(self._open)
+
+    @property
+    def one_ended(self) -> bool:
+        """Whether one has."""
+        return len(self._open) < len(self._processes)
 
     @property
     def total(self) -> Progress:
         """What they came to together."""
-        parts = list(self.so_far.values())
-        names = {name for part in parts for name in part.taken}
-        return Progress(
-            sum(part.workloads for part in parts),
-            sum(part.given_up for part in parts),
-            joined(part.reads for part in parts),
-            frozenset[str]().union(*(part.performed for part in parts)),
-            {name: frozenset[tuple[int, int]]().union(*(p.taken.get(name, ()) for p in parts)) for name in names},
-        )
+        return summed(list(self.so_far.values()))
 
     def end(self) -> None:
         """End those that are at work still."""
