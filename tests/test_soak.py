@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from shm_layout.errors import UsageError
 from stress import designs
 from stress.cli import main
+from stress.commands import soak_log, soak_round
 from stress.commands.run import run
 from stress.workers.mix import parse_mix
 
@@ -59,9 +60,10 @@ class Runs:
 
 
 def start(soak, monkeypatch, folder, runs, *more):
-    monkeypatch.setattr(soak, "execute", runs)
-    monkeypatch.setattr(soak, "time", SimpleNamespace(monotonic=lambda: runs.now, strftime=time.strftime))
-    monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(soak_round, "execute", runs)
+    for module in (soak, soak_round):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: runs.now, strftime=time.strftime))
+    monkeypatch.setattr(soak_round.signal, "signal", lambda number, handler: None)
     arguments = ["--seconds", str(ROUNDS), "--log", str(folder / "log.jsonl"), "--designs", "v12_sound,v12", *more]
     return CliRunner().invoke(main, ["soak", *arguments])
 
@@ -156,19 +158,19 @@ def test_a_full_disk_is_a_line(soak, monkeypatch, tmp_path):
     def full(path, mode, record):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(soak.Log, "_write", staticmethod(full))
+    monkeypatch.setattr(soak_log.Log, "_write", staticmethod(full))
     result = start(soak, monkeypatch, tmp_path, Runs())
     assert result.exit_code == 3
     assert "log.jsonl: No space left on device; earlier rounds are kept\n" in result.output
 
 
-def test_a_run_that_does_not_end_leaves_nothing(soak, monkeypatch):
+def test_a_run_that_does_not_end_leaves_nothing(monkeypatch):
     """Not even when it does not heed the signal that ends it."""
-    monkeypatch.setattr(soak, "COMMAND", ["sh", "-c", "trap '' TERM; echo up; exec sleep 99", "sh"])
-    monkeypatch.setattr(soak, "END", 0.5)
+    monkeypatch.setattr(soak_round, "COMMAND", ["sh", "-c", "trap '' TERM; echo up; exec sleep 99", "sh"])
+    monkeypatch.setattr(soak_round, "END", 0.5)
     cleaned = []
-    monkeypatch.setattr(soak.leftovers, "clean", lambda: cleaned.append(1))
-    assert soak.execute([], 2.0, soak.Stop()) == (None, "up\n", "")
+    monkeypatch.setattr(soak_round.leftovers, "clean", lambda: cleaned.append(1))
+    assert soak_round.execute([], 2.0, soak_round.Stop()) == (None, "up\n", "")
     assert cleaned == [1]
 
 
@@ -181,13 +183,13 @@ def test_no_more_failures_are_kept_than_told(soak, monkeypatch, tmp_path):
 
 
 @given(st.lists(st.tuples(st.sampled_from(["v12", "atomic"]), st.booleans()), max_size=60), st.integers(100, 2000))
-def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rounds, most):
+def test_totals_outlive_the_logs_and_disk_is_bounded(tmp_path_factory, rounds, most):
     path = tmp_path_factory.mktemp("soak") / "log.jsonl"
-    log = soak.Log(path, most)
+    log = soak_log.Log(path, most)
     for number, (design, ok) in enumerate(rounds):
         log.append(record(number, design, ok))
         assert path.stat().st_size <= most + 300
-    again = soak.Log(path, most)
+    again = soak_log.Log(path, most)
     again.read()
     assert again.sums == log.sums
     assert again.rounds == len(rounds)
@@ -195,16 +197,16 @@ def test_totals_outlive_the_logs_and_disk_is_bounded(soak, tmp_path_factory, rou
     assert len(list(path.parent.iterdir())) <= 2
 
 
-def test_another_file_is_left_alone(soak, tmp_path):
+def test_another_file_is_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
     for text in ("milk", "milk\n", '{"precious": 1}', '{"totals": 5}\n', '{"totals": {"a": {"rounds": "x"}}}\n'):
         path.write_text(text)
         with pytest.raises(UsageError, match="line 1, is no round"):
-            soak.Log(path, 1000).read()
+            soak_log.Log(path, 1000).read()
         assert path.read_text() == text
 
 
-def test_bad_input(soak, tmp_path):
+def test_bad_input(tmp_path):
     for arguments, message in (
         ([], "for how long?"),
         (["--seconds", "1", "--log", str(tmp_path / "no" / "log")], "no such folder"),
@@ -220,11 +222,11 @@ def test_bad_input(soak, tmp_path):
 
 
 @given(st.sampled_from(designs.names()), st.integers(0, 2**32 - 1))
-def test_a_round_is_what_run_accepts_and_its_seed_decides(soak, name, seed):
+def test_a_round_is_what_run_accepts_and_its_seed_decides(name, seed):
     design = designs.get(name)
-    drawn = soak.draw_round(design, name, seed, 3.0)
+    drawn = soak_round.draw_round(design, name, seed, 3.0)
     random.seed()
-    assert drawn == soak.draw_round(design, name, seed, 3.0)
+    assert drawn == soak_round.draw_round(design, name, seed, 3.0)
     given_to_run = run.make_context("run", list(drawn)).params
     assert (given_to_run["design"], given_to_run["seed"], given_to_run["seconds"]) == (name, seed, 3.0)
     if given_to_run["mix"]:
@@ -239,32 +241,32 @@ def test_a_round_is_what_run_accepts_and_its_seed_decides(soak, name, seed):
         ("trap 'exit 3' TERM; echo early; while :; do sleep 0.01; done", 3),
     ],
 )
-def test_a_round_that_is_broken_off_is_no_failure_unless_it_says_so(soak, monkeypatch, command, status):
-    monkeypatch.setattr(soak, "COMMAND", ["sh", "-c", command, "sh"])
-    stop = soak.Stop()
+def test_a_round_that_is_broken_off_is_no_failure_unless_it_says_so(monkeypatch, command, status):
+    monkeypatch.setattr(soak_round, "COMMAND", ["sh", "-c", command, "sh"])
+    stop = soak_round.Stop()
     timer = threading.Timer(0.5, lambda: setattr(stop, "asked", True))
     timer.start()
-    assert soak.execute([], 99.0, stop) == (status, "early\n", "")
+    assert soak_round.execute([], 99.0, stop) == (status, "early\n", "")
     timer.join()
 
 
-def test_stopped_between_two_rounds(soak, monkeypatch, tmp_path):
+def test_stopped_between_two_rounds(monkeypatch, tmp_path):
     """The signal comes before the run has been started: nothing is left running, and nothing failed."""
-    monkeypatch.setattr(soak, "COMMAND", ["sleep"])
-    began = soak.Stop.listen
+    monkeypatch.setattr(soak_round, "COMMAND", ["sleep"])
+    began = soak_round.Stop.listen
 
     def at_once(stop):
         began(stop)
         stop.asked = True
 
-    monkeypatch.setattr(soak.Stop, "listen", at_once)
-    monkeypatch.setattr(soak.signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(soak_round.Stop, "listen", at_once)
+    monkeypatch.setattr(soak_round.signal, "signal", lambda number, handler: None)
     result = CliRunner().invoke(main, ["soak", "--days", "3", "--log", str(tmp_path / "log"), "--designs", "v12_sound"])
     assert (result.exit_code, "stopped" in result.output, "FAILED" in result.output) == (130, True, False)
 
 
-def test_two_soaks_on_one_log(soak, tmp_path):
-    log = soak.Log(tmp_path / "log", 1000)
+def test_two_soaks_on_one_log(tmp_path):
+    log = soak_log.Log(tmp_path / "log", 1000)
     with log.alone():
         result = CliRunner().invoke(main, ["soak", "--seconds", "1", "--log", str(log.path)])
     assert (result.exit_code, "another soak writes to it" in result.output) == (2, True)
@@ -272,15 +274,15 @@ def test_two_soaks_on_one_log(soak, tmp_path):
         pass
 
 
-def test_a_log_is_never_without_its_totals(soak, monkeypatch, tmp_path):
+def test_a_log_is_never_without_its_totals(monkeypatch, tmp_path):
     """Whatever is broken off while a new log is begun: the totals are what they were."""
     path = tmp_path / "log"
-    log = soak.Log(path, 200)
-    monkeypatch.setattr(soak.os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    log = soak_log.Log(path, 200)
+    monkeypatch.setattr(soak_log.os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         log.append(record(0, design="a" * 200))
     assert path.with_name("log.1").exists()
-    again = soak.Log(path, 200)
+    again = soak_log.Log(path, 200)
     again.read()
     assert again.sums == log.sums
 
@@ -292,10 +294,10 @@ def test_what_click_refuses_is_a_line(arguments):
     assert done.stderr.startswith("pte-stress: error: ")
 
 
-def test_a_module_of_the_current_folder_is_not_run(soak, monkeypatch, tmp_path):
+def test_a_module_of_the_current_folder_is_not_run(monkeypatch, tmp_path):
     (tmp_path / "stress.py").write_text("print('this is not pte-stress')\n")
     monkeypatch.chdir(tmp_path)
-    status, out, _ = soak.execute(["--help"], 60, soak.Stop())
+    status, out, _ = soak_round.execute(["--help"], 60, soak_round.Stop())
     assert (status, out.splitlines()[0]) == (0, "Usage: pte-stress run [OPTIONS]")
 
 

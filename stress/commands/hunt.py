@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from stress.commands.json_output import results_option, told_as_json
 from stress.commands.options import (
     allow_code_option,
     check_folder,
+    dask_option,
     format_option,
     jobs_option,
     json_option,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     help="Keep finds there, too, and try those of others first: a folder, or a Redis server (needs the extra `redis`).",
 )
 @jobs_option("Processes that draw workloads, each from seeds of its own; 1 draws the same for the same --seed.")
+@dask_option
 @coverage_option
 @picture_options
 @case_options
@@ -111,27 +114,46 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
             else:
                 said = f"was edited: design {design} has no {missing[0]}; let `run --save` write it again"
             raise UsageError(f"{source} {said}")
-        strategy = workloads(
-            failure.kinds, arch, kinds_of(resolved), batches_of(resolved), machine=resolved.machine
-        )
+        kinds = failure.kinds
         checks = checks or list(failure.checks)
     else:
         assert design is not None
         resolved = resolve_design(design)
         arch = options["arch"] or "64"
-        strategy = workloads(kinds_of(resolved), arch, batches=batches_of(resolved), machine=resolved.machine)
+        kinds = kinds_of(resolved)
     database = shared_database(options["database"], resolved, options["memory"]) if options["database"] else None
-    with status_shown("hunting") as show:
+    jobs = options["jobs"] or available_cores()
+    with ExitStack() as stack:
+        team = None
+        if options["dask"] is not None:
+            from stress.cluster.connecting import connected
+            from stress.cluster.sent import Sent
+            from stress.explore.hunt.shards import Crew, Shard
+
+            shard = Shard(
+                Sent.of(design),
+                tuple(kinds),
+                arch,
+                options["memory"],
+                tuple(checks) if checks else None,
+                options["first"] or source is not None,
+                options["database"] or "",
+                options["seed"],
+            )
+            cluster = stack.enter_context(connected(options["dask"], jobs))
+            team = partial(Crew, cluster, shard, options["seconds"])
+        show = stack.enter_context(status_shown("hunting"))
         found = Hunt(
             resolved,
-            strategy,
+            workloads(kinds, arch, kinds_of(resolved), batches_of(resolved), machine=resolved.machine),
             seconds=options["seconds"],
             seed_=options["seed"],
             first=options["first"] or source is not None,
             checks=checks,
             memory=options["memory"],
             mends=mends_of(resolved),
-            jobs=options["jobs"] or available_cores(),
+            jobs=jobs,
+            team=team,
             database=database,
             progress=lambda hunt: show(
                 lambda: f"{hunt.workloads:,} workloads, {len(hunt.distinct())} distinct violations"

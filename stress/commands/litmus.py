@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ import click
 from shm_layout.errors import UsageError
 from stress.commands.cases import case_options, judged
 from stress.commands.json_output import results_option, told_as_json
-from stress.commands.options import format_option, jobs_option, json_option, seconds_above_0, seed_option
+from stress.commands.litmus_search import STANDARD_INPUT, WANTED, Refused, Search, Told, by_cluster
+from stress.commands.options import dask_option, format_option, jobs_option, json_option, seconds_above_0, seed_option
 from stress.commands.pictures import command_line, html_option, write_report
 from stress.report.case import BROKEN, HOLDS, OPEN, Case
 from stress.report.progress import status_shown
@@ -23,16 +24,12 @@ from stress.system.cpus import available_cores
 
 if TYPE_CHECKING:
     from stress.litmus.machine_run.seen import Seen
-    from stress.litmus.outcomes import Bounds, Outcomes
+    from stress.litmus.outcomes import Outcomes
     from stress.litmus.summary import Summary
     from stress.report.report import Report, Section
 
-STANDARD_INPUT = "-"
 MOST_SHOWN = 50
 """Tests whose final states stand on a page; of others there is a row in its table."""
-RUN_SECONDS = 3.0
-"""Time of a run on this machine, unless --seconds says otherwise."""
-_WANTED = "name litmus files, folders with some, or - for standard input"
 
 
 def litmus_files(named: tuple[str, ...]) -> list[str]:
@@ -43,23 +40,15 @@ def litmus_files(named: tuple[str, ...]) -> list[str]:
         if name != STANDARD_INPUT and path.is_dir():
             below = sorted(str(file) for file in path.rglob("*.litmus") if file.is_file())
             if not below:
-                raise UsageError(f"{name}: no file there ends in .litmus: {_WANTED}")
+                raise UsageError(f"{name}: no file there ends in .litmus: {WANTED}")
             files += below
         else:
             files.append(name)
     return files
 
 
-def text_of(file: str) -> str:
-    """Return what a litmus file holds. Raises `UsageError`."""
-    from stress.system.text_file import MOST_BYTES, read_text
-
-    if file != STANDARD_INPUT:
-        return read_text(Path(file), _WANTED)
-    try:
-        return sys.stdin.buffer.read(MOST_BYTES).decode()
-    except ValueError:
-        raise UsageError(f"standard input is no text: {_WANTED}") from None
+_OF_THIS_MACHINE = {"on_machine": "--run", "promela": "--promela", "design": "--design"}
+"""Options that have nothing to do with what workers of a cluster do."""
 
 
 @click.command()
@@ -94,6 +83,7 @@ def text_of(file: str) -> str:
 @click.option("--max-states", type=click.IntRange(1), help="States of a search, at most.  [default: 50 million]")
 @click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Memory of a search.  [default: 2048]")
 @jobs_option("Processes that search several tests at once.")
+@dask_option
 @html_option("Write verdicts and final states as a page for a browser.")
 @case_options
 @results_option
@@ -120,12 +110,18 @@ def litmus(context: click.Context, /, files: tuple[str, ...], memory: str, **opt
     for name in ("promela", "design"):
         if options[name] and len(given) > 1:
             raise UsageError(f"--{name} writes one test: name one file")
+    if options["dask"] is not None and (wrong := next((name for name in _OF_THIS_MACHINE if options[name]), None)):
+        raise UsageError(f"--dask searches tests: {_OF_THIS_MACHINE[wrong]} is of this machine; leave one out")
     one = _One(summary, memory, len(given) > 1, options)
     # A run on this machine has all of it.
     jobs = 1 if options["on_machine"] or len(given) == 1 else options["jobs"] or available_cores()
-    with status_shown("reading") as show:
-        search = _Search(memory, options, given, show)
-        for number, (file, found) in enumerate(at_once(search, given, jobs), 1):
+    with ExitStack() as stack:
+        show = stack.enter_context(status_shown("reading"))
+        search = Search(memory, options, given, show)
+        results = at_once(search, given, jobs)
+        if options["dask"] is not None:
+            results = stack.enter_context(by_cluster(options["dask"], options["jobs"], search, given))
+        for number, (file, found) in enumerate(results, 1):
             show(partial("{} of {}: {}".format, number, len(given), file))
             one.look_at(file, found)
     if not options["as_json"] and (len(given) > 1 or expected is not None):
@@ -155,79 +151,6 @@ def _cases(found: Outcomes, memory: str, expected: str | None, forbidden: int) -
     return cases
 
 
-@dataclass(frozen=True)
-class _Refused:
-    """A test that cannot be read or searched: its name, and why."""
-
-    name: str
-    why: str
-
-
-_Told = tuple["Outcomes", "Seen | None"] | _Refused
-
-
-@dataclass
-class _Search:
-    """Reads a test and searches it, here or in another process, which shows nothing of how far it has come."""
-
-    memory: str
-    options: dict[str, Any]
-    given: list[str]
-    show: Callable[[Callable[[], str]], None] | None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what goes to another process."""
-        return {**vars(self), "show": None, "given": []}
-
-    def __call__(self, file: str) -> _Told:
-        """Return what was found of the test in a file."""
-        from stress.litmus.reading import name_of
-
-        text = ""
-        try:
-            text = text_of(file)
-            return self._found(text, file)
-        except UsageError as error:
-            return _Refused(name_of(text, file), str(error))
-
-    def _found(self, text: str, file: str) -> tuple[Outcomes, Seen | None]:
-        from stress.litmus.design_source import design_source
-        from stress.litmus.outcomes import outcomes
-        from stress.litmus.promela import promela
-        from stress.litmus.reading import read_test
-        from stress.system.writing import write_file
-
-        def progress(visited: int) -> None:
-            if self.show is not None:
-                self.show(lambda: f"{self.given.index(file) + 1} of {len(self.given)}: {file}, {visited:,} states")
-
-        test = read_test(text, file)
-        if self.options["promela"]:
-            write_file("--promela", self.options["promela"], promela(test, self.memory).encode())
-        if self.options["design"]:
-            write_file("--design", self.options["design"], design_source(test, text).encode())
-        bounds = self._bounds()
-        found = outcomes(test, self.memory, bounds, progress)
-        if not self.options["on_machine"]:
-            return found, None
-        from stress.litmus.machine_run.run import run
-
-        model = found if self.memory == "tso" else outcomes(test, "tso", bounds, progress)
-        return found, run(model, self.options["seconds"] or RUN_SECONDS, self.options["seed"])
-
-    def _bounds(self) -> Bounds:
-        from stress.litmus.outcomes import Bounds
-
-        bounds = Bounds()
-        seconds = self.options["seconds"] if not self.options["on_machine"] else None
-        memory = self.options["max_memory"]
-        return Bounds(
-            seconds or bounds.seconds,
-            self.options["max_states"] or bounds.states,
-            memory << 20 if memory else bounds.memory,
-        )
-
-
 @dataclass
 class _One:
     """What is done with each test."""
@@ -243,12 +166,12 @@ class _One:
     sections: list[Section] = field(default_factory=list)
     """Of the first tests, for a page: their final states."""
 
-    def look_at(self, file: str, result: Callable[[], _Told]) -> None:
+    def look_at(self, file: str, result: Callable[[], Told]) -> None:
         """Print what was found of a test, and note it in the summary."""
         from stress.litmus.printing import unsupported_json
 
         told = result()
-        if isinstance(told, _Refused):
+        if isinstance(told, Refused):
             said = told.why if file in told.why else f"{file}: {told.why}"
             self.summary.refuse(said)
             self.cases.append(Case(self.memory, told.name, OPEN, said))
@@ -298,9 +221,7 @@ class _One:
     def _print(self, found: Outcomes, seen: Seen | None) -> None:
         from stress.litmus.printing import herd_lines, outcomes_json, seen_json, seen_lines
 
-        if told_as_json(
-            self.options["as_json"], lambda: {**outcomes_json(found), **(seen_json(seen) if seen else {})}
-        ):
+        if told_as_json(self.options["as_json"], lambda: {**outcomes_json(found), **(seen_json(seen) if seen else {})}):
             return
         lines = herd_lines(found) + (seen_lines(found.test, seen) if seen else [])
         click.echo("\n".join(lines) + "\n")

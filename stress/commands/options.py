@@ -221,6 +221,14 @@ def jobs_option(what: str) -> Callable[[_F], _F]:
     return click.option("--jobs", type=kind, metavar="N", help=f"{what}  [default: as many as CPUs]")
 
 
+dask_option = click.option(
+    "--dask",
+    metavar="ADDRESS|local",
+    help="Let the workers of a cluster do it: tcp://HOST:8786, or one started here (needs the extra `cluster`).",
+)
+"""Passes ``dask: str | None``, for `stress.cluster.connecting.connected`."""
+
+
 def _plot(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
     if value is not None:
         from stress.report.plot import check_plot_file

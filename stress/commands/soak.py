@@ -17,178 +17,36 @@ rounds of the log, 1 some, 2 wrong usage, 3 the machine cannot do it, 130 ended 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import math
-import os
 import random
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tabulate import tabulate
 
-from shm_layout import leftovers
 from shm_layout.errors import MachineError, UsageError
-from shm_layout.placement import PLACEMENTS
 from stress import designs
 from stress.commands.cases import Judged, case_options, judged
 from stress.commands.json_output import results_option, told_as_json
-from stress.commands.options import MOST_WORKERS, SEEDS
+from stress.commands.options import SEEDS, dask_option
 from stress.commands.pictures import command_line, html_option, write_report
+from stress.commands.soak_log import NO_END, Log, Sums
+from stress.commands.soak_round import INTERRUPTED, Round, Stop, play_round
 from stress.design import Design
 from stress.report.case import BROKEN, HOLDS, Case
 from stress.report.color import painted
 from stress.report.words import plural
 from stress.resolve import resolve_design
-from stress.system.interrupts import ENDING
-from stress.system.writing import write_file
 
 if TYPE_CHECKING:
     from stress.report.report import Report
 
-COMMAND = [sys.executable, "-P", "-m", "stress", "run", "--json"]
-"""What a round runs: the package that is installed, whatever lies in the current folder (-P)."""
-GRACE = 300.0
-"""Seconds that a round may take beside its run: compiling, checks at rest."""
-LOOK = 0.1
-"""Seconds between two looks at whether the user wants it to end."""
-END = 10.0
-"""Seconds that a run has to end after it was asked to."""
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a run that was asked to end, and has printed what it measured; and of the soak."""
-LAST_WORDS = 2000
-"""Characters kept of what a round wrote to stderr."""
-STARTS = (b'{"round": ', b'{"totals": ')
-"""How a line of the log begins."""
 LIMITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
-
-
-NO_END = "end"
-"""In the place of a check: a round that was killed, or ended with an error."""
-
-
-@dataclass
-class Sums:
-    """What some rounds add up to."""
-
-    rounds: int = 0
-    operations: int = 0
-    seconds: float = 0.0
-    failures: int = 0
-    broken: dict[str, int] = field(default_factory=dict)
-    """Rounds by the check that broke, `NO_END` for one that did not end by itself."""
-
-    def __post_init__(self) -> None:
-        """Raises `TypeError` for what a log from elsewhere may say."""
-        figures = {k: v for k, v in vars(self).items() if k != "broken"}
-        if not all(isinstance(value, int | float) for value in (*figures.values(), *self.broken.values())):
-            raise TypeError("no number")
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Add a round."""
-        self.rounds += 1
-        self.operations += record["operations"]
-        self.seconds += record["seconds"]
-        self.failures += not record["ok"]
-        for check in () if record["ok"] else record.get("broken") or (NO_END,):
-            self.broken[check] = self.broken.get(check, 0) + 1
-
-
-@dataclass
-class Log:
-    """The log, and what its rounds add up to by design, older logs included."""
-
-    path: Path
-    most_bytes: int
-    sums: dict[str, Sums] = field(default_factory=dict)
-
-    @property
-    def failures_folder(self) -> Path:
-        """Where failures are kept."""
-        return self.path.with_name(self.path.name + ".failures")
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else writes to this log meanwhile. Makes the folder for failures. Raises `UsageError`."""
-        if self.path.exists() and not self.path.is_file():
-            raise UsageError(f"--log {self.path}: it is no file; name another one")
-        self.failures_folder.mkdir(exist_ok=True)
-        folder = os.open(self.failures_folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"--log {self.path}: another soak writes to it; name another one") from None
-            yield
-        finally:
-            os.close(folder)
-
-    @property
-    def rounds(self) -> int:
-        """Rounds so far."""
-        return sum(s.rounds for s in self.sums.values())
-
-    @property
-    def failures(self) -> int:
-        """Failures so far."""
-        return sum(s.failures for s in self.sums.values())
-
-    def read(self) -> None:
-        """Add up what is there; a last line that was not finished is cut off. Raises `UsageError` for another file."""
-        if not self.path.exists():
-            return
-        whole = 0
-        with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    if line.endswith(b"\n"):
-                        self._add(json.loads(line))
-                    elif not any(start.startswith(line[: len(start)]) for start in STARTS):
-                        raise ValueError(line)
-                    else:
-                        break
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise UsageError(f"{self.path}, line {number}, is no round of a soak; name another --log") from None
-                whole += len(line)
-        os.truncate(self.path, whole)
-
-    def _add(self, record: dict[str, Any]) -> None:
-        if "totals" in record:
-            self.sums = {name: Sums(**sums) for name, sums in record["totals"].items()}
-        else:
-            self.sums.setdefault(record["design"], Sums()).add(record)
-
-    def append(self, record: dict[str, Any]) -> None:
-        """Write a round; begin a new log when this one has become too large."""
-        self._add(record)
-        self._write(self.path, "a", record)
-        if self.path.stat().st_size > self.most_bytes:
-            new = self.path.with_name(self.path.name + ".new")
-            self._write(new, "w", {"totals": {name: asdict(sums) for name, sums in self.sums.items()}})
-            shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
-            os.replace(new, self.path)  # at no moment is there a log without the totals
-            click.echo(f"{self.path} was full: it is {self.path}.1 now, and what was there before is gone")
-
-    @staticmethod
-    def _write(path: Path, mode: str, record: dict[str, Any]) -> None:
-        with path.open(mode) as log:
-            log.write(json.dumps(record) + "\n")
-
-    def summary(self) -> str:
-        """Return a table by design."""
-        rows = [(name, s.rounds, s.operations, s.seconds, s.failures) for name, s in sorted(self.sums.items())]
-        headers = ("design", "rounds", "operations", "seconds", "failures")
-        return str(tabulate(rows, headers=headers, intfmt=",", floatfmt=",.0f"))
 
 
 MOST_LINKS = 200
@@ -232,116 +90,6 @@ def _report(log: Log, command: str) -> Report:
     return Report("A soak", command, sections, lead="Designs stressed in turn.", verdict=verdict, ok=not log.failures)
 
 
-def draw_round(design: Design, named: str, seed: int, seconds: float) -> list[str]:
-    """Return the arguments of `pte-stress run` for a round: all that the seed decides."""
-    rng = random.Random(seed)
-    cores = len(os.sched_getaffinity(0))
-    arguments = {
-        "design": named,
-        "seed": seed,
-        "seconds": seconds,
-        "arch": rng.choice(("64", "pae")),
-        "workers": rng.randint(2, min(max(2 * cores, 4), MOST_WORKERS)),
-        "pages": rng.choice((1, 2, 8, 64, 512, 4096)),
-        "file-pages": rng.choice((0, 2, 32)),
-        "placement": rng.choice(list(PLACEMENTS)),
-    }
-    if rng.random() < 0.5:
-        # Every operation has a weight: another set of operations would have to be compiled anew.
-        names = [name for name in design.programs if name != "precise"]
-        weights = {name: rng.randint(1, 9) * (10 if name == "fault" else 1) for name in names}
-        weights["exit"] = sum(weights.get(name, 0) for name in ("fork", "clone")) + 1
-        arguments["mix"] = ",".join(f"{name}={weight}" for name, weight in weights.items() if name in names)
-    return [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
-
-
-class Stop:
-    """Whether the user wants the soak to end. A signal only says so: it can come at any moment."""
-
-    asked = False
-
-    def listen(self) -> None:
-        """From now on signals ask for the end, those that are ignored (nohup) excepted."""
-        for number in ENDING:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
-
-
-def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Have a run end by itself, with what it has measured; killed, and cleaned up after, when it does not."""
-    process.terminate()
-    try:
-        return process.communicate(timeout=END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        said = process.communicate()
-        leftovers.clean()
-        return said
-
-
-def execute(arguments: Sequence[str], timeout: float, stop: Stop) -> tuple[int | None, str, str]:
-    """Run `pte-stress run`: status (None: it had to be ended), stdout, stderr. It ends, too, when the soak does."""
-    command = [*COMMAND, *arguments]
-    # In a session of its own, so that a Ctrl-C comes here alone.
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        end = time.monotonic() + timeout
-        while not stop.asked and time.monotonic() < end:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                out, err = process.communicate(timeout=LOOK)
-                return process.returncode, out, err
-        out, err = _end(process)
-        if not stop.asked:
-            return None, out, err
-        # One that was not yet ready to end by itself has nothing to say.
-        return INTERRUPTED if process.returncode == -signal.SIGTERM else process.returncode, out, err
-
-
-def play_round(  # noqa: PLR0917
-    number: int, design: Design, named: str, seed: int, seconds: float, save: Path, stop: Stop
-) -> dict[str, Any]:
-    """Play one round and return its record; write a failure to ``save``. Seconds are those of the run, if any."""
-    arguments = draw_round(design, named, seed, seconds)
-    save.unlink(missing_ok=True)  # of a round of this number that was not written to the log
-    started, began = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
-    status, out, err = execute([*arguments, "--save", str(save)], seconds + GRACE, stop)
-    record: dict[str, Any] = {
-        "round": number,
-        "started": started,
-        "design": named,
-        "seed": seed,
-        "command": ["pte-stress", "run", *arguments],
-        "status": status,
-        "seconds": round(time.monotonic() - began, 3),
-        "operations": 0,
-        "ok": status == 0,
-        "broken": [],
-        "failure": None,
-    }
-    if status in (0, 1, INTERRUPTED) and out:
-        result = json.loads(out)
-        # A run that a failed assertion ended has no figures.
-        record["operations"] = sum(result.get("ops", {}).values())
-        record["seconds"] = round(result.get("seconds", record["seconds"]), 3)
-        record["broken"] = [check["name"] for check in result["checks"] if not check["ok"]]
-        record["ok"] = result["ok"]
-    if not record["ok"] and (status != INTERRUPTED or record["broken"]):
-        if not save.exists():
-            told = {"command": record["command"], "status": status, "stderr": err[-LAST_WORDS:]}
-            write_file("--log", save, (json.dumps(told, indent=1) + "\n").encode())
-        record["failure"] = str(save)
-    return record
-
-
 def _told(record: dict[str, Any]) -> str:
     if record["ok"]:
         return f"holds, {record['operations']:,} operations"
@@ -351,20 +99,33 @@ def _told(record: dict[str, Any]) -> str:
     return f"FAILED: {why}; kept in {record['failure'] or 'no file any more'}"
 
 
-def play(  # noqa: PLR0917
-    log: Log, turns: Sequence[tuple[str, Design]], limit: float, round_seconds: float, most_failures: int, stop: Stop
-) -> None:
-    """Play rounds until the time is over or the user stops it. ``turns``: designs in turn, as they were named."""
-    end = time.monotonic() + limit
-    while not stop.asked and (left := end - time.monotonic()) > 0:
+def play_here(log: Log, rounds: Iterator[tuple[Design, Round]], stop: Stop) -> Iterator[dict[str, Any]]:
+    """Play rounds one after the other, and yield their records."""
+    for design, given in rounds:
         number = log.rounds
-        name, design = turns[number % len(turns)]
-        seed = random.SystemRandom().randrange(SEEDS)
-        click.echo(f"round {number}: {name}, seed {seed}: ", nl=False)
-        save = log.failures_folder / f"round-{number:07}.json"
-        record = play_round(number, design, name, seed, round(min(round_seconds, max(left, 0.1)), 3), save, stop)
+        click.echo(f"round {number}: {given.named}, seed {given.seed}: ", nl=False)
+        yield play_round(number, design, given, log.failure(number), stop)
+
+
+def drawn_rounds(
+    log: Log, turns: Sequence[tuple[str, Design]], limit: float, round_seconds: float, stop: Stop
+) -> Iterator[tuple[Design, Round]]:
+    """Yield rounds until the time is over or the user stops it. ``turns``: designs in turn, as they were named."""
+    end = time.monotonic() + limit
+    for turn in count(log.rounds):
+        left = end - time.monotonic()
+        if stop.asked or left <= 0:
+            return
+        name, design = turns[turn % len(turns)]
+        seconds = round(min(round_seconds, max(left, 0.1)), 3)
+        yield design, Round(name, random.SystemRandom().randrange(SEEDS), seconds)
+
+
+def keep(log: Log, records: Iterator[dict[str, Any]], most_failures: int, stop: Stop) -> None:
+    """Write the records of rounds into the log as they come, and say what became of each."""
+    for record in records:
         if record["failure"] and log.failures >= most_failures:
-            save.unlink()
+            Path(record["failure"]).unlink()
             record["failure"] = None
         if record["status"] != INTERRUPTED or record["operations"]:
             click.echo(painted(_told(record)))
@@ -391,6 +152,7 @@ def play(  # noqa: PLR0917
 )
 @click.option("--most-mb", type=click.FloatRange(0), default=64.0, show_default=True, help="Size of the log, MiB.")
 @click.option("--most-failures", type=click.IntRange(0), default=1000, show_default=True, help="Failures to keep.")
+@dask_option
 @html_option("Write the summary as a page for a browser, in the end.")
 @case_options
 @results_option
@@ -419,7 +181,13 @@ def soak(context: click.Context, /, **options: Any) -> None:
             if log.rounds:
                 click.echo(f"{path} has {log.rounds} rounds: going on")
             stop.listen()
-            play(log, turns, limit, options["round_seconds"], most_failures, stop)
+            rounds = drawn_rounds(log, turns, limit, options["round_seconds"], stop)
+            if options["dask"] is not None:
+                from stress.commands.soak_cluster import play_there
+
+                keep(log, play_there(options["dask"], log, rounds, stop), most_failures, stop)
+            else:
+                keep(log, play_here(log, rounds, stop), most_failures, stop)
     except BrokenPipeError:
         raise
     except OSError as error:
