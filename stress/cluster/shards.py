@@ -107,6 +107,8 @@ class Shards(Generic[Item, Result]):
                 told = future.exception(timeout=FETCHED_WITHIN)
         except (OSError, TimeoutError, CancelledError):
             pass  # it is not where it was
+        except Exception as error:  # it went away with its worker, and was performed once more, to no end
+            told = error
         if future.status in ("cancelled", "lost"):
             self._hand_out_again()
             return None
