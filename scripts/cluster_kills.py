@@ -145,7 +145,7 @@ def main(kills: int, seed: int) -> None:
         over = threading.Event()
         killer = threading.Thread(target=kill_until, args=(victims, kills, over))
         try:
-            with connected(victims.address, WORKERS) as cluster:
+            with connected(victims.address) as cluster:
                 killer.start()
                 while killer.is_alive():
                     shards: Shards[Texts, Any] = Shards(cluster, search_texts)

@@ -12,6 +12,7 @@ from typing import Any
 
 from shm_layout.errors import MachineError, UsageError
 from stress.cluster.identity import differences, identity
+from stress.system.cpus import available_cores
 
 LOCAL = "local"
 """In the place of an address: start a cluster on this machine."""
@@ -116,10 +117,11 @@ def _without_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def connected(address: str, workers: int) -> Iterator[Cluster]:
-    """Connect to the cluster of a scheduler; `LOCAL`: start one of so many ``workers`` here, and end it after.
+def connected(address: str, jobs: int | None = None) -> Iterator[Cluster]:
+    """Connect to the cluster of a scheduler; `LOCAL`: start one here, and end it after.
 
-    Raises what `Cluster` does, and `UsageError` without the package distributed.
+    ``jobs``: how many workers are started, as many as there are CPUs when it is None. Raises what `Cluster` does, and
+    `UsageError` without the package distributed, and for ``jobs`` where none are started.
     """
     try:
         import dask.config
@@ -132,6 +134,8 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
             logging.getLogger(logger).setLevel(logging.CRITICAL + 1)  # what goes wrong is said in our own words
     if address != LOCAL:
         check_address(address)
+        if jobs is not None:
+            raise UsageError(f"--jobs says how many workers --dask local starts, and --dask {address} starts none")
         cluster = Cluster(address, address)
         try:
             yield cluster
@@ -143,7 +147,7 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
         with dask.config.set({"temporary-directory": folder}), _without_ctrl_c():
             started = stack.enter_context(
                 local(
-                    n_workers=workers,
+                    n_workers=jobs or available_cores(),
                     threads_per_worker=1,
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",

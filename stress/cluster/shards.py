@@ -144,12 +144,15 @@ class Shards(Generic[Item, Result]):
         waiting = iter(items)
         order: deque[int] = deque()
         done: dict[int, Done[Item, Result]] = {}
+        more = True
         try:
             while True:
-                for item in islice(waiting, max(2 * self._cluster.slots - self.under_way, 0)):
-                    order.append(self.add(item))
-                if not order:
-                    return
+                room = max(2 * self._cluster.slots - self.under_way, 0)  # 0, too, where no worker is there just now
+                given = list(islice(waiting, room))
+                order += [self.add(item) for item in given]
+                more = more and len(given) == room
+                if not (more or order):
+                    break
                 if (came := self.take(1.0)) is not None:
                     done[came.number] = came
                 while order and order[0] in done:

@@ -140,7 +140,7 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
                 options["database"] or "",
                 options["seed"],
             )
-            cluster = stack.enter_context(connected(options["dask"], jobs))
+            cluster = stack.enter_context(connected(options["dask"], options["jobs"]))
             team = partial(Crew, cluster, shard, options["seconds"])
         show = stack.enter_context(status_shown("hunting"))
         found = Hunt(

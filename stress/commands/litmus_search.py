@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shm_layout.errors import UsageError
-from stress.system.cpus import available_cores
 
 if TYPE_CHECKING:
     from stress.litmus.machine_run.seen import Seen
@@ -140,7 +139,7 @@ def by_cluster(address: str, jobs: int | None, search: Search, given: list[str])
     from stress.cluster.connecting import connected
     from stress.cluster.shards import Shards
 
-    with connected(address, jobs or available_cores()) as cluster:
+    with connected(address, jobs) as cluster:
         shards: Shards[Texts, list[Told]] = Shards(cluster, search_texts)
         together = max(min(len(given) // (4 * cluster.slots), MOST_TOGETHER), 1)
 

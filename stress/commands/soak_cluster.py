@@ -16,7 +16,6 @@ from stress.cluster.shards import Shards
 from stress.commands.soak_log import Log
 from stress.commands.soak_round import Round, Stop, play_round
 from stress.design import Design
-from stress.system.cpus import available_cores
 from stress.system.writing import write_file
 
 FAILURE = Path("failure.json")
@@ -67,7 +66,7 @@ def play_there(address: str, log: Log, rounds: Iterator[tuple[Design, Round]], s
     A round has the number of its record: what was under way when the soak ended has none. When the user stops it,
     rounds that are under way are left.
     """
-    with connected(address, available_cores()) as cluster:
+    with connected(address) as cluster:
         shards: Shards[Task, Played] = Shards(cluster, play_task, again=False)
         more = True
         try:

@@ -102,6 +102,7 @@ def test_what_a_round_failed_with_names_the_design_as_it_was_given(
         (["litmus", GALLERY, "--dask", "xyz://h:1"], 2, "unknown address scheme"),
         (["hunt", "v12", "--dask", "tcp://h"], 2, "missing port number"),
         (["hunt", "v12", "--dask", "tcp://127.0.0.1:9"], 3, "no scheduler answers there"),
+        (["hunt", "v12", "--dask", "tcp://h:1", "--jobs", "3"], 2, "--jobs says how many workers --dask local starts"),
         (["litmus", GALLERY / "SB.litmus", "--dask", "local", "--run"], 2, "--run is of this machine"),
         (["litmus", GALLERY / "SB.litmus", "--dask", "local", "--promela", "x"], 2, "--promela is of this machine"),
     ],
