@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
+
+from stress.system.own_sources import hash_of, source_files
 
 PACKAGES = ("hypothesis", "numba", "numpy")
 """Their versions decide what is drawn and what is compiled."""
+NOT_EVERYWHERE = ("examples",)
+"""A folder in what was installed from a wheel, a link in a clone; nothing that is handed out takes anything from it."""
 
 
 @cache
@@ -19,14 +21,9 @@ def identity() -> dict[str, str]:
     >>> sorted(identity())
     ['Python', 'hypothesis', 'numba', 'numpy', 'pte-stress']
     """
-    root = Path(__file__).resolve().parents[2]
-    digest = hashlib.sha256()
-    for package in ("shm_layout", "stress"):
-        for file in sorted((root / package).rglob("*.py")):
-            digest.update(f"{file.relative_to(root)}\n".encode())
-            digest.update(file.read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"pte-stress": digest.hexdigest()[:12], "Python": python, **{name: version(name) for name in PACKAGES}}
+    sources = hash_of(source_files(besides=NOT_EVERYWHERE))
+    return {"pte-stress": sources, "Python": python, **{name: version(name) for name in PACKAGES}}
 
 
 def differences(theirs: dict[str, str]) -> str:

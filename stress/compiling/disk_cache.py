@@ -41,6 +41,7 @@ from numba.core.ccallback import CFunc
 
 from shm_layout.errors import MachineError
 from stress.system.cache_home import ADVICE, code_base
+from stress.system.own_sources import hash_of, source_files
 from stress.system.private_folder import NotPrivate, make_private, others_write
 from stress.system.writing import replace_file
 
@@ -64,23 +65,12 @@ NEVER_COMPILED = frozenset(("__main__.py", "cli.py", "commands", "examples", "fi
 @cache
 def own_files() -> frozenset[Path]:
     """Return all files of both packages that compiled functions lie in, or take numbers from."""
-    root = Path(__file__).resolve().parents[2]
-    files = [file for name in ("stress", "shm_layout") for file in (root / name).rglob("*.py")]
-    return frozenset(file for file in files if file.relative_to(root).parts[1] not in NEVER_COMPILED)
-
-
-def _hash_of_sources() -> str:
-    """Return a hash of these files, and of the versions of what compiles them."""
-    digest = hashlib.sha256()
-    for text in (sys.version, numba.__version__, llvmlite.__version__):
-        digest.update(text.encode())
-    for path in sorted(own_files()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return frozenset(source_files(NEVER_COMPILED))
 
 
 # Taken at once: a file that is edited while the program runs must not lend its hash to code that was loaded before.
-_SOURCES = _hash_of_sources()
+_SOURCES = hash_of(sorted(own_files()), (sys.version, numba.__version__, llvmlite.__version__))
+"""A hash of these files, and of the versions of what compiles them."""
 
 
 def _private(folder: Path) -> Path:

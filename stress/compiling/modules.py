@@ -37,6 +37,11 @@ from stress.compiling.fingerprint import file_of, fingerprint
 from stress.program import Assembled
 from stress.step import StepFunction, helpers
 
+outer = partial(njit_kept, nogil=True)
+"""Compile what Python calls, and keep it on disk."""
+inner = partial(njit_kept, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Compile what compiled code alone calls, and keep it on disk."""
+
 _registered: set[Callable[..., object]] = set()
 
 # Not annotated in Numba; named here once for the type checker.
@@ -95,7 +100,7 @@ def pointer_to(function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
 
 
 def address_of(compiled: Any, arguments: tuple[Any, ...]) -> int:
-    """Return the same for a function that is made ready to be compiled, as those of `compiled_module` are."""
+    """Return where the machine code of a function of `compiled_module` lies, as `pointer_to` does of a plain one."""
     compiled.compile(arguments)
     made = compiled.overloads[arguments]
     assert _unliteral(made.signature.return_type) == types.int64, made.signature
@@ -126,8 +131,7 @@ def compiled_module(name: str, source: str, functions: dict[str, Callable[..., A
     sys.modules[path.stem] = module  # machine code read from disk looks its module up by name
     namespace = vars(module)
     namespace.update({key: dispatcher(f) for key, f in functions.items()})
-    inner = partial(njit_kept, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    namespace.update(njit=partial(njit_kept, nogil=True), inner=inner, cfunc=cfunc_kept, words=words, place_of=place_of)
+    namespace.update(njit=outer, inner=inner, cfunc=cfunc_kept, words=words, place_of=place_of)
     namespace.update(__file__=str(path))
     exec(compile(source, str(path), "exec"), namespace)
     return namespace

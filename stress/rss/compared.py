@@ -156,9 +156,13 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
 
     subjects = [line.subject for line in lines]
     library = [subject for subject in subjects if not subject.own]
+
+    def explore(some: Sequence[Compared]) -> None:
+        for line in steps_shown(some, "exploring"):
+            line.explored = explore_design(line.subject.design)
+
     # The user's steps are held against the rules of steps before workers run them at full speed.
-    for line in steps_shown([line for line in lines if line.subject.own], "exploring"):
-        line.explored = explore_design(line.subject.design)
+    explore([line for line in lines if line.subject.own])
     ahead = [task for subject in library for task in loop_source.missing_fragments(subject)]
     compile_all([*working.missing_work(), *ahead], "the counters")
     for line in steps_shown(lines, "counting"):
@@ -178,6 +182,5 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
     for line in lines:
         line.cost = costs[line.subject.name]
     yield Part.COST
-    for line in steps_shown([line for line in lines if not line.subject.own], "exploring"):
-        line.explored = explore_design(line.subject.design)
+    explore([line for line in lines if not line.subject.own])
     yield Part.EXPLORED

@@ -271,7 +271,7 @@ def missing_fragments(subject: Subject) -> list[Task]:
 
 
 def missing_loops(subject: Subject) -> list[Task]:
-    """Return the same for the loops that are timed."""
+    """Return what is to be done for the timed loops of a counter that are not on disk: compile them."""
     functions = compile_subject(subject)
     names = ["cost_up", "bare" if subject.bare else "", "cost_read", "cost_precise" if subject.precise else ""]
     return [task for name in names if name for task in left_to_compile(functions[name], LOOP)]

@@ -5,7 +5,6 @@ A worker's words ``w`` (see `stress.rss.arena`) say what it does; ``r`` are its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from numba import types
@@ -16,8 +15,8 @@ from shm_layout.registers import R_CPU, R_CURRENT, R_FREED, R_MM, R_RESIDENT
 from stress.compiling import random_numbers
 from stress.compiling.beside import Task
 from stress.compiling.calling import call_at
-from stress.compiling.disk_cache import left_to_compile, njit_kept
-from stress.compiling.modules import dispatcher
+from stress.compiling.disk_cache import left_to_compile
+from stress.compiling.modules import dispatcher, inner, outer
 from stress.rss.arena import (
     BASE,
     BLOCK_WORDS,
@@ -51,15 +50,7 @@ from stress.rss.arena import (
 rand, draw = dispatcher(random_numbers.rand), dispatcher(random_numbers.draw)
 
 
-def _inner(function: Callable[..., Any]) -> Any:
-    return njit_kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def _loop(function: Callable[..., Any]) -> Any:
-    return njit_kept(function, nogil=True)
-
-
-@_loop
+@outer
 def meet(array: Any, shared: int, workers: int) -> int:
     """Return once so many workers have come here; ``shared`` is the word that they count in."""
     m = words(array, 0)
@@ -69,7 +60,7 @@ def meet(array: Any, shared: int, workers: int) -> int:
     return 0
 
 
-@_inner
+@inner
 def judge(m: Any, w: Any, r: Any, read: int) -> Any:
     """Read the counter; return how far what it shows lies outside of what was true while it was read."""
     low = high = 0
@@ -91,7 +82,7 @@ def judge(m: Any, w: Any, r: Any, read: int) -> Any:
     return max(low - shown, shown - high, 0)
 
 
-@_loop
+@outer
 def run(array: Any, first: int, up: int, down: int, read: int, tick: int) -> int:  # noqa: PLR0917
     """Count pages up and down, from CPU to CPU, and read now and then; returns the number of changes.
 
@@ -152,7 +143,7 @@ def run(array: Any, first: int, up: int, down: int, read: int, tick: int) -> int
     return number
 
 
-@_loop
+@outer
 def give(array: Any, first: int, pages: int, down: int) -> int:
     """Count pages on the mm that stay."""
     m = words(array, 0)
@@ -164,7 +155,7 @@ def give(array: Any, first: int, pages: int, down: int) -> int:
     return 0
 
 
-@_loop
+@outer
 def at_rest(array: Any, first: int, read: int, precise: int) -> int:
     """Read while nobody counts, and write both errors into the worker's block."""
     m = words(array, 0)
