@@ -1,4 +1,4 @@
-"""Shards in a process beside a worker: a main thread, memory and signals of their own, and an end when they must.
+"""Perform shards in a process beside the worker, which has a main thread, memory and signals of its own.
 
 The process ends when the worker does, which alone holds the other end of a pipe. What a shard prints goes to standard
 error, which is the worker's.

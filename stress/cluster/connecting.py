@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -36,7 +36,12 @@ class Cluster:
         self.address, self._said = address, said
         self.client: Any = self._connected()
         self._slots, self._counted = 0, 0.0
-        self._wait_for_workers()
+        self._checked: set[str] = set()
+        try:
+            self._wait_for_workers()
+        except BaseException:
+            self.close()
+            raise
 
     def _connected(self) -> Any:
         import distributed
@@ -54,21 +59,33 @@ class Cluster:
                 raise MachineError(f"--dask {self._said}: no worker has come; start some: dask worker {self.address}")
             time.sleep(0.2)
             self._counted = 0.0
-        try:
-            found = self.client.run(identity)
-        except ImportError as error:
-            raise UsageError(f"--dask {self._said}: a worker has no pte-stress ({error}): install it there") from None
-        for worker, theirs in found.items():
+
+    def _check(self, workers: Collection[str]) -> None:
+        """Raise `UsageError` for a worker that came and is not as this machine is."""
+        if not workers:
+            return
+        for worker, theirs in self.client.run(identity, workers=list(workers), on_error="return").items():
+            if isinstance(theirs, OSError):
+                continue  # it went away meanwhile
+            if not isinstance(theirs, dict):
+                said = f"worker {worker} cannot run pte-stress: {theirs}; install it there, too"
+                raise UsageError(f"--dask {self._said}: {said}")
             if said := differences(theirs):
                 raise UsageError(f"--dask {self._said}: worker {worker} differs: {said}; install the same there")
+            self._checked.add(worker)
 
     @property
     def slots(self) -> int:
-        """How many shards can be under way at once; workers may come and go."""
+        """How many shards can be under way at once; workers may come and go.
+
+        Raises `UsageError` when one came that is of another version.
+        """
         if time.monotonic() - self._counted > COUNTED_EVERY:
             self._counted = time.monotonic()
             with suppress(OSError, TimeoutError):
-                self._slots = sum(self.client.nthreads().values())
+                there: dict[str, int] = self.client.nthreads()
+                self._check(there.keys() - self._checked)
+                self._slots = sum(there.values())
         return self._slots
 
     def reconnect(self) -> None:
@@ -108,12 +125,37 @@ def check_address(address: str) -> None:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Processes that are started meanwhile ignore Ctrl-C: it is for this one, which ends them."""
+    """Processes that are started meanwhile ignore Ctrl-C: it is for this one, which ends them.
+
+    One that comes meanwhile, within a second or so, is lost. To block it instead does not do: multiprocessing
+    unblocks it in the thread that starts processes.
+    """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _started(workers: int) -> Iterator[str]:
+    """Start a cluster on this machine, give its address, and end it after, with all files that it made."""
+    import dask.config
+    import distributed
+
+    local: Any = distributed.LocalCluster  # not annotated
+    with TemporaryDirectory(prefix="pte-stress-cluster-") as folder, ExitStack() as stack:
+        with dask.config.set({"temporary-directory": folder}), _without_ctrl_c():
+            made = local(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+            stack.enter_context(made)
+        yield made.scheduler_address
 
 
 @contextmanager
@@ -124,39 +166,19 @@ def connected(address: str, jobs: int | None = None) -> Iterator[Cluster]:
     `UsageError` without the package distributed, and for ``jobs`` where none are started.
     """
     try:
-        import dask.config
-        import distributed
+        import distributed  # noqa: F401
     except ImportError:
         needs = "needs the extra `cluster`: pip install 'pte-stress[cluster]'"
         raise UsageError(f"--dask {address} {needs}") from None
     for name in ("distributed", "tornado", "asyncio"):
         for logger in (name, *(each for each in logging.root.manager.loggerDict if each.startswith(f"{name}."))):
             logging.getLogger(logger).setLevel(logging.CRITICAL + 1)  # what goes wrong is said in our own words
-    if address != LOCAL:
-        check_address(address)
-        if jobs is not None:
-            raise UsageError(f"--jobs says how many workers --dask local starts, and --dask {address} starts none")
-        cluster = Cluster(address, address)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
-        return
-    local: Any = distributed.LocalCluster
-    with TemporaryDirectory(prefix="pte-stress-cluster-") as folder, ExitStack() as stack:
-        with dask.config.set({"temporary-directory": folder}), _without_ctrl_c():
-            started = stack.enter_context(
-                local(
-                    n_workers=jobs or available_cores(),
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:0",
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-        cluster = Cluster(started.scheduler_address, address)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
+    with ExitStack() as stack:
+        scheduler = address
+        if address == LOCAL:
+            scheduler = stack.enter_context(_started(jobs or available_cores()))
+        else:
+            check_address(address)
+            if jobs is not None:
+                raise UsageError(f"--jobs says how many workers --dask local starts, and --dask {address} starts none")
+        yield stack.enter_context(closing(Cluster(scheduler, address)))

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stress.design import Design
 from stress.resolve import resolve_design
+from stress.system.own_sources import ROOT
+
+PACKAGES = {"dist-packages", "site-packages"}
+"""Folders that packages are installed in, wherever an environment lies."""
+
+
+def _loaded() -> Iterator[Path]:
+    """Yield the Python files that were imported, without those that are installed: a worker has these itself.
+
+    An environment may lie beside a design, as may this program's own sources.
+    """
+    python = [Path(os.path.realpath(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib")]
+    installed = [*python, ROOT / "stress", ROOT / "shm_layout"]
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and Path(file).is_file():
+            path = Path(os.path.realpath(file))
+            if not PACKAGES & {*path.parts} and not any(path.is_relative_to(folder) for folder in installed):
+                yield path
 
 
 @dataclass(frozen=True)
@@ -27,9 +48,7 @@ class Sent:
         if ":" not in name:
             return cls(name)
         path = Path(os.path.realpath(name.rpartition(":")[0]))
-        loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-        beside = {Path(file) for file in loaded if file and file.endswith(".py") and Path(file).is_file()}
-        own = {path, *(file for file in beside if file.is_relative_to(path.parent))}
+        own = {path, *(file for file in _loaded() if file.is_relative_to(path.parent))}
         return cls(
             f"{path.name}:{name.rpartition(':')[2]}",
             {str(file.relative_to(path.parent)): file.read_bytes() for file in own},

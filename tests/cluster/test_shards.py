@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -61,14 +63,14 @@ def test_results_come_in_order(cluster: Cluster, again: bool) -> None:
     assert some.under_way == 0
 
 
-def test_no_worker_for_a_while_is_no_end(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_goes_on_when_workers_were_gone_for_a_moment(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = cycle([0, 0, 1])
     monkeypatch.setattr(Cluster, "slots", property(lambda self: next(counts)))
     some: Shards[int, int] = Shards(cluster, math.factorial)
     assert [item for item, _ in some.in_order(range(8))] == [*range(8)]
 
 
-def test_nothing_is_a_result_too(cluster: Cluster) -> None:
+def test_a_result_may_be_none(cluster: Cluster) -> None:
     some: Shards[float, None] = Shards(cluster, time.sleep)
     assert [result() for _, result in some.in_order([0.0, 0.1])] == [None, None]
 
@@ -148,7 +150,35 @@ def test_a_worker_of_another_version_is_refused(cluster: Cluster, monkeypatch: p
         Cluster(cluster.address, "it")
 
 
-def test_all_ends_with_the_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_run_this_program_is_refused_when_it_comes(cluster: Cluster, tmp_path: Path) -> None:
+    """In the place of the package it finds one that does not import; it has come when others were at work."""
+    (tmp_path / "stress").mkdir()
+    (tmp_path / "stress/__init__.py").write_text("raise ImportError('not installed here')\n")
+    quiet = subprocess.DEVNULL
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "distributed.cli.dask_worker", cluster.address, "--no-dashboard", "--no-nanny"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=quiet,
+        stderr=quiet,
+    )
+
+    def wait_for_it() -> None:
+        while worker.poll() is None:
+            assert cluster.slots > 0
+            time.sleep(0.1)
+
+    try:
+        with pytest.raises(UsageError, match=r"cannot run pte-stress: .*not installed here.*; install it there, too"):
+            wait_for_it()
+    finally:
+        worker.terminate()
+        worker.wait()
+    while len(cluster.client.nthreads()) > 2:
+        time.sleep(0.1)
+
+
+def test_processes_and_files_of_a_cluster_end_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with connected("local", 1) as cluster:
@@ -169,7 +199,11 @@ def test_a_design_goes_with_the_files_that_it_imported(
     (tmp_path / "beside_mine.py").write_text("from stress.designs import get\nBASE = get('v12_sound')\n")
     (tmp_path / "mine.py").write_text("from beside_mine import BASE\nMINE = BASE.edit('x', 'y', name='mine')\n")
     (tmp_path / "other.py").write_text("raise SystemExit\n")
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    there = tmp_path / ".venv/lib/site-packages"  # an environment often lies beside a design, and is no part of it
+    there.mkdir(parents=True)
+    (there / "installed_there.py").write_text("")
+    monkeypatch.syspath_prepend(there)
+    importlib.import_module("installed_there")
     name = f"{tmp_path}/mine.py:MINE"
     resolve_design(name)
     sent = Sent.of(name)
