@@ -70,7 +70,7 @@ class Victims:
         return self._start("dask_worker", self.address, "--nthreads", "1", "--death-timeout", "60")
 
     def kill_one(self) -> None:
-        """Kill a worker with its nanny's child, a process that performs shards, or now and then the scheduler."""
+        """Kill the scheduler now and then, mostly a worker, or a process that performs shards for one."""
         nanny = self.chance.choice(self.workers)
         if self.chance.random() < 0.05:
             self.kills["scheduler"] += 1

@@ -176,6 +176,8 @@ def hunt(context: click.Context, /, design: str | None, source: Path | None, **o
     _write_pictures(context, options, design, finds, found)
     if found.interrupted:
         raise KeyboardInterrupt
+    if found.ended_by is not None:
+        raise found.ended_by
     context.exit(outcome.status)
 
 

@@ -224,7 +224,7 @@ def jobs_option(what: str) -> Callable[[_F], _F]:
 dask_option = click.option(
     "--dask",
     metavar="ADDRESS|local",
-    help="Let the workers of a cluster do it: tcp://HOST:8786, or one started here (needs the extra `cluster`).",
+    help="Let the workers of a cluster do the work: tcp://HOST:8786; local starts one here (extra `cluster`).",
 )
 """Passes ``dask: str | None``, for `stress.cluster.connecting.connected`."""
 

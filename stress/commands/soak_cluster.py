@@ -48,14 +48,17 @@ def play_task(task: Task) -> Played:
 
 def named_here(played: Played, number: int, given: Round, save: Path) -> dict[str, Any]:
     """Return the record with its number, the design as the user named it, and its failure in a file here."""
-    record, sent = played.record, played.record["design"]
-    command = [given.named if word == sent else word for word in record["command"]]
-    record |= {"round": number, "design": given.named, "command": command}
+    sent = played.record["design"]
+
+    def renamed(told: dict[str, Any]) -> dict[str, Any]:
+        """With the design's name, and the command that has it, as they are here."""
+        command = [given.named if word == sent else word for word in told.get("command", [])]
+        names = {"design": given.named, "command": command}
+        return told | {key: name for key, name in names.items() if key in told}
+
+    record = renamed(played.record) | {"round": number}
     if played.failure is not None:
-        failure = json.loads(played.failure)
-        if failure.get("design") == sent:
-            failure["design"] = given.named
-        write_file("--log", save, (json.dumps(failure, indent=1) + "\n").encode())
+        write_file("--log", save, (json.dumps(renamed(json.loads(played.failure)), indent=1) + "\n").encode())
         record["failure"] = str(save)
     return record
 
@@ -78,7 +81,8 @@ def play_there(address: str, log: Log, rounds: Iterator[tuple[Design, Round]], s
                     shards.add(Task(Sent.of(drawn[1].named), drawn[1]))
                 if (done := shards.take(0.2)) is not None:
                     number, given = log.rounds, done.item.round
+                    record = named_here(done.result(), number, given, log.failure(number))
                     click.echo(f"round {number}: {given.named}, seed {given.seed}: ", nl=False)
-                    yield named_here(done.result(), number, given, log.failure(number))
+                    yield record
         finally:
             shards.close()

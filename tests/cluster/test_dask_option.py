@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from stress.cli import main
 from stress.cluster.sent import Sent
 from stress.commands import soak_round
-from stress.commands.soak_cluster import Task, named_here, play_task
+from stress.commands.soak_cluster import Played, Task, named_here, play_task
 from stress.commands.soak_round import Round, Stop
 from stress.resolve import resolve_design
 
@@ -89,6 +89,9 @@ def test_what_a_round_failed_with_names_the_design_as_it_was_given(
     played = play_task(Task(Sent.of(mine), given))
     assert played.record["design"] == "mine.py:MINE"
     record = named_here(played, 3, given, tmp_path / "kept.json")
+    killed = Played(played.record, json.dumps({"command": ["run", "mine.py:MINE"], "status": None}).encode())
+    named_here(killed, 4, given, tmp_path / "killed.json")
+    assert json.loads((tmp_path / "killed.json").read_text()) == {"command": ["run", mine], "status": None}
     assert (record["round"], record["design"], record["broken"]) == (3, mine, ["rss_exact"])
     assert mine in record["command"]
     assert record["failure"] == str(tmp_path / "kept.json")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/scripts.md", "docs/litmus.md")
+DOCUMENTS = ("README.md", "docs/scripts.md", "docs/litmus.md", "docs/cluster.md")
 
 sys.path.insert(0, str(ROOT / "scripts"))
 try:

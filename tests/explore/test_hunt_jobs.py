@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 
-from shm_layout.errors import PteStressError, UsageError
+from shm_layout.errors import MachineError, PteStressError, UsageError
 from stress import designs
 from stress.cli import main
 from stress.design import Design
@@ -140,3 +140,31 @@ def test_a_design_in_a_file_is_hunted(tmp_path: Path) -> None:
     )
     found = hunt(resolve_design(f"{tmp_path / 'mine.py'}:MINE"), 30, first=True)
     assert {find.violation.check for find in found.distinct()}
+
+
+class Going:
+    """A team that finds one thing, and then is gone."""
+
+    late = 1.0
+    at_work = True
+    one_ended = False
+    total = jobs.Progress(workloads=7)
+
+    def __init__(self) -> None:
+        self.found = [Workload.parse("fault 0 w")]
+
+    def listen(self, hunt: Hunt) -> Workload | None:
+        if not self.found:
+            raise MachineError("no scheduler answers there")
+        return self.found.pop()
+
+    def end(self) -> None:
+        self.at_work = False
+
+
+def test_a_cluster_that_goes_away_leaves_what_was_found() -> None:
+    found = Hunt(designs.get("v12"), st.nothing(), seconds=60, seed_=1, team=Going, database=InMemoryExampleDatabase())
+    found.run()
+    assert {find.violation.check for find in found.distinct()} >= {"rss_exact"}
+    assert found.workloads == 7
+    assert str(found.ended_by) == "no scheduler answers there"

@@ -20,7 +20,7 @@ from hypothesis.database import ExampleDatabase
 from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
-from shm_layout.errors import PteStressError
+from shm_layout.errors import MachineError, PteStressError
 from stress.coverage import Coverage
 from stress.design import Design
 from stress.design_rules import without_effect
@@ -153,7 +153,7 @@ class Hunt:
 
     ``finds``: the smallest workload found for each signature. ``faults``: one find for each fault whose mend is known.
     ``workloads``: how many were explored. ``given_up``: how many of them were too large to be explored completely.
-    ``elapsed``: seconds that it took.
+    ``elapsed``: seconds that it took. ``ended_by``: what the machine could not do, before the time was up.
     """
 
     def __init__(
@@ -188,6 +188,7 @@ class Hunt:
         self.workloads = 0
         self.given_up = 0
         self.interrupted = False
+        self.ended_by: MachineError | None = None
         self.elapsed = 0.0
         self.faults: list[Find] = []
         self._sound = mended(design, mends)
@@ -229,6 +230,8 @@ class Hunt:
             pass
         except KeyboardInterrupt:
             self.interrupted = True
+        except MachineError as error:  # a cluster that went away
+            self.ended_by = error
         self.elapsed = time.monotonic() - self._began
         if self.faults:
             self.finds = {key: find for key, find in self.finds.items() if self._is_left(find)}

@@ -16,7 +16,7 @@ from stress.cluster.sent import Sent
 from stress.cluster.shards import Shards
 from stress.explore.hunt.databases import shared_database
 from stress.explore.hunt.hunt import Hunt, Signature
-from stress.explore.hunt.jobs import SEEDS, Progress, summed
+from stress.explore.hunt.jobs import SEEDS, TOLD_EVERY, Progress, summed
 from stress.explore.hunt.mends import mends_of
 from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
 from stress.system.hypothesis_home import no_hypothesis_folder
@@ -92,16 +92,19 @@ class Crew:
         self._shards: Shards[Shard, Trove] = Shards(cluster, hunt_shard, again=not shard.design.files)
         self._shard, self._end = shard, time.monotonic() + seconds
         self._found: deque[Workload] = deque()
-        self._progress: list[Progress] = []
         self._count = 0
         self._ended = False
+        self.one_ended = False
+        """Whether one has told all that it had."""
+        self.total = Progress()
+        """What they came to together."""
 
     def listen(self, hunt: Hunt) -> Workload | None:
         """Return the next workload that breaks something; None when there is none just now."""
         self._hand_out(hunt)
-        if not self._found and (done := self._shards.take(0.2)) is not None:
+        if not self._found and (done := self._shards.take(TOLD_EVERY)) is not None:
             trove = done.result()
-            self._progress = [summed([*self._progress, trove.progress])]
+            self.total, self.one_ended = summed([self.total, trove.progress]), True
             self._found += trove.workloads
         return self._found.popleft() if self._found else None
 
@@ -119,16 +122,6 @@ class Crew:
         """Whether anything may still come."""
         more = not self._ended and self._end - time.monotonic() > LEAST
         return bool(self._found) or self._shards.under_way > 0 or more
-
-    @property
-    def one_ended(self) -> bool:
-        """Whether one has told all that it had."""
-        return bool(self._progress)
-
-    @property
-    def total(self) -> Progress:
-        """What they came to together."""
-        return summed(self._progress)
 
     def end(self) -> None:
         """End those that are at work still."""
