@@ -82,6 +82,12 @@ def read_workload(text: str | None, file: Path | None, machine: dict[str, Any]) 
 @click.option("--preemptions", type=int, help="preemption: switches away from a CPU that could go on.  [default: 2]")
 @jobs_option("Threads that share the search. What it finds does not depend on them.")
 @click.option(
+    "--reduction/--no-reduction",
+    default=None,
+    help="Whether states of a large search are passed over that change no verdict.  [default: they are]",
+)
+@click.option("--symmetry/--no-symmetry", default=True, help="Whether CPUs that do the same are interchangeable.")
+@click.option(
     "--check",
     "checks",
     multiple=True,
@@ -151,6 +157,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
             memory=options["memory"],
             finals=options["finals"],
             jobs=options["jobs"],
+            reduction=options["reduction"],
+            symmetry=options["symmetry"],
             progress=lambda found, visited, depth: show(
                 lambda: f"{found:,} states, {visited:,} visited, depth {depth}"
             ),
@@ -185,6 +193,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
         head |= memory_json(result.memory)
         notes = [*(note for note in result.notes if note == buffer_note(model)), *looked_at_nothing(result)]
         more: dict[str, Any] = {"notes": notes} if notes else {}
+        if result.reduced:
+            more["reduced"] = True
         if options["coverage"]:
             more |= covered.as_json()
         if options["finals"]:

@@ -141,6 +141,7 @@ EXPLORE = (
     Key("violations[].check", "string", "the check that breaks; the list is empty when all hold"),
     Key("violations[].length", "integer", "length of the schedule", "transitions"),
     *_steps("violations[]."),
+    Key("reduced", "boolean", "true where states were passed over that change no verdict", always=False),
     Key("finals[].*", "string", "with --finals: the value of a word in which the final states differ", always=False),
     _NOTES,
     *_COVERAGE,

@@ -44,6 +44,8 @@ def explore(
     finals: bool = False,
     memory: str = "sc",
     jobs: int = 1,
+    reduction: bool = True,
+    symmetry: bool = True,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Result:
     """Explore every interleaving of ``workload`` on ``design``.
@@ -51,8 +53,9 @@ def explore(
     ``checks``: names of those to look at, all by default; those that end a path are always looked at. ``stop_first``:
     end when the first check breaks; states from which no end can be reached are not looked for then. ``finals``: give
     the set of final states, too. ``memory``: the memory model, of `stress.memory_model`. ``jobs``: threads that share
-    the search; the result does not depend on it. ``progress`` is called now and then with states found, states visited,
-    depth.
+    the search; the result does not depend on it. ``reduction``, ``symmetry``: whether states may be passed over that
+    change no verdict, and whether identical CPUs are interchangeable. ``progress`` is called now and then with states
+    found, states visited, depth.
 
     Raises `UsageError` for an operation that the design has not, an unknown check or memory model, and a bound that is
     not positive.
@@ -63,12 +66,13 @@ def explore(
     bounds = bounds or Bounds()
     _check_bounds(bounds)
     return breadth_first(
-        build(design, workload, memory),
+        build(design, workload, memory, symmetry=symmetry),
         bounds,
         wanted_bits(checks),
         stop_first=stop_first,
         finals=finals,
         jobs=jobs,
+        reduction=reduction,
         progress=progress,
     )
 
@@ -87,14 +91,18 @@ def search(
     memory: str = "sc",
     finals: bool = False,
     jobs: int | None = None,
+    reduction: bool | None = None,
+    symmetry: bool = True,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> tuple[Result, Model]:
     """Look at ``workload`` by a strategy: breadth-first, random, pct or preemption; the model is for `trace`.
 
     ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption;
     ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can; ``jobs``: threads
-    of breadth-first and preemption, by default one for each CPU that may be used. Raises
-    `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
+    of breadth-first and preemption, by default one for each CPU that may be used; ``reduction``, of breadth-first
+    alone, and ``symmetry`` as for `explore`.
+
+    Raises `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
     from stress.explore.model.image import P_WATCHED
     from stress.explore.model.model import build
@@ -102,8 +110,10 @@ def search(
     bounds = bounds or Bounds()
     _check_bounds(bounds)
     _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions, "jobs": jobs})
+    if reduction is not None and strategy != "breadth-first":
+        raise UsageError(f"--no-reduction means nothing to strategy {strategy}: it is for breadth-first")
     many = available_cores() if jobs is None else jobs
-    model, wanted = build(design, workload, memory), wanted_bits(checks)
+    model, wanted = build(design, workload, memory, symmetry=symmetry), wanted_bits(checks)
     if strategy != "breadth-first" and model.p[P_WATCHED]:
         _look_at_rules(model, bounds)
     if strategy == "random":
@@ -120,7 +130,9 @@ def search(
         return preemption(model, bounds, wanted, preemptions=preemptions, jobs=many, progress=progress), model
     from stress.explore.strategies.breadth_first import breadth_first
 
-    return breadth_first(model, bounds, wanted, finals=finals, jobs=many, progress=progress), model
+    reduced = reduction is None or reduction
+    result = breadth_first(model, bounds, wanted, finals=finals, jobs=many, reduction=reduced, progress=progress)
+    return result, model
 
 
 RULE_STATES = 20_000
@@ -133,7 +145,7 @@ def _look_at_rules(model: Model, bounds: Bounds) -> None:
     from stress.explore.strategies.breadth_first import breadth_first
 
     narrow = Bounds(RULE_STATES, bounds.memory, min(RULE_SECONDS, bounds.seconds or RULE_SECONDS))
-    breadth_first(model, narrow, wanted_bits(None))
+    breadth_first(model, narrow, wanted_bits(None), reduction=False)
 
 
 _SETTINGS = {

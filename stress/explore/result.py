@@ -77,7 +77,8 @@ class Result:
     them. ``finals``: the final states, (memory after the constants, registers that are kept), where they were asked
     for; None, too, where the bounds leave no room for them. ``reads``: whether any of the reads of a name showed a
     value, for the names of which one came to an end (`stress.explore.model.reads`). ``taken``: the steps that
-    schedules took, by operation, each with its outcome (`stress.coverage`). ``memory``: the memory model.
+    schedules took, by operation, each with its outcome (`stress.coverage`). ``memory``: the memory model. ``reduced``:
+    states were passed over that change no verdict; ``depth`` is that of the last state found then.
     """
 
     design: Design
@@ -97,6 +98,7 @@ class Result:
     reads: Mapping[str, bool] = field(default_factory=dict)
     taken: Mapping[str, Collection[tuple[int, int]]] = field(default_factory=dict, repr=False)
     memory: str = "sc"
+    reduced: bool = False
 
     def violation(self, check: str) -> Violation | None:
         """Return the violation of one check, None when it holds."""

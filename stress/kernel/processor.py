@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from shm_layout.atomic import cmpxchg, load, read_once, write_once, xchg
 from shm_layout.registers import R_ADDRESS, R_CPU, R_MM
-from shm_layout.structs import GHOST, MM_MMAP_SEM, MM_USERS, MMU, NR_MMS, PAGE_CONTENT, PRIVATE_END, SWAP_PAGE, at
+from shm_layout.structs import (
+    GHOST,
+    MM_MMAP_SEM,
+    MM_USERS,
+    MMU,
+    NR_MMS,
+    NR_SWAP,
+    PAGE_CONTENT,
+    PRIVATE_END,
+    SWAP_PAGE,
+    at,
+)
 from shm_layout.words import Words
 from stress.kernel.memory import user_write, written_at
 from stress.kernel.mm_types import MM_EXITING
@@ -35,13 +46,17 @@ def translation(m: Words, r: Words) -> int:
 
 @helper
 def has_page(m: Words, mm: int, address: int, frame: int) -> bool:
-    """Return whether an mm that is being made has a page, by its pte or its swap slot, or no entry yet."""
+    """Return whether an mm that is being made has a page, by its pte or its swap slot, or no entry yet.
+
+    The first half of an entry that is being written looks like one of a slot that may not be there.
+    """
     entry = read_once(m, pte_at(m, mm, address))
     if entry == 0:
         return True
     if pte_present(entry):
         return pte_page(m, entry) == frame
-    return read_once(m, at(m, SWAP_PAGE, pte_to_slot(entry))) == frame
+    slot = pte_to_slot(entry)
+    return slot >= m[NR_SWAP] or read_once(m, at(m, SWAP_PAGE, slot)) == frame
 
 
 @helper

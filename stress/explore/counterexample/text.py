@@ -62,6 +62,8 @@ def looked_at_nothing(result: Result) -> list[str]:
 
 def ending(result: Result) -> str:
     """Return how far an exploration got, in a sentence."""
+    if result.complete and result.reduced:
+        return "complete: every state that can be reached was visited, or passed over, as it changes no verdict"
     if result.complete:
         return "complete: every state that can be reached was visited"
     reason = _BOUNDS.get(result.bound, result.bound)

@@ -93,7 +93,21 @@ P_RECORDED = 37
 """1 when the accesses of steps are looked at: where they are watched, or there are store buffers."""
 P_MOVE = 38
 """Address of `stress.explore.model.transition.move`, in compiled code alone."""
-P_CPU = 40
+P_LOG = 39
+"""Index in ``p`` of the log of a transition (`stress.explore.model.log`); 0 where none is kept."""
+P_PLACES = 40
+"""Index in ``p`` of what is added to a row of code to make it a place: a word for each row of operations."""
+P_TOUCHED, P_TOUCHED_ROW = 41, 42
+"""Index in ``p`` of what was touched at each place (`stress.explore.model.log`), and words of one of them."""
+P_ALONE = 43
+"""Index in ``p`` of what tells who may go on alone (`stress.explore.model.alone`); 0 where nobody does."""
+P_ONE_MOVE = 44
+"""Where CPUs go on alone: the address of `stress.explore.model.transition.move`, which `P_MOVE` is not then."""
+P_ALONG = 45
+"""How many transitions followed the last one, by CPUs that went on alone."""
+P_TRUTH = 46
+"""Index in ``p`` of bits for the words that say what is true of the mapped pages, and of those for flags of frames."""
+P_CPU = 48
 MOST_CHOICES = 256
 """Of a state, at most."""
 SEEN_EXACT, SEEN_BOUNDED = 0, 1

@@ -7,7 +7,7 @@ workload (`stress.explore.model.image`), ``m`` the memory, ``g`` the registers o
 from __future__ import annotations
 
 from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, REGISTERS_CHANGED, STEP
-from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_RESIDENT, R_WRITE
 from shm_layout.words import Words
 from stress.explore.model.accesses import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS
 from stress.explore.model.check_bits import PROGRESS, USER, oops_bits
@@ -26,8 +26,8 @@ from stress.explore.model.image import (
     P_CODE,
     P_CPU,
     P_CPUS,
-    P_ENTRIES,
     P_LEFT,
+    P_LOG,
     P_MEMORY,
     P_OWN_STEPS,
     P_RACED,
@@ -47,6 +47,7 @@ from stress.explore.model.image import (
     USERS,
     WHOLE,
 )
+from stress.explore.model.log import forget_log, log_accesses, log_truth_of
 from stress.explore.model.primitives import RAISED, call_own, call_step, call_watched, window
 from stress.explore.model.read_interval import (
     begin_read,
@@ -109,7 +110,7 @@ def take_own(p: Words, number: int, m: Words, r: Words, who: int) -> int:
 def take(p: Words, number: int, m: Words, r: Words) -> int:
     """Take a step by its number; returns its outcome."""
     if number < p[P_SPLIT]:
-        if p[P_WATCHED] != 0 or p[P_ENTRIES] != 0:
+        if p[P_RECORDED] != 0:
             return call_watched(p[P_STEPS], number, m, r, window(p, p[P_RECORD]))
         return call_step(p[P_STEPS], number, m, r)
     return take_own(p, number - p[P_SPLIT], m, r, r[R_CPU] + 1 if r[R_OP] != 0 else 0)
@@ -124,7 +125,10 @@ def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
         record[COUNT] = 0
         record[CHANGED] = 0
         record[REGISTERS_CHANGED] = 0
-    return take(p, number, m, r)
+    outcome = take(p, number, m, r)
+    if p[P_LOG] != 0:
+        log_accesses(p)
+    return outcome
 
 
 @helper
@@ -283,9 +287,13 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     r = window(g, cpu * STRIDE)
     if p[P_RECORDED] != 0:
         p[P_LEFT] = 0
-        forget_accesses(p, cpu)
+        if p[P_WATCHED] != 0:
+            forget_accesses(p, cpu)
+        if p[P_LOG] != 0:
+            forget_log(p)
     if p[P_READS] != 0:
         keep_ptes(p, m)
+    done, shown, began = r[R_DONE], r[R_RESIDENT], r[R_OP] == 0
     if r[R_OP] == 0:
         if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
             return FINISHED
@@ -317,7 +325,8 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
                 return WAITS
             if outcome == WAIT:
                 return waited(p, r, pc, p[row + CODE_STEP])
-            keep_accesses(p, cpu, p[row + CODE_KIND])
+            if p[P_WATCHED] != 0:
+                keep_accesses(p, cpu, p[row + CODE_KIND])
         if p[P_READS] != 0:
             learn_changes(p, m, operation_row(p, r[R_DONE], cpu))
         pc = RAISED_ROW
@@ -338,6 +347,8 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     if p[P_READS] != 0:
         for other in range(p[P_CPUS]):
             widen_read(p, m, g, other)
+        if p[P_LOG] != 0:
+            log_truth_of(p, m, g, cpu, began, done, shown)
     return broken
 
 

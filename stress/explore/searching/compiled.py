@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stress.explore.model import symmetry, transition
-from stress.explore.model.image import P_MOVE, P_OWN_STEPS, P_STEPS, P_UNDER_WAY
+from stress.explore.model import alone, symmetry, transition
+from stress.explore.model.image import P_LOG, P_MOVE, P_ONE_MOVE, P_OWN_STEPS, P_STEPS, P_UNDER_WAY
 from stress.explore.model.model import Model
 from stress.explore.model.step_table import addresses, missing, own_name
 from stress.explore.searching import ends, expand, intern, state, walks
@@ -133,12 +133,14 @@ def get_ready(model: Model, names: Collection[str]) -> None:
     # What comes last is what children begin with: long, and called by address or linked into the longest.
     last = left_to_compile(dispatcher(symmetry.put_in_order), (WORDS,) * 4) if tasks else []
     last += left_to_compile(dispatcher(transition.move), MOVE)
+    if model.p[P_LOG]:
+        last += left_to_compile(dispatcher(alone.move_on), MOVE)
     compile_all([*tasks, *steps, *last], "the explorer")
 
 
 def _recorded(model: Model) -> bool:
-    """Return whether all steps note their accesses: store buffers are made of them."""
-    return model.memory_model.number != SC
+    """Return whether all steps note their accesses: store buffers are made of them, and logs."""
+    return model.memory_model.number != SC or model.p[P_LOG] != 0
 
 
 def watched_of(
@@ -171,5 +173,7 @@ def arrays(model: Model) -> tuple[_Words, _Words, _Words]:
     image = [0 if isinstance(word, list) else word for word in model.p]
     steps = (step for _, step in model.rows)
     image[P_MOVE] = pointer_to(transition.move, MOVE)
+    if image[P_LOG] != 0:
+        image[P_ONE_MOVE], image[P_MOVE] = image[P_MOVE], pointer_to(alone.move_on, MOVE)
     image[P_STEPS], image[P_OWN_STEPS] = addresses(model.design, steps, recorded=_recorded(model))
     return np.array(image, np.int64), np.array(model.memory, np.int64), np.array(model.registers, np.int64)

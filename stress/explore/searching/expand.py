@@ -18,6 +18,7 @@ from shm_layout.registers import R_PC
 from stress.explore.model.at_rest import at_rest, judge_rest
 from stress.explore.model.check_bits import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
 from stress.explore.model.image import (
+    P_ALONG,
     P_CHOICES,
     P_CPUS,
     P_LEARNED,
@@ -63,6 +64,7 @@ from stress.explore.searching.state import (
     STATES_FULL,
     STATUS,
     STOP_FIRST,
+    STOP_WHEN,
     STOPPED,
     TABLE_FULL,
     TABLE_SIZE,
@@ -90,12 +92,14 @@ def note_broken(found: Any, bits: int, state: int, choice: int, length: int) -> 
 
 
 @helper
-def any_broken(found: Any) -> bool:
-    """Return whether a check was broken."""
+def is_enough(s: Any, found: Any) -> bool:
+    """Return whether the checks were broken that the search looks for: any, or all of some."""
     broken = 0
     for check in range(CHECK_COUNT):
-        broken += found[3 * check] >= 0
-    return broken != 0
+        broken |= (found[3 * check] >= 0) << check
+    if s[STOP_FIRST] != 0:
+        return broken != 0
+    return bool(s[STOP_WHEN] != 0 and (s[STOP_WHEN] & ~broken) == 0)
 
 
 @helper
@@ -210,7 +214,7 @@ def expand(
             if s[FOUND] == cur:
                 s[STATUS] = DONE
                 return DONE
-            if s[STOP_FIRST] != 0 and any_broken(found):
+            if is_enough(s, found):
                 s[STATUS] = STOPPED
                 return STOPPED
             s[LEVEL_END] = s[FOUND]
@@ -232,6 +236,7 @@ def expand(
                 forget_accesses(p, cpu)
         waiting = 0
         moved = 0
+        along = 0
         onward = False
         goes_on = last_goes_on(s, p, m, g)
         if s[PREEMPTIONS] >= 0:
@@ -253,6 +258,7 @@ def expand(
                 put_back(p, m, g, kept_m, kept_g)
             else:
                 moved += 1
+                along += p[P_ALONG]
                 onward |= not steps or advanced(g, cpu) > before
                 if bits != 0:
                     note_broken(found, wanted_of_step(bits, s[WANTED]), cur, choice, s[DEPTH] + 1)
@@ -291,7 +297,7 @@ def expand(
             note_broken(found, PROGRESS, cur, -1, s[DEPTH])
         if onward or moved == 0:
             via[cur] &= CHOICE_OF_VIA
-        s[TRANSITIONS] += moved
+        s[TRANSITIONS] += moved + along
         s[CUR] = cur + 1
     flush(s, table, states, parent, via, batch, origin)
     return int(s[STATUS])

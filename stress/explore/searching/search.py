@@ -15,9 +15,10 @@ from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
 from stress.explore.model import symmetry, transition
 from stress.explore.model.check_bits import NAMES
-from stress.explore.model.image import P_BUFFERS, P_CHOICES, P_ENTRIES, P_FULL, P_SYMMETRY, R_DONE, STRIDE
+from stress.explore.model.image import P_ALONE, P_BUFFERS, P_CHOICES, P_ENTRIES, P_FULL, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.model.model import Model, scratch_words
 from stress.explore.model.store_buffer import ENTRY_OF_BUFFER, PLACE
+from stress.explore.reduction import with_those_alone
 from stress.explore.result import Bounds, Violation
 from stress.explore.searching import endless
 from stress.explore.searching import state as stored
@@ -45,8 +46,20 @@ _Words = NDArray[np.int64]
 class Search:
     """One breadth-first search: its memory, and where it stands."""
 
-    def __init__(self, model: Model, bounds: Bounds, wanted: int, *, stop_first: bool, preemptions: int = -1) -> None:
-        """Prepare the search. ``wanted``: the checks that are looked at, as bits; ``preemptions``: -1 for no bound."""
+    def __init__(
+        self,
+        model: Model,
+        bounds: Bounds,
+        wanted: int,
+        *,
+        stop_first: bool = False,
+        stop_when: int = 0,
+        preemptions: int = -1,
+    ) -> None:
+        """Prepare the search. ``wanted``: the checks that are looked at, as bits; ``preemptions``: -1 for no bound.
+
+        It ends with the level in which the first check breaks (``stop_first``), or the last of these (``stop_when``).
+        """
         self.model = model
         self.memory = bounds.memory or memory_available().available // 2
         self.most_states = min(bounds.states or MOST_STATES, MOST_STATES)
@@ -63,6 +76,7 @@ class Search:
         self.s = np.zeros(stored.S_WORDS, np.int64)
         self.s[stored.WANTED], self.s[stored.STOP_FIRST] = wanted, stop_first
         self.s[stored.PREEMPTIONS] = preemptions
+        self.s[stored.STOP_WHEN] = stop_when
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
         self.cpus, self.choices = len(model.workload.cpus), model.p[P_CHOICES]
         self.table = np.zeros(FIRST_TABLE + 1, np.int64)
@@ -248,13 +262,26 @@ class Search:
         fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
         return int(self.s[stored.FOUND]) * (8 * self.width + BYTES_OF_WAY) + sum(a.nbytes for a in fixed)
 
+    @property
+    def depth(self) -> int:
+        """Length of the longest way by which a state was found; where some are passed over, of the last one's."""
+        return len(self.schedule(self.found_states - 1)) if self.model.p[P_ALONE] else int(self.s[stored.DEPTH])
+
+    def forget(self) -> None:
+        """Give back the room for states. Nothing can be asked of the search any more."""
+        self.states = self.batch = self.table = np.empty(0, np.int64)
+        self.parent, self.via = self.parent[:0].copy(), self.via[:0].copy()
+
     def schedule(self, state: int, *then: int) -> tuple[int, ...]:
         """Return the choices on the way to a state, and the one that is made there."""
-        way = list(reversed(then))
+        way: list[int] = []
         while self.parent[state] >= 0:
             way.append(int(self.via[state]) & stored.CHOICE_OF_VIA)
             state = int(self.parent[state])
         way.reverse()
+        if self.model.p[P_ALONE]:
+            way = with_those_alone(self.model, way)
+        way += then
         return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
 
     def _as_numbered(self, way: list[int]) -> list[int]:

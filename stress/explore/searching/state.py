@@ -15,7 +15,16 @@ from typing import Any
 
 from shm_layout.registers import R_FILE_HIGH, R_RSS_LOW
 from shm_layout.structs import FIRST_WORD
-from stress.explore.model.image import MOST_CHOICES, P_CPUS, P_RACED, P_READS, P_SYMMETRY, P_WORDS, STRIDE
+from stress.explore.model.image import (
+    MOST_CHOICES,
+    P_ALONG,
+    P_CPUS,
+    P_RACED,
+    P_READS,
+    P_SYMMETRY,
+    P_WORDS,
+    STRIDE,
+)
 from stress.explore.model.primitives import window
 from stress.explore.searching.intern import LOW, MIX, differ, interning
 from stress.step import helper
@@ -37,10 +46,11 @@ intern_block, intern_registers = interning(BLOCK), interning(STRIDE)
 # words of the search's own state ``s``
 CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK, COLUMNS = range(11)
 ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(11, 20)
-WIDTH, BITS, APART = 20, 21, 22
+WIDTH, BITS, APART, STOP_WHEN = 20, 21, 22, 23
 """Words that a state takes; bits of each of its numbers; 1 where what a part of a level leads to is kept in a batch
-that has room for all of it, to be looked up apart (`stress.explore.searching.jobs`)."""
-S_WORDS = 23
+that has room for all of it, to be looked up apart (`stress.explore.searching.jobs`); checks, as bits, with the last of
+which the search ends."""
+S_WORDS = 24
 
 # why `expand` returned
 AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
@@ -164,7 +174,7 @@ def collect(
             state_hash += renumber(batch, base, bits, column, row - loaded[column]) * keys[column]
             for i in range(BLOCK):
                 m[at + i] = kept_m[at + i]
-    only_own = p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0
+    only_own = p[P_RACED] == 0 and p[P_SYMMETRY] == 0 and s[PREEMPTIONS] < 0 and p[P_ALONG] == 0
     for other in range(p[P_CPUS]):
         at = other * STRIDE
         if other != cpu and only_own:

@@ -8,21 +8,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from shm_layout.words import Words
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
 from stress.explore.model.image import P_LEARNED, P_READS, P_WATCHED
 from stress.explore.model.model import Model, buffer_note, learn
 from stress.explore.model.reads import reads_seen
 from stress.explore.model.taken import taken_of
+from stress.explore.reduction import can_be_reduced
 from stress.explore.result import BUFFER, INTERRUPTED, NEVER_ENDS, Bounds, Progress, Result, Violation, with_endless
 from stress.explore.searching import endless, state
 from stress.explore.searching.compiled import watched_of
 from stress.explore.searching.jobs import Jobs
 from stress.explore.searching.search import Search
+from stress.explore.strategies import reduced
 from stress.system.never_ends import NeverEnds
 
 JOBS_FROM = 50_000
 """States from which on a search is worth several threads."""
+REDUCED_FROM = 200_000
+"""States from which on it is worth while to learn which states can be passed over."""
 LEARNED_FROM = 20_000
 """States without preemptions that are looked at, at most, before a search."""
 
@@ -56,24 +64,42 @@ def breadth_first(
     finals: bool = False,
     preemptions: int = -1,
     jobs: int = 1,
+    reduction: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Visit every state, nearest first. ``wanted``: the checks that are looked at, as bits; what ends a path is, too.
 
     ``preemptions``: visit only what can be reached with that number; see `stress.explore.strategies.preemption`.
 
-    ``jobs``: threads, once there are `JOBS_FROM` states.
+    ``jobs``: threads, once there are `JOBS_FROM` states. ``reduction``: once there are `REDUCED_FROM`, begin anew and
+    pass over states that need not be kept (`stress.explore.model.alone`); every check has the same verdict, the final
+    states are the same, and the shortest way to what is found is looked for without it.
 
     ``stop_first``: end when a check was broken, and no shorter way to break it is left but to a state from which no end
     can be reached, which is looked for in a complete search alone. ``finals``: give the final states, if the bounds
     leave room for them. The bounds hold for what follows the search, too.
     """
 
+    explored = model
+
+    def visited(*, reduction: bool) -> Result:
+        """Visit them without reduction."""
+        return breadth_first(
+            model,
+            bounds,
+            wanted,
+            stop_first=stop_first,
+            finals=finals,
+            jobs=jobs,
+            reduction=reduction,
+            progress=progress,
+        )
+
     def begin() -> Search:
-        return Search(model, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
+        return Search(explored, bounds, wanted, stop_first=stop_first, preemptions=preemptions)
 
     in_turn = learns_in_turn(model)
-    search = Search(model, Bounds(LEARNED_FROM), 0, stop_first=False, preemptions=0) if in_turn else begin()
+    search = Search(model, Bounds(LEARNED_FROM), 0, preemptions=0) if in_turn else begin()
     search.advance(0)  # the time to compile does not count
     started = time.perf_counter()
     if in_turn:
@@ -86,22 +112,47 @@ def breadth_first(
         return bounds.seconds is None or time.perf_counter() - started <= bounds.seconds
 
     threads: Jobs | None = None
+    image = search.p
+    nearest: tuple[Violation, ...] = ()
+    far: list[Violation] = []
+
+    def show(p: NDArray[np.int64]) -> None:
+        nonlocal image
+        image = p
+
+    def begin_again(p: Words) -> None:
+        """Begin again with what was learned; ``p``: the image of who learned it."""
+        nonlocal search, threads
+        learn(model, p)
+        if explored is not model:
+            reduced.begin_again(explored, p)
+        search = begin()
+        show(search.p)
+        if threads is not None:
+            threads.close()
+        threads = None
+
+    def is_worth_while() -> bool:
+        """Return whether states are to be passed over from now on."""
+        if not reduction or explored is not model or preemptions >= 0 or search.found_states < REDUCED_FROM:
+            return False
+        return can_be_reduced(model) and not (stop_first and search.violations())
 
     def visit(go_on: Callable[[], None]) -> None:
-        nonlocal status, bound, search, threads
+        nonlocal status, bound, explored, nearest, threads
         while status not in (state.DONE, state.STOPPED):
             go_on()
+            if is_worth_while():
+                nearest = search.violations()
+                explored = reduced.learned_model(model, show)
+                begin_again(explored.p)
             if threads is None and jobs > 1 and search.found_states > JOBS_FROM:
                 threads = Jobs(search, jobs)
             status = (threads or search).advance()
             if status == state.RULE_BROKEN:
                 raise rules.broken_rule(model, search.p)
             if status == state.LEARNED:
-                learn(model, search.p)
-                search = begin()
-                if threads is not None:
-                    threads.close()
-                threads = None
+                begin_again(search.p)
             if progress:
                 progress(int(search.s[state.FOUND]), int(search.s[state.CUR]), int(search.s[state.DEPTH]))
             if status == state.STATES_FULL:
@@ -114,18 +165,28 @@ def breadth_first(
                 break
         if status == state.DONE:
             bound = ""  # reached with the last state, if at all
+            if explored is not model:
+                far.extend(search.violations())
             if preemptions < 0:
                 search.look_for_endless(in_time)
+        elif explored is not model:
+            far.extend(search.violations())
 
     violations: tuple[Violation, ...] | None = None
     try:
-        watched_of(model, lambda: threads.images() if threads else {None: search.p}, visit)
+        watched_of(model, lambda: threads.images() if threads else {None: image}, visit)
     except NeverEnds as never:
         if status == state.DONE:  # in what was taken before
             raise
+        if explored is not model:  # where in the programs, a search knows that passes over no state
+            return visited(reduction=False)
         bound = NEVER_ENDS
         where = threads.visited_by(never.worker) if threads else int(search.s[state.CUR])
         violations = with_endless(search.violations(), search.schedule(where), never.under_way)
+    except rules.RuleError:
+        if model.p[P_WATCHED]:
+            raise
+        return visited(reduction=False)  # steps of the library are held against the rules by the log alone
     except endless.OutOfTime as out:
         bound = out.bound
     except KeyboardInterrupt:
@@ -150,8 +211,22 @@ def breadth_first(
     if search.buffer_was_full:
         bound = bound or BUFFER
         notes.append(buffer_note(model))
-    seconds = time.perf_counter() - started
     violations = search.violations() if violations is None else violations
+    figures = (search.found_states, int(search.s[state.TRANSITIONS]), search.depth, search.bytes())
+    reads, taken = reads_seen(model, search.p), taken_of(model, search.p)
+    if explored is not model:
+        known = {violation.check for violation in nearest}
+        looked_for = [violation for violation in far if violation.check not in known]
+        search.forget()  # the room is for the next
+        found = {violation.check: violation for violation in nearest}
+        try:
+            if looked_for:
+                found |= reduced.shortest(model, bounds, looked_for, in_time)
+        except KeyboardInterrupt:
+            bound = INTERRUPTED
+        violations, said = reduced.with_shortest(violations, found)
+        notes += said
+    seconds = time.perf_counter() - started
     check_raised(model, violations)
     return Result(
         design=model.design,
@@ -159,16 +234,17 @@ def breadth_first(
         strategy="breadth-first",
         complete=status == state.DONE and not bound,
         bound=bound,
-        states=int(search.s[state.FOUND]),
-        transitions=int(search.s[state.TRANSITIONS]),
-        depth=int(search.s[state.DEPTH]),
+        states=figures[0],
+        transitions=figures[1],
+        depth=figures[2],
         seconds=seconds,
         outcomes=outcomes,
         violations=violations,
-        bytes=search.bytes(),
+        bytes=figures[3],
         notes=tuple(notes),
         finals=every_end,
-        reads=reads_seen(model, search.p),
-        taken=taken_of(model, search.p),
+        reads=reads,
+        taken=taken,
         memory=model.memory_model.name,
+        reduced=explored is not model,
     )

@@ -1,0 +1,314 @@
+"""A search that passes over states comes to the verdicts, final states and shortest schedules of one that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shm_layout.atomic import cmpxchg, read_once, write_once
+from shm_layout.errors import UsageError
+from shm_layout.registers import R_USER
+from shm_layout.structs import at, variable
+from shm_layout.words import Words
+from stress import designs, findings
+from stress.design import Design
+from stress.explore import Bounds, Result, explore, reduction, search
+from stress.explore.counterexample.trace import trace
+from stress.explore.model import alone
+from stress.explore.model.image import P_ALONE
+from stress.explore.model.model import Model, build
+from stress.explore.reference import reference
+from stress.explore.strategies import breadth_first, reduced
+from stress.machine_kind import WORDS
+from stress.program import Program
+from stress.resolve import import_file
+from stress.step import NEXT, WAIT, step
+from stress.workload import Workload
+
+MUTANTS = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py").MUTANTS
+OF_READS = {"rss_exact", "anon_rss_exact", "rss_bounded", "read_regular", "read_pair"}
+LARGE = Bounds(states=60_000)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pass over states from the first one on."""
+    monkeypatch.setattr(breadth_first, "REDUCED_FROM", 0)
+
+
+def verdict(result: Result) -> dict[str, Any]:
+    """Return all that no reduction may change, in a search that is complete."""
+    assert result.complete
+    lengths = {v.check: v.length for v in result.violations if not unproven(result, v.check)}
+    checks = {v.check for v in result.violations}
+    return {"checks": checks, "lengths": lengths, "finals": result.finals, "reads": result.reads, "taken": result.taken}
+
+
+def unproven(result: Result, check: str) -> bool:
+    return f"not proven shortest: the schedule that breaks {check}" in result.notes
+
+
+def compare(design: Design, workload: Workload, *, symmetry: bool = False) -> tuple[Result, Result] | None:
+    """Explore with and without reduction; None where that is too large, or not reduced."""
+    whole = explore(design, workload, finals=True, reduction=False, symmetry=symmetry, bounds=LARGE)
+    if not whole.complete:
+        return None
+    passed = explore(design, workload, finals=True, symmetry=symmetry, bounds=LARGE)
+    mine, its = verdict(passed), verdict(whole)
+    its["lengths"] = {check: length for check, length in its["lengths"].items() if not unproven(passed, check)}
+    assert mine == its
+    assert passed.states <= whole.states
+    return (passed, whole) if passed.reduced else None
+
+
+CASES = {
+    "holds": ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out", "64"),
+    "a read": ("v12_sound", "fault 0 w; zap 0 | fault 0 w; statm", "64"),
+    "breaks": ("v12", "fault 0 w; zap 0 | fault 0 w; swap_out frame=1", "pae"),
+    "a read that breaks": ("v12", "fault 0 w | swap_out frame=1 | statm", "64"),
+    "precise": ("percpu", "fault 0 w; zap 0 | fault 1 w | precise", "64"),
+    "a table of locks": ("ptlock_split", "fault 0 w; zap 0 | fault 1 w; zap 1", "64"),
+    "tasks": ("v12_reviewed", "clone; fault 0 w; exit | fault 1 w; statm", "64"),
+    "fork": ("page_table_lock", "fault 0 w || fork; fault 0 w | zap 0", "pae"),
+    "VMAs": ("vma_lock", "fault 0 w || fault 0 w; zap 0 | fork", "64"),
+    "a TLB": ("tlb_batch", "fault 0 w || user_write 0; zap 0 | swap_out frame=1", "64"),
+    "held for write": ("v12_sound", "fault 0 w; exec | fault 1 w; statm", "64"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_these_are_reduced_and_come_to_the_same(case: str) -> None:
+    name, text, arch = CASES[case]
+    both = compare(designs.get(name), Workload.parse(text, arch=arch))
+    assert both is not None
+    passed, whole = both
+    assert passed.states < whole.states * 0.7
+    assert passed.transitions < whole.transitions
+
+
+@pytest.mark.parametrize("identifier", findings.ids())
+def test_every_finding_has_the_same_verdict(identifier: str) -> None:
+    finding = findings.get(identifier)
+    for case in (finding.case, *(harmless for _, harmless in finding.harmless)):
+        for design in (finding.posted(), finding.corrected()):
+            compare(design, case.parse())
+
+
+DRAWN = st.sampled_from(
+    (
+        "fault 0 w",
+        "fault 0",
+        "fault 1 w",
+        "zap 0",
+        "zap 1",
+        "swap_out",
+        "statm",
+        "status",
+        "fork",
+        "exec",
+        "clone",
+        "exit",
+    )
+)
+COLUMNS = st.lists(st.lists(DRAWN, min_size=1, max_size=2), min_size=2, max_size=3)
+DESIGNS = st.sampled_from(designs.names()).map(designs.get) | st.sampled_from(MUTANTS).map(lambda m: m.design())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(design=DESIGNS, setup=st.lists(DRAWN, max_size=2), columns=COLUMNS, arch=st.sampled_from(["64", "pae"]))
+def test_drawn_workloads_come_to_the_same(
+    design: Design, setup: list[str], columns: list[list[str]], arch: str
+) -> None:
+    text = " | ".join("; ".join(column) for column in columns)
+    try:
+        workload = Workload.parse(("; ".join(setup) + " || " if setup else "") + text, arch=arch)
+        compare(design, workload)
+    except UsageError:  # an operation that the design has not, a setup that waits
+        return
+
+
+@pytest.mark.parametrize("text", ["fault 0 w | swap_out frame=1", "fault 0 w || fault 0 w; zap 0 | swap_out"])
+@pytest.mark.parametrize("name", ["v12", "v12_sound", "page_table_lock"])
+def test_the_plain_explorer_says_the_same(name: str, text: str) -> None:
+    design, workload = designs.get(name), Workload.parse(text)
+    result = explore(design, workload, finals=True)
+    truth = reference(design, workload)
+    assert result.complete
+    assert result.reduced
+    assert result.finals == truth.finals
+    assert {v.check for v in result.violations} - OF_READS == truth.broken
+
+
+GATE = variable("test_gate", "a lock")
+BEGAN = variable("test_began", "whether a third has begun")
+FIRST, SECOND, SHOWN = (variable(f"test_{name}", "a word") for name in ("first", "second", "shown"))
+
+
+@step(waits=True)
+def shut(m: Words, r: Words) -> int:
+    """Take the lock."""
+    return NEXT if cmpxchg(m, at(m, GATE, 0), 0, 1) == 0 else WAIT
+
+
+@step
+def glance(m: Words, r: Words) -> int:
+    """Look at what was shown, so that whoever shows it is in the way."""
+    r[R_USER] = read_once(m, at(m, SHOWN, 0))
+    return NEXT
+
+
+@step
+def give(m: Words, r: Words) -> int:
+    """first = 1"""
+    write_once(m, at(m, FIRST, 0), 1)
+    return NEXT
+
+
+@step
+def get(m: Words, r: Words) -> int:
+    """Look at first"""
+    r[R_USER] = read_once(m, at(m, FIRST, 0))
+    return NEXT
+
+
+@step
+def pass_on(m: Words, r: Words) -> int:
+    """second = what first was"""
+    write_once(m, at(m, SECOND, 0), r[R_USER])
+    return NEXT
+
+
+@step
+def look(m: Words, r: Words) -> int:
+    """Look at second"""
+    r[R_USER] = read_once(m, at(m, SECOND, 0))
+    return NEXT
+
+
+@step
+def show(m: Words, r: Words) -> int:
+    """shown = what second was"""
+    write_once(m, at(m, SHOWN, 0), r[R_USER])
+    return NEXT
+
+
+@step
+def touch(m: Words, r: Words) -> int:
+    """Begin, and let the others begin."""
+    write_once(m, at(m, BEGAN, 0), 1)
+    return NEXT
+
+
+@step(waits=True)
+def wait(m: Words, r: Words) -> int:
+    """Begin after that."""
+    return NEXT if read_once(m, at(m, BEGAN, 0)) != 0 else WAIT
+
+
+@step
+def open_(m: Words, r: Words) -> int:
+    """Give the lock back."""
+    write_once(m, at(m, GATE, 0), 0)
+    return NEXT
+
+
+GATED = Design(
+    "gated",
+    2026,
+    "",
+    "what one gives under a lock another passes on under it, and a third sees without",
+    {
+        "test_give": Program(wait, shut, glance, give, open_),
+        "test_pass": Program(shut, get, pass_on, open_),
+        "test_see": Program(touch, look, show),
+    },
+    machine=WORDS,
+)
+
+
+def leave_out(words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave words, as bits, out of all that is said of what CPUs can do."""
+    future = reduction._Touched.future
+
+    def without(self: Any, now: dict[int, int]) -> list[int]:
+        return [bits & ~(words | words << self.half) for bits in future(self, now)]
+
+    monkeypatch.setattr(reduction._Touched, "future", without)
+
+
+@pytest.mark.parametrize("name", ["test_second", "test_gate"])
+def test_a_word_too_few_in_what_others_can_do_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = Workload.parse("test_give | test_pass | test_see")
+    leave_out(1 << build(GATED, workload).layout.regions[name].index(0, "value"), monkeypatch)
+    with pytest.raises(AssertionError):
+        compare(GATED, workload)
+
+
+def test_a_field_too_few_of_page_frames_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    design, workload = designs.get("v12"), Workload.parse("fault 0 w | swap_out frame=1 | statm")
+    region = build(design, workload).layout.regions["page"]
+    leave_out(sum(1 << region.index(i, "flags") for i in range(region.count)), monkeypatch)
+    with pytest.raises(AssertionError):
+        compare(design, workload)
+
+
+def test_nobody_is_held_up_by_a_word_that_others_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of written wait words left empty: CPUs are taken for waiting that are not."""
+    workload = Workload.parse("test_give | test_pass | test_see")
+    assert compare(GATED, workload) is not None
+    told = reduction.tell_alone
+
+    def wrong(model: Model) -> None:
+        told(model)
+        p, a = model.p, model.p[P_ALONE]
+        first, end = a + p[a + alone.A_WRITTEN], a + p[a + alone.A_NEVER]
+        p[first:end] = [0] * (end - first)
+
+    monkeypatch.setattr(reduced, "tell_alone", wrong)
+    with pytest.raises(AssertionError):
+        compare(GATED, workload)
+
+
+def test_what_was_not_learned_before_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduced, "LEARNING_STATES", 1)
+    monkeypatch.setattr(reduced, "LEARNING_RUNS", 0)
+    began = []
+    begin_again = reduced.begin_again
+    monkeypatch.setattr(reduced, "begin_again", lambda model, p: (began.append(1), begin_again(model, p)))
+    assert compare(designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out")) is not None
+    assert began
+
+
+def test_schedules_that_are_not_proven_shortest_lead_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduced, "shortest", lambda *given: {})
+    design, workload = designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out frame=1")
+    result = explore(design, workload, symmetry=False)
+    assert result.violations
+    model = build(design, workload, symmetry=False)
+    for violation in result.violations:
+        assert unproven(result, violation.check)
+        assert trace(model, violation).violation == violation
+
+
+def test_threads_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breadth_first, "JOBS_FROM", 0)
+    design, workload = designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out frame=1 | statm")
+    one, two = (explore(design, workload, finals=True, jobs=jobs) for jobs in (1, 2))
+    assert one.reduced
+    assert replace(one, seconds=0, bytes=0) == replace(two, seconds=0, bytes=0)
+
+
+def test_small_searches_keep_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    result = explore(designs.get("v12"), Workload.parse("fault 0 w | zap 0"))
+    assert not result.reduced
+
+
+def test_it_is_for_breadth_first_alone() -> None:
+    with pytest.raises(UsageError, match="--no-reduction means nothing to strategy pct"):
+        search(designs.get("v12"), Workload.parse("fault 0 w | zap 0"), strategy="pct", reduction=False)
