@@ -16,6 +16,7 @@ from shm_layout.structs import mm_struct, page_struct, pte_struct, swap_struct, 
 from shm_layout.words import Words
 from stress.explore.model import alone, image, log, transition
 from stress.explore.model.model import Model
+from stress.explore.model.symmetry import groups, own_words
 from stress.memory_model import SC
 
 MOST_TABLES = 64
@@ -25,12 +26,11 @@ _ALL = (1 << WORD) - 1
 
 
 def can_be_reduced(model: Model) -> bool:
-    """Return whether states of a model can be passed over: neither store buffers, nor CPUs that change places.
+    """Return whether states of a model can be passed over: there are no store buffers.
 
     Nor counters of which nothing is promised once operations have overlapped, which is noted with every CPU.
     """
-    p = model.p
-    return model.memory_model.number == SC and not p[image.P_SYMMETRY] and not p[image.P_RACED]
+    return model.memory_model.number == SC and not model.p[image.P_RACED]
 
 
 def with_log(model: Model) -> Model:
@@ -132,6 +132,58 @@ def _alike(model: Model) -> list[int]:
     return found
 
 
+def _interchangeable(model: Model) -> list[tuple[list[range], list[list[int]]]]:
+    """Return for each class of CPUs that change places the places of each CPU, and the words of each."""
+    if not model.p[image.P_SYMMETRY]:
+        return []
+    own = own_words(model.p)
+    sizes = [end - begins for begins, end in _programs(model)]
+    places, first = [], 1
+    for rows in _operations(model):
+        count = sum(sizes[: len(rows)])
+        del sizes[: len(rows)]
+        places.append(range(first, first + count))
+        first += count
+    return [
+        ([places[cpu] for cpu in group], [own[cpu] for cpu in group]) for group in groups(model.p) if len(group) > 1
+    ]
+
+
+def _touch_alike(p: list[int], places: list[int], own: list[list[int]], words: int) -> None:
+    """Let CPUs that change places touch the same at a place: each of what is its own, of what is another's, and else.
+
+    ``places``: where in the image that place of each CPU lies; ``own``: the words of each.
+    """
+    theirs = {index for each in own for index in each}
+    for half in (0, words):  # read, written
+        at = log.READS + half
+        bits = [sum((p[place + at + i] & _ALL) << WORD * i for i in range(words)) for place in places]
+        common = 0
+        mine, its = set(), set()
+        for cpu, touched in enumerate(bits):
+            common |= touched
+            mine |= {k for k, index in enumerate(own[cpu]) if touched >> index & 1}
+            its |= {k for o, each in enumerate(own) if o != cpu for k, index in enumerate(each) if touched >> index & 1}
+        for index in theirs:
+            common &= ~(1 << index)
+        for cpu, place in enumerate(places):
+            touched = common
+            for other, each in enumerate(own):
+                for k in mine if other == cpu else its:
+                    touched |= 1 << each[k]
+            for i in range(words):
+                p[place + at + i] = _signed(touched >> WORD * i & _ALL)
+    waits = {p[place + log.WAIT_WORD] for place in places} - {0}
+    one = len(waits) == 1 and not waits & theirs
+    for word in (log.WAITED, log.PASSED):
+        united = 0
+        for place in places:
+            united |= p[place + word]
+        for place in places:
+            p[place + word] = united if one or word == log.WAITED else -1
+            p[place + log.WAIT_WORD] = next(iter(waits), 0)
+
+
 def _closed(bits: int, alike: list[int]) -> int:
     """Return the words, and those that are alike."""
     for words in alike:
@@ -152,13 +204,23 @@ class _Touched:
         self.all: list[int] = []
         self.always: list[int] = []
         self.waits: dict[int, tuple[int, int]] = {}
+        classes = _interchangeable(model)
+        for places, own in classes:
+            for same in zip(*places, strict=True):
+                _touch_alike(p, [first + row * place for place in same], own, words)
         for place in range(len(self.following)):
             at = first + row * place
+            others = [
+                sum(1 << index for index in same)
+                for places, own in classes
+                if not any(place in each for each in places)
+                for same in zip(*own, strict=True)
+            ]
             bits, always = (
                 sum((p[at + log.READS + half + i] & _ALL) << WORD * i for i in range(2 * words))
                 for half in (0, 2 * words)
             )
-            bits = _closed(bits, alike) | _closed(bits >> self.half, alike) << self.half
+            bits = _closed(bits, alike + others) | _closed(bits >> self.half, alike + others) << self.half
             for i in range(2 * words):
                 p[at + log.READS + i] = _signed(bits >> WORD * i & _ALL)
             self.all.append(bits)
@@ -271,12 +333,12 @@ def _signed(word: int) -> int:
     return word - (1 << WORD) if word >> WORD - 1 else word
 
 
-def with_those_alone(model: Model, way: list[int]) -> list[int]:
-    """Return the choices of a way through the states that are kept, and between them those of CPUs that went alone."""
-    p, m, g = model.p, list(model.memory), list(model.registers)
+def move_along(model: Model, m: Words, g: Words, choice: int) -> list[int]:
+    """Go on from a state by a choice, in plain Python; return it and the choices of CPUs that went on alone then."""
+    p = model.p
+    if not p[image.P_ALONE]:
+        transition.move(p, m, g, choice)
+        return [choice]
+    alone.move_on(p, m, g, choice)
     chain = p[image.P_ALONE] + p[p[image.P_ALONE] + alone.A_CHAIN]
-    out = []
-    for choice in way:
-        alone.move_on(p, m, g, choice)
-        out += [choice, *p[chain : chain + p[image.P_ALONG]]]
-    return out
+    return [choice, *p[chain : chain + p[image.P_ALONG]]]

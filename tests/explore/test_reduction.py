@@ -53,7 +53,7 @@ def unproven(result: Result, check: str) -> bool:
     return f"not proven shortest: the schedule that breaks {check}" in result.notes
 
 
-def compare(design: Design, workload: Workload, *, symmetry: bool = False) -> tuple[Result, Result] | None:
+def compare(design: Design, workload: Workload, *, symmetry: bool = True) -> tuple[Result, Result] | None:
     """Explore with and without reduction; None where that is too large, or not reduced."""
     whole = explore(design, workload, finals=True, reduction=False, symmetry=symmetry, bounds=LARGE)
     if not whole.complete:
@@ -77,6 +77,9 @@ CASES = {
     "fork": ("page_table_lock", "fault 0 w || fork; fault 0 w | zap 0", "pae"),
     "VMAs": ("vma_lock", "fault 0 w || fault 0 w; zap 0 | fork", "64"),
     "a TLB": ("tlb_batch", "fault 0 w || user_write 0; zap 0 | swap_out frame=1", "64"),
+    "identical CPUs": ("v12_sound", "fault 0 w; zap 0 | fault 0 w; zap 0 | swap_out frame=1", "64"),
+    "identical CPUs that break": ("v12", "fault 0 w | fault 0 w | swap_out frame=1", "pae"),
+    "two pairs": ("percpu", "fault 0 w | fault 0 w | zap 0 | zap 0", "64"),
     "held for write": ("v12_sound", "fault 0 w; exec | fault 1 w; statm", "64"),
 }
 
@@ -120,14 +123,20 @@ DESIGNS = st.sampled_from(designs.names()).map(designs.get) | st.sampled_from(MU
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(design=DESIGNS, setup=st.lists(DRAWN, max_size=2), columns=COLUMNS, arch=st.sampled_from(["64", "pae"]))
+@given(
+    symmetry=st.booleans(),
+    design=DESIGNS,
+    setup=st.lists(DRAWN, max_size=2),
+    columns=COLUMNS,
+    arch=st.sampled_from(["64", "pae"]),
+)
 def test_drawn_workloads_come_to_the_same(
-    design: Design, setup: list[str], columns: list[list[str]], arch: str
+    *, symmetry: bool, design: Design, setup: list[str], columns: list[list[str]], arch: str
 ) -> None:
     text = " | ".join("; ".join(column) for column in columns)
     try:
         workload = Workload.parse(("; ".join(setup) + " || " if setup else "") + text, arch=arch)
-        compare(design, workload)
+        compare(design, workload, symmetry=symmetry)
     except UsageError:  # an operation that the design has not, a setup that waits
         return
 
@@ -284,12 +293,17 @@ def test_what_was_not_learned_before_is_noticed(monkeypatch: pytest.MonkeyPatch)
     assert began
 
 
-def test_schedules_that_are_not_proven_shortest_lead_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["fault 0 w; zap 0 | fault 0 w; swap_out frame=1", "fault 0 w | fault 0 w | swap_out frame=1"]
+)
+def test_schedules_that_are_not_proven_shortest_lead_to_the_same_end(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reduced, "shortest", lambda *given: {})
-    design, workload = designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out frame=1")
-    result = explore(design, workload, symmetry=False)
+    design, workload = designs.get("v12"), Workload.parse(text)
+    result = explore(design, workload)
     assert result.violations
-    model = build(design, workload, symmetry=False)
+    model = build(design, workload)
     for violation in result.violations:
         assert unproven(result, violation.check)
         assert trace(model, violation).violation == violation

@@ -13,12 +13,12 @@ from shm_layout.available import memory_available
 from shm_layout.errors import MachineError
 from shm_layout.registers import KEPT, R_OP
 from shm_layout.structs import FIRST_WORD
-from stress.explore.model import symmetry, transition
+from stress.explore.model import symmetry
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.image import P_ALONE, P_BUFFERS, P_CHOICES, P_ENTRIES, P_FULL, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.model.model import Model, scratch_words
 from stress.explore.model.store_buffer import ENTRY_OF_BUFFER, PLACE
-from stress.explore.reduction import with_those_alone
+from stress.explore.reduction import move_along
 from stress.explore.result import Bounds, Violation
 from stress.explore.searching import endless
 from stress.explore.searching import state as stored
@@ -279,21 +279,28 @@ class Search:
             way.append(int(self.via[state]) & stored.CHOICE_OF_VIA)
             state = int(self.parent[state])
         way.reverse()
-        if self.model.p[P_ALONE]:
-            way = with_those_alone(self.model, way)
-        way += then
-        return tuple(self._as_numbered(way) if self.p[P_SYMMETRY] else way)
+        return tuple(self._as_taken(way, then) if self.p[P_SYMMETRY] or self.model.p[P_ALONE] else (*way, *then))
 
-    def _as_numbered(self, way: list[int]) -> list[int]:
-        """Return a way through states whose CPUs were put in order, by the numbers that the CPUs had at first."""
-        p, m, g = self.model.p, list(self.model.memory), list(self.model.registers)
+    def _as_taken(self, way: list[int], then: tuple[int, ...]) -> list[int]:
+        """Return a way through states that are kept as it was taken, with those that were passed over.
+
+        By the numbers that CPUs had at first, where states are such whose CPUs were put in order.
+        """
+        m, g = list(self.model.memory), list(self.model.registers)
         who = list(range(self.cpus))
-        out = []
-        for choice in way:
+        out: list[int] = []
+
+        def note(choice: int) -> None:
             drained, cpu = divmod(choice, self.cpus)
             out.append(who[cpu] + drained * self.cpus)
-            transition.move(p, m, g, choice)
-            symmetry.put_in_order(p, m, g, who)
+
+        for choice in way:
+            for made in move_along(self.model, m, g, choice):
+                note(made)
+            if self.p[P_SYMMETRY]:
+                symmetry.put_in_order(self.model.p, m, g, who)
+        for choice in then:
+            note(choice)
         return out
 
     def look_for_endless(self, in_time: Callable[[], bool]) -> None:
