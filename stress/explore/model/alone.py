@@ -34,6 +34,7 @@ from stress.explore.model.log import (
     LOG_COUNT,
     LOG_ENTRY,
     LOG_FIRST,
+    LOG_MOST,
     LOG_TRUTH,
     TRUTH,
     bit,
@@ -178,9 +179,12 @@ def keep_registers(p: Words, g: Words, cpu: int) -> None:
 
 @helper
 def undo(p: Words, m: Words, g: Words, cpu: int) -> None:
-    """Undo the last transition, of a CPU: by its log, and by the registers that were kept."""
+    """Undo the last transition, of a CPU: by its log, and by the registers that were kept.
+
+    One that overfilled the log is not undone. It was learned that this happens, so that the search begins again.
+    """
     log = window(p, p[P_LOG])
-    count = log[LOG_COUNT]
+    count = min(log[LOG_COUNT], LOG_MOST)
     for back in range(count):
         entry = LOG_FIRST + LOG_ENTRY * (count - 1 - back)
         if (log[entry + 1] & KIND) != READ:
