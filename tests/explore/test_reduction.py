@@ -226,6 +226,54 @@ def open_(m: Words, r: Words) -> int:
     return NEXT
 
 
+MANY = variable("test_many", "more words than the log of a transition has room for", count=140)
+
+
+@step(whole="a test")
+def add_up(m: Words, r: Words) -> int:
+    """Add all of them up."""
+    total = 0
+    for i in range(140):
+        total += read_once(m, at(m, MANY, i))
+    r[R_USER] = total
+    return NEXT
+
+
+@step
+def raise_one(m: Words, r: Words) -> int:
+    """many[0] = 1"""
+    write_once(m, at(m, MANY, 0), 1)
+    return NEXT
+
+
+@step
+def raise_another(m: Words, r: Words) -> int:
+    """many[139] = 2"""
+    write_once(m, at(m, MANY, 139), 2)
+    return NEXT
+
+
+CROWD = Design(
+    "crowd",
+    2026,
+    "",
+    "one adds up more words than a log has room for, another changes two of them",
+    {"test_raise": Program(wait, raise_one, raise_another), "test_add_up": Program(touch, add_up, show)},
+    machine=WORDS,
+)
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_what_overfills_the_log_depends_on_everything(*, learned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not learned:
+        monkeypatch.setattr(reduced, "LEARNING_STATES", 1)
+        monkeypatch.setattr(reduced, "LEARNING_RUNS", 0)
+    workload = Workload.parse("test_raise | test_add_up | test_raise")
+    both = compare(CROWD, workload)
+    assert both is not None
+    assert len(both[1].finals or ()) > 1
+
+
 GATED = Design(
     "gated",
     2026,

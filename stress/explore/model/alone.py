@@ -27,6 +27,8 @@ from stress.explore.model.image import (
     P_ONE_MOVE,
     P_READS,
     P_RECORD,
+    P_TOUCHED,
+    P_TOUCHED_ROW,
     R_DONE,
     STRIDE,
 )
@@ -36,6 +38,7 @@ from stress.explore.model.log import (
     LOG_FIRST,
     LOG_MOST,
     LOG_TRUTH,
+    READS,
     TRUTH,
     bit,
     is_overfull,
@@ -199,6 +202,12 @@ def undo(p: Words, m: Words, g: Words, cpu: int) -> None:
 
 
 @helper
+def has_no_undo(p: Words, place: int) -> bool:
+    """Return whether a transition from a place was seen to access more than a log keeps: all is touched there."""
+    return p[p[P_TOUCHED] + place * p[P_TOUCHED_ROW] + READS] == -1
+
+
+@helper
 def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     """Let a CPU make its next transition if it may go on alone; return whether it did.
 
@@ -206,7 +215,7 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     end the path; and not back in its program, so that nobody goes round in circles while others wait.
     """
     r = window(g, cpu * STRIDE)
-    if r[R_OP] == 0:
+    if r[R_OP] == 0 or has_no_undo(p, p[p[P_ALONE] + p[p[P_ALONE] + A_NOW] + cpu]):
         return False
     table = table_now(p, m, cpu)
     if is_hopeless(p, cpu, table):

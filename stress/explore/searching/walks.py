@@ -130,11 +130,7 @@ def walk(
             tried[mover] = 0
         bits = FINISHED
         for turn in range(count):
-            mover = 0
-            if change[0] < 0:
-                mover = any_left(s, tried, count, count - turn)
-            else:
-                mover = highest(priority, tried, count)
+            mover = any_left(s, tried, count, count - turn) if change[0] < 0 else highest(priority, tried, count)
             tried[mover] = 1
             choice = choice_of(s, p, m, mover)
             bits = try_move(p, m, g, kept, choice)
