@@ -29,7 +29,7 @@ from stress.system.never_ends import NeverEnds
 
 JOBS_FROM = 50_000
 """States from which on a search is worth several threads."""
-REDUCED_FROM = 200_000
+REDUCED_FROM = 1_000_000
 """States from which on it is worth while to learn which states can be passed over."""
 LEARNED_FROM = 20_000
 """States without preemptions that are looked at, at most, before a search."""
