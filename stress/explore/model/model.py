@@ -23,13 +23,13 @@ from stress.design import Design
 from stress.design_rules import check_design
 from stress.designs.parts.counter_checks import words_of_cpus
 from stress.explore.model import image
+from stress.explore.model import symmetry as interchangeable
 from stress.explore.model.fences import refuse_fences
 from stress.explore.model.image import OP_ROW, P_CPU, STRIDE, SUMMED
 from stress.explore.model.raised import DesignError, told
 from stress.explore.model.read_interval import BITS
 from stress.explore.model.step_table import functions, is_users, is_watched, library, own_functions
 from stress.explore.model.store_buffer import ENTRY_OF_BUFFER
-from stress.explore.model.symmetry import section as symmetric_section
 from stress.kernel.boot import boot, boot_registers
 from stress.labels import outcomes
 from stress.memory_model import PSO, SC, TSO, MemoryModel
@@ -310,7 +310,7 @@ def build(design: Design, workload: Workload, memory_model: str = "sc", *, symme
     p[image.P_HOLDERS] = len(p)
     p += [len(design.holders), *(int(checks.takes_registers(holder)) for holder in design.holders)]
     of_buffers = [range(buffers + cpu * size, buffers + (cpu + 1) * size) for cpu in range(machine.cpus)]
-    if symmetry and (symmetric := symmetric_section(design, workload, layout, memory, registers, of_buffers)):
+    if symmetry and (symmetric := interchangeable.section(design, workload, layout, memory, registers, of_buffers)):
         p[image.P_SYMMETRY] = len(p)
         p += symmetric
     return Model(design, workload, layout, p, memory, registers, code.rows, ordering)
