@@ -14,7 +14,7 @@ step that waits for a word as long as that has the value it has now, if only the
 from __future__ import annotations
 
 from shm_layout.record import FAULT, KIND, READ
-from shm_layout.registers import R_FILE_HIGH, R_OP, R_PC, R_RSS_LOW
+from shm_layout.registers import R_FILE_HIGH, R_OP, R_PC, R_RESIDENT, R_RSS_LOW
 from shm_layout.words import Words
 from stress.explore.model.check_bits import GOES_ON
 from stress.explore.model.image import (
@@ -42,6 +42,7 @@ from stress.explore.model.log import (
     TRUTH,
     bit,
     is_overfull,
+    log_truth_of,
     note_always,
     note_passes,
     note_touched,
@@ -169,6 +170,19 @@ def is_independent(p: Words, g: Words, cpu: int, table: int) -> bool:
 
 
 @helper
+def one_move(p: Words, m: Words, g: Words, cpu: int) -> int:
+    """Let a CPU make a transition, and log what it does to what is true of the mapped pages."""
+    r = window(g, cpu * STRIDE)
+    done = r[R_DONE]
+    shown = r[R_RESIDENT]
+    began = r[R_OP] == 0
+    bits = call_move(p[P_ONE_MOVE], p, m, g, cpu)
+    if p[P_READS] != 0 and bits not in (FINISHED, WAITS, REFUSED):
+        log_truth_of(p, m, g, cpu, began, done, shown)
+    return bits
+
+
+@helper
 def keep_registers(p: Words, g: Words, cpu: int) -> None:
     """Keep what a transition of a CPU may change of the registers: its own, and the intervals of reads of others."""
     kept = window(p, p[P_ALONE] + p[p[P_ALONE] + A_KEPT])
@@ -222,7 +236,7 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
         return False
     keep_registers(p, g, cpu)
     before = (r[R_DONE] << 32) + r[R_PC]
-    bits = call_move(p[P_ONE_MOVE], p, m, g, cpu)
+    bits = one_move(p, m, g, cpu)
     if bits == REFUSED:
         return False
     if bits == WAITS:
@@ -270,7 +284,7 @@ def move_on(p: Words, m: Words, g: Words, cpu: int) -> int:
     """
     place = place_of(p, g, cpu)
     p[P_ALONG] = 0
-    bits = call_move(p[P_ONE_MOVE], p, m, g, cpu)
+    bits = one_move(p, m, g, cpu)
     if bits in (FINISHED, REFUSED):
         return bits
     if bits == WAITS:

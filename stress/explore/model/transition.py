@@ -7,7 +7,7 @@ workload (`stress.explore.model.image`), ``m`` the memory, ``g`` the registers o
 from __future__ import annotations
 
 from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, REGISTERS_CHANGED, STEP
-from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_RESIDENT, R_WRITE
+from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
 from shm_layout.words import Words
 from stress.explore.model.accesses import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS
 from stress.explore.model.check_bits import PROGRESS, USER, oops_bits
@@ -47,7 +47,7 @@ from stress.explore.model.image import (
     USERS,
     WHOLE,
 )
-from stress.explore.model.log import forget_log, log_accesses, log_truth_of
+from stress.explore.model.log import forget_log, log_accesses
 from stress.explore.model.primitives import RAISED, call_own, call_step, call_watched, window
 from stress.explore.model.read_interval import (
     begin_read,
@@ -293,7 +293,6 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
             forget_log(p)
     if p[P_READS] != 0:
         keep_ptes(p, m)
-    done, shown, began = r[R_DONE], r[R_RESIDENT], r[R_OP] == 0
     if r[R_OP] == 0:
         if r[R_DONE] == p[P_CPU + 2 * cpu + 1]:
             return FINISHED
@@ -347,8 +346,6 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     if p[P_READS] != 0:
         for other in range(p[P_CPUS]):
             widen_read(p, m, g, other)
-        if p[P_LOG] != 0:
-            log_truth_of(p, m, g, cpu, began, done, shown)
     return broken
 
 
