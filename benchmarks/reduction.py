@@ -19,9 +19,6 @@ from stress.system.cpus import available_cores
 from stress.workload import Workload
 
 SEARCHES = (
-    ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out | fault 0 w; statm"),
-    ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out; statm | fault 0 w; statm"),
-    ("v12_sound", "fault 0 w; zap 0 | fault 0 w; zap 0 | fault 1 w; swap_out"),
     ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out | fault 0 w; statm | fault 1 w"),
     ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out | fault 0 w; statm | fault 1 w; zap 1"),
 )

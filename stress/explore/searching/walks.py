@@ -33,7 +33,7 @@ def draw(s: Any, count: int) -> int:
     x ^= x << 25
     x ^= (x >> 27) & 0x1FFFFFFFFF
     s[SEED] = x
-    return int((((x * 2685821657736338717) >> 33) & 0x7FFFFFFF) * count >> 31)
+    return int((((x * 2685821657736338717) >> 33) & 0x7FFFFFFF) % count)
 
 
 @helper
@@ -96,24 +96,13 @@ def highest(priority: Any, tried: Any, count: int) -> int:
 
 
 @helper
-def any_left(s: Any, tried: Any, count: int, left: int) -> int:
-    """Return one of the ``left`` movers that were not tried yet, each as likely as any other."""
-    number = draw(s, left) if left > 1 else 0
-    mover = 0
-    while tried[mover] != 0 or number > 0:
-        number -= tried[mover] == 0
-        mover += 1
-    return mover
-
-
-@helper
 def walk(
     s: Any, p: Any, m: Any, g: Any, w: Any, kept: Any, found: Any, ways: Any, schedule: Any, priority: Any, change: Any
 ) -> None:
     """Draw one schedule. CPUs, and their store buffers, move by ``priority``, highest first.
 
     At step ``change[2 i]`` it becomes ``change[2 i + 1]`` for the one that moves there. Where ``change[0]`` is
-    negative, any may move at each step.
+    negative, priorities are drawn anew before each step.
     """
     count = movers(p)
     tried = window(kept, STRIDE)
@@ -128,9 +117,11 @@ def walk(
         choice = 0
         for mover in range(count):
             tried[mover] = 0
+            if change[0] < 0:
+                priority[mover] = draw(s, 1 << 30)
         bits = FINISHED
-        for turn in range(count):
-            mover = any_left(s, tried, count, count - turn) if change[0] < 0 else highest(priority, tried, count)
+        for _ in range(count):
+            mover = highest(priority, tried, count)
             tried[mover] = 1
             choice = choice_of(s, p, m, mover)
             bits = try_move(p, m, g, kept, choice)
