@@ -130,6 +130,7 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
     from stress.explore.counterexample.trace import trace
     from stress.explore.final_states import final_values, finals_table
     from stress.explore.model.model import buffer_note
+    from stress.explore.result import NOT_SHORTEST
     from stress.resolve import resolve_design
 
     machine = {k: options[k] for k in _MACHINE}
@@ -191,7 +192,8 @@ def explore(context: click.Context, /, design: str, workload: str | None, file: 
         values = {name: getattr(result, name) for name in figures}
         head = {"design": result.design.name, "arch": given.machine.arch, "workload": str(given)}
         head |= memory_json(result.memory)
-        notes = [*(note for note in result.notes if note == buffer_note(model)), *looked_at_nothing(result)]
+        told = [note for note in result.notes if note == buffer_note(model) or note.startswith(NOT_SHORTEST)]
+        notes = [*told, *looked_at_nothing(result)]
         more: dict[str, Any] = {"notes": notes} if notes else {}
         if result.reduced:
             more["reduced"] = True

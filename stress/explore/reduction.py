@@ -18,6 +18,7 @@ from stress.explore.model import alone, image, log, transition
 from stress.explore.model.model import Model
 from stress.explore.model.symmetry import groups, own_words
 from stress.memory_model import SC
+from stress.program import END
 
 MOST_TABLES = 64
 """Combinations of values of words that steps wait for, at most: further words hold nobody up."""
@@ -108,15 +109,9 @@ def _following(model: Model) -> list[tuple[int, ...]]:
                 at = p[image.P_CODE] + p[image.P_ROW] * pc + image.CODE_JUMP
                 jumps = p[at : at + p[image.P_ROW] - image.CODE_JUMP]
                 places = {firsts[number] + to - begins for to in jumps if to >= 0}
-                following.append((*sorted(places), *(after if _ends(jumps) else ())))
+                following.append((*sorted(places), *(after if END in jumps else ())))
             number += 1
     return following
-
-
-def _ends(jumps: list[int]) -> bool:
-    from stress.program import END
-
-    return END in jumps
 
 
 def _alike(model: Model) -> list[int]:

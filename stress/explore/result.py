@@ -22,6 +22,10 @@ NEVER_ENDS = "never ends"
 """The bound of an exploration that a step or check ended which does not end."""
 
 
+NOT_SHORTEST = "not proven shortest"
+"""Begins the note on a schedule of a search that passed over states, where the bounds left no room for another one."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """Where an exploration ends at the latest; None: no such bound.

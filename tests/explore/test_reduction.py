@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rule_breakers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from stress.explore.model import alone
 from stress.explore.model.image import P_ALONE
 from stress.explore.model.model import Model, build
 from stress.explore.reference import reference
+from stress.explore.searching import state
+from stress.explore.searching.search import Search
 from stress.explore.strategies import breadth_first, reduced
 from stress.machine_kind import WORDS
 from stress.program import Program
@@ -335,8 +338,8 @@ def test_what_was_not_learned_before_is_noticed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(reduced, "LEARNING_STATES", 1)
     monkeypatch.setattr(reduced, "LEARNING_RUNS", 0)
     began = []
-    begin_again = reduced.begin_again
-    monkeypatch.setattr(reduced, "begin_again", lambda model, p: (began.append(1), begin_again(model, p)))
+    learn_more = reduced.learn_more
+    monkeypatch.setattr(reduced, "learn_more", lambda model, p: (began.append(1), learn_more(model, p)))
     assert compare(designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out")) is not None
     assert began
 
@@ -355,6 +358,37 @@ def test_schedules_that_are_not_proven_shortest_lead_to_the_same_end(
     for violation in result.violations:
         assert unproven(result, violation.check)
         assert trace(model, violation).violation == violation
+
+
+@pytest.mark.parametrize("reduced_from", [0, 300])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_never_ends_is_told_where_it_is(jobs: int, reduced_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breadth_first, "REDUCED_FROM", reduced_from)
+    monkeypatch.setattr(breadth_first, "JOBS_FROM", 0)
+    design = rule_breakers.after_rmap("endless", rule_breakers.endless_later)
+    workload = Workload.parse("fault 0 w; zap 0 | fault 1 w; zap 1")
+    passed, whole = (explore(design, workload, jobs=jobs, reduction=reduction) for reduction in (True, False))
+    assert passed.bound == whole.bound == "never ends"
+    assert passed.violations == whole.violations
+
+
+def test_a_level_that_was_left_proves_nothing_of_its_length() -> None:
+    model = build(designs.get("v12"), Workload.parse("fault 0 w; zap 0 | fault 0 w; swap_out frame=1"))
+    search, status = Search(model, Bounds(), -1), state.AGAIN
+    whole = {v.check: v.length for v in explore(model.design, model.workload, reduction=False).violations}
+    left_out = 0
+    while status != state.DONE:
+        status = search.advance(1)
+        left_out += len(search.violations()) - len(reduced.proven(search, status))
+        for violation in reduced.proven(search, status):
+            assert violation.length == whole[violation.check]
+    assert left_out
+
+
+def test_half_an_entry_is_no_swap_slot() -> None:
+    """On pae the first half of a child's entry looks like a slot, which a store of the parent then looked up."""
+    text = "stat; access_process_vm 1 w || madvise_dontneed 0; fault 0 w | fork; access_process_vm 0 w | user_write 1"
+    assert compare(designs.get("vma_lock"), Workload.parse(text, arch="pae")) is not None
 
 
 def test_threads_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

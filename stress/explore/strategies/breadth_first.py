@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from shm_layout.words import Words
 from stress.explore.counterexample.trace import check_raised
 from stress.explore.model import rules
 from stress.explore.model.image import P_LEARNED, P_READS, P_WATCHED
@@ -82,8 +81,8 @@ def breadth_first(
 
     explored = model
 
-    def visited(*, reduction: bool) -> Result:
-        """Visit them without reduction."""
+    def keeping_all() -> Result:
+        """Return what a search says that passes over no state."""
         return breadth_first(
             model,
             bounds,
@@ -91,7 +90,7 @@ def breadth_first(
             stop_first=stop_first,
             finals=finals,
             jobs=jobs,
-            reduction=reduction,
+            reduction=False,
             progress=progress,
         )
 
@@ -120,17 +119,17 @@ def breadth_first(
         nonlocal image
         image = p
 
-    def begin_again(p: Words) -> None:
-        """Begin again with what was learned; ``p``: the image of who learned it."""
-        nonlocal search, threads
-        learn(model, p)
-        if explored is not model:
-            reduced.begin_again(explored, p)
-        search = begin()
-        show(search.p)
+    def end_threads() -> None:
+        nonlocal threads
         if threads is not None:
             threads.close()
         threads = None
+
+    def begin_again() -> None:
+        nonlocal search
+        end_threads()
+        search = begin()
+        show(search.p)
 
     def is_worth_while() -> bool:
         """Return whether states are to be passed over from now on."""
@@ -143,16 +142,21 @@ def breadth_first(
         while status not in (state.DONE, state.STOPPED):
             go_on()
             if is_worth_while():
-                nearest = search.violations()
+                end_threads()  # it is the images of these that are watched, while there are any
+                nearest = reduced.proven(search, status)
                 explored = reduced.learned_model(model, show)
-                begin_again(explored.p)
+                learn(model, explored.p)
+                begin_again()
             if threads is None and jobs > 1 and search.found_states > JOBS_FROM:
                 threads = Jobs(search, jobs)
             status = (threads or search).advance()
             if status == state.RULE_BROKEN:
                 raise rules.broken_rule(model, search.p)
             if status == state.LEARNED:
-                begin_again(search.p)
+                learn(model, search.p)
+                if explored is not model:
+                    reduced.learn_more(explored, search.p)
+                begin_again()
             if progress:
                 progress(int(search.s[state.FOUND]), int(search.s[state.CUR]), int(search.s[state.DEPTH]))
             if status == state.STATES_FULL:
@@ -178,15 +182,15 @@ def breadth_first(
     except NeverEnds as never:
         if status == state.DONE:  # in what was taken before
             raise
-        if explored is not model:  # where in the programs, a search knows that passes over no state
-            return visited(reduction=False)
+        if explored is not model or image is not search.p:  # a search knows where that passes over no state
+            return keeping_all()
         bound = NEVER_ENDS
         where = threads.visited_by(never.worker) if threads else int(search.s[state.CUR])
         violations = with_endless(search.violations(), search.schedule(where), never.under_way)
     except rules.RuleError:
         if model.p[P_WATCHED]:
             raise
-        return visited(reduction=False)  # steps of the library are held against the rules by the log alone
+        return keeping_all()  # steps of the library are held against the rules by the log alone
     except endless.OutOfTime as out:
         bound = out.bound
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from stress.explore.model.check_bits import NAMES, bit
 from stress.explore.model.image import P_LEARNED
 from stress.explore.model.model import Model, learn
 from stress.explore.reduction import learn_touched, tell_alone, with_log
-from stress.explore.result import Bounds, Violation
+from stress.explore.result import NOT_SHORTEST, Bounds, Violation
 from stress.explore.searching import state
 from stress.explore.searching.compiled import compiled
 from stress.explore.searching.sampling import Sampler
@@ -71,10 +71,19 @@ def take_over(model: Model, p: Words) -> None:
     learn_touched(model, p)
 
 
-def begin_again(model: Model, p: Words) -> None:
+def learn_more(model: Model, p: Words) -> None:
     """Take over what a search that passes over states has learned: it was not to go on as it did."""
     take_over(model, p)
     tell_alone(model)
+
+
+def proven(search: Search, status: int) -> tuple[Violation, ...]:
+    """Return what a search of all states has found for which there is no shorter way, with whatever it ended.
+
+    In the midst of a level a step of one of its states may break a check that another one breaks at rest.
+    """
+    ended = status in (state.DONE, state.STOPPED)
+    return tuple(violation for violation in search.violations() if ended or violation.length <= search.depth)
 
 
 def shortest(model: Model, bounds: Bounds, found: list[Violation], in_time: Callable[[], bool]) -> dict[str, Violation]:
@@ -99,8 +108,7 @@ def shortest(model: Model, bounds: Bounds, found: list[Violation], in_time: Call
             search = begin()
         if search.bytes() > search.memory:
             break
-    # Of what ends a path anything is noted; in the midst of a level not all ways of one length were looked at.
-    return {violation.check: violation for violation in search.violations()}
+    return {violation.check: violation for violation in proven(search, status)}
 
 
 def with_shortest(
@@ -109,5 +117,5 @@ def with_shortest(
     """Return the violations with the shortest ways that are known, and what is to be said of the others."""
     every = {violation.check: violation for violation in found} | shortest
     unproven = [check for check in every if check not in shortest]
-    said = [f"not proven shortest: the schedule that breaks {check}" for check in unproven]
+    said = [f"{NOT_SHORTEST}: the schedule that breaks {check}" for check in unproven]
     return tuple(every[check] for check in NAMES if check in every), said
