@@ -75,17 +75,20 @@ class Layout:
         self.machine = machine
         self.placement = placement
         ptes = machine.ptes + (machine.mms - 1) * machine.child_ptes
+        tables = machine.page_tables + (machine.mms - 1) * machine.child_tables
         counts = {
             "mm_struct": machine.mms,
             "task_struct": machine.tasks,
             "cpu": machine.cpus,
             "zone": 1,
-            "page_table": machine.page_tables + (machine.mms - 1) * machine.child_tables,
+            "page_table": tables,
+            "pmd": tables if machine.pmd else 0,
             "mmap_sem_readers": machine.cpus * machine.mms if placement.readers_apart else 0,
             "rss_stat": machine.cpus * machine.mms,
             "counter_node": 2 * machine.mms * tree_items(machine.cpus),
             "page": machine.frames,
             "pte": ptes,
+            "vma": ptes if machine.vmas else 0,
             "written": ptes if machine.ghost else 0,
             "mended": machine.mms if machine.ghost else 0,
             "swap": machine.swap,
@@ -168,7 +171,7 @@ class Layout:
         name = struct.name
         if struct.instances is not None:
             return name if struct.instances == 1 else f"{name}[{instance}]"
-        if name in ("pte", "written"):
+        if name in ("pte", "written", "vma"):
             return "{} {}:{}".format(name, *self.mm_and_page(instance))
         if name == "mmu_cache":
             cpu, rest = divmod(instance, self.machine.mms * self.machine.ptes)
@@ -183,9 +186,9 @@ class Layout:
         if name == "counter_node":
             tree, node = divmod(instance, tree_items(self.machine.cpus))
             return f"node {node} of mm {tree // 2} {('rss', 'anon_rss')[tree % 2]}"
-        if name == "page_table":
+        if name in ("page_table", "pmd"):
             mm, table = _instance_of(instance, self.machine.page_tables, self.machine.child_tables)
-            return f"ptl {mm}:{table * self.machine.ptrs_per_pte}"
+            return f"{f.name} {mm}:{table * self.machine.ptrs_per_pte}"
         short = name.removesuffix("_struct")
         return f"{short} {f.name}" if name == "zone" else f"{short} {instance} {f.name}"
 

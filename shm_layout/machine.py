@@ -18,9 +18,11 @@ class Machine:
     mapping, in this order. ``frames``: page frames, frame 0 (the zero page) among them. ``swap``: slots.
     ``batch``: batch of per-CPU counters, pages. ``above_4g``: frames lie above 4 GiB. ``mmu``: update_mmu_cache
     loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
-    page-table page. ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others
-    are as if marked by madvise(MADV_DONTFORK), and no operation may be asked to touch them there. With no ``mms`` it
-    is a machine of words alone: no pages, frames, swap or tasks.
+    page-table page. ``pmd``: page tables are not there from the beginning: pmd entries begin as none, and a page
+    table that is allocated takes a frame. ``vmas``: what is mapped at a virtual page can be moved to another.
+    ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others are as if marked by
+    madvise(MADV_DONTFORK), and no operation may be asked to touch them there. With no ``mms`` it is a machine of words
+    alone: no pages, frames, swap or tasks.
     """
 
     cpus: int
@@ -38,6 +40,8 @@ class Machine:
     task_depth: int = 3
     ptrs_per_pte: int = 512
     child_pages: int | None = None
+    pmd: bool = False
+    vmas: bool = False
 
     def __post_init__(self) -> None:
         """Check that the machine can exist. Raises `ValueError`."""
@@ -50,7 +54,7 @@ class Machine:
             raise ValueError(f"at most {MOST_CPUS} CPUs")
         if self.mms == 0:
             kinds = (self.anon, self.private_file, self.shared_file)
-            if any(kinds) or self.frames or self.swap or self.mmu or self.ghost:
+            if any(kinds) or self.frames or self.swap or self.mmu or self.ghost or self.pmd or self.vmas:
                 raise ValueError("mms must be at least 1 where there are pages, frames, swap slots or MMU caches")
             return
         if self.mms < 1:

@@ -246,6 +246,9 @@ MM_VM_LOCK = mm_struct.word("vm_lock", "faults; what changes the VMA", "readers 
 MM_VM_LOCK_SEQ = mm_struct.word("vm_lock_seq", "who holds vm_lock for write", "mm_lock_seq when write-locked, + 1")
 MM_LOCK_SEQ = mm_struct.word("mm_lock_seq", "who holds mmap_sem for write", "how often it was given up")
 
+# its page tables, where they are allocated (`pmd`)
+MM_NR_PTES = mm_struct.word("nr_ptes", "faults, fork; munmap, exit", "page tables that its pmd entries name")
+
 # task_struct
 
 task_struct = Struct("task_struct", "a thread")
@@ -285,11 +288,19 @@ pte_struct = Struct("pte", "page-table entries: of mm 0, of mm 1, ...")
 PTE = pte_struct.word("pte", "faults, zap, fork, swap-out", "0 none; present; or a swap entry")
 NR_ALL_PTES = pte_struct.count
 
+vma_struct = Struct("vma", "what is mapped at each virtual page, where pages can be moved: of mm 0, of mm 1, ...")
+NR_VMAS = vma_struct.count
+VMA_INDEX = vma_struct.word("index", "mremap; munmap, fork, exec", "page->index there, + 1; 0 as at first; -1 no VMA")
+
 # what later kernels count and lock elsewhere than in the mm
 
 page_table_struct = Struct("page_table", "page-table pages: of mm 0, of mm 1, ...")
 PTL = page_table_struct.word("ptl", "the one that takes it", "0 free, 1 held: guards the ptes of this page")
 PTL_STRIDE = page_table_struct.stride
+
+pmd_struct = Struct("pmd", "page-middle-directory entries, one for each page-table page: of mm 0, of mm 1, ...")
+NR_PMDS = pmd_struct.count
+PMD = pmd_struct.word("pmd", "faults, fork; munmap, exit", "0 none; frame of the page table << 12, and flags")
 
 sem_readers_struct = Struct("mmap_sem_readers", "readers of mmap_sem where each CPU counts its own: cpu, then mm")
 SEM_READERS_STRIDE, NR_SEM_READERS = sem_readers_struct.stride, sem_readers_struct.count
@@ -305,7 +316,7 @@ NODE_STRIDE = node_struct.stride
 NODE_COUNT = node_struct.word("count", "carries from below", "what was carried up to this node")
 
 written_struct = Struct("written", "shadow of the ptes: not read by any design, only by checks")
-WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back, 0 for none")
+WRITTEN = written_struct.word("written", "user", "content that the user wrote there and expects back; 0, or less: none")
 
 mended_struct = Struct("mended", "shadow of the counters of the mms: not read by any design, only by checks")
 MENDED_STRIDE = mended_struct.stride

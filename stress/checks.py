@@ -20,6 +20,7 @@ from shm_layout.structs import (
     CPU_RCU,
     FILE_PAGE,
     GHOST,
+    MM_NR_PTES,
     MM_PAGE_TABLE_LOCK,
     MM_USERS,
     MM_VM_LOCK,
@@ -29,14 +30,14 @@ from shm_layout.structs import (
     NR_FILE,
     NR_MMS,
     NR_PAGES,
+    NR_PMDS,
     NR_PTES,
     NR_SWAP,
-    PAGE_CONTENT,
     PAGE_COUNT,
     PAGE_FLAGS,
     PAGE_MAPCOUNT,
+    PMD,
     PTRS_PER_PTE,
-    SWAP_CONTENT,
     SWAP_COUNT,
     SWAP_PAGE,
     at,
@@ -44,12 +45,12 @@ from shm_layout.structs import (
 from shm_layout.words import Words
 from stress.design import Design
 from stress.kernel import bug
-from stress.kernel.memory import written_at
+from stress.kernel.memory import content_behind, written_at
 from stress.kernel.mm_types import MM_FREE
+from stress.kernel.pgalloc import pmd_at, pmd_page, table_ends, table_is_empty
 from stress.kernel.pgtable import (
     PG_FREE,
     WRITABLE,
-    ZERO_PAGE,
     first_page,
     pte_anon,
     pte_at,
@@ -127,7 +128,7 @@ def page_refs(m: Words, w: Words) -> int:
 
 @helper
 def known_refs(m: Words, w: Words) -> None:
-    """Set ``w[frame]`` to the references of a page that any machine has: ptes, the page cache, the swap cache."""
+    """Set ``w[frame]`` to the references of a page that any machine has: ptes, the caches, pmd entries."""
     for frame in range(m[NR_PAGES]):
         w[frame] = 0
     count_mappings(m, w)
@@ -135,6 +136,8 @@ def known_refs(m: Words, w: Words) -> None:
         w[read_once(m, at(m, FILE_PAGE, page))] += 1
     for slot in range(m[NR_SWAP]):
         w[read_once(m, at(m, SWAP_PAGE, slot))] += 1
+    for pmd in range(m[NR_PMDS]):
+        w[pmd_page(read_once(m, at(m, PMD, pmd)))] += 1
 
 
 @helper
@@ -170,6 +173,29 @@ def slot_refs(m: Words, w: Words) -> int:
 
 
 @helper
+def page_tables(m: Words) -> int:
+    """mm->nr_ptes is the number of page tables that the mm's pmd entries name, and no pte is set without a table.
+
+    Else the first mm where not; one that is free has no page tables.
+    """
+    if m[NR_PMDS] == 0:
+        return HOLDS
+    for mm in range(m[NR_MMS]):
+        tables = 0
+        used = read_once(m, at(m, MM_USERS, mm)) != MM_FREE
+        address = first_page(m, mm)
+        while address < m[NR_PTES]:
+            if read_once(m, pmd_at(m, mm, address)) != 0:
+                tables += 1
+            elif used and not table_is_empty(m, mm, address):
+                return mm
+            address = table_ends(m, address)
+        if read_once(m, at(m, MM_NR_PTES, mm)) != tables or (tables != 0 and not used):
+            return mm
+    return HOLDS
+
+
+@helper
 def mmu_cache(m: Words) -> int:
     """No CPU's MMU cache holds a translation whose pte is gone, or allows a write that the pte does not.
 
@@ -192,28 +218,13 @@ def mmu_cache(m: Words) -> int:
 
 
 @helper
-def content_behind(m: Words, entry: int) -> int:
-    """Return the content that a pte leads to, in memory or in swap; 0 for none."""
-    if pte_present(entry):
-        frame = pte_page(m, entry)
-        return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, frame))
-    slot = pte_to_slot(entry)
-    if entry == 0 or slot < 0 or slot >= m[NR_SWAP]:
-        return 0
-    frame = read_once(m, at(m, SWAP_PAGE, slot))
-    if frame != 0:
-        return read_once(m, at(m, PAGE_CONTENT, frame))
-    return read_once(m, at(m, SWAP_CONTENT, slot))
-
-
-@helper
 def data_kept(m: Words) -> int:
     """What the user wrote last to a virtual page is still where its pte leads; else the first pte where not."""
     if m[GHOST] == 0:
         return HOLDS
     for pte in range(m[NR_ALL_PTES]):
         written = m[written_at(m, 0, pte)]
-        if written != 0 and content_behind(m, read_once(m, pte_at(m, 0, pte))) != written:
+        if written > 0 and content_behind(m, read_once(m, pte_at(m, 0, pte))) != written:
             return pte
     return HOLDS
 
@@ -327,10 +338,18 @@ CHECKS: dict[str, Check] = {
             page_refs,
             _frame_or_slot,
         ),
+        Check(
+            "page_tables",
+            "nr_ptes counts an mm's page tables, and no pte is set, and no table freed, without one",
+            bug.PAGE_TABLES,
+            page_tables,
+            _numbered("mm"),
+        ),
         Check("pfn_valid", "no fault acts on an entry whose page frame does not exist", bug.PFN_VALID),
         Check("data_kept", "what the user wrote is still there", 0, data_kept, _written_page),
         Check("mmu_cache", "no CPU's MMU cache holds a translation whose pte is gone", 0, mmu_cache, _numbered("CPU")),
         Check("tlb", "no page is freed or given out, and no munmap returns, while some CPU's TLB maps it", bug.TLB),
+        Check("dropped", "what MADV_DONTNEED was told to drop is gone when it returns", bug.DROPPED),
         Check("owner", "a count lands on the mm whose page it is", bug.OWNER, goes_on=True),
         Check("progress", "no deadlock, no lock kept, no operation that can never finish", 0, locks_free, _lock),
         Check("user", "the checks that a design brings along", bug.USER),

@@ -21,6 +21,12 @@ class MachineKind:
     summary: str
     has_mms: bool
     checks: frozenset[str] | None = None
+    allocates_tables: bool = False
+    """Whether page tables are allocated as they are needed (``pmd`` of `shm_layout.machine.Machine`)."""
+    huge_pages: bool = False
+    """Whether a CPU may have as many frames in its hands as a page table has ptes."""
+    moves_pages: bool = False
+    """Whether pages can be moved to other addresses (``vmas``)."""
     most_cpus: int | None = None
 
     def of(self, machine: Machine) -> Machine:
@@ -32,6 +38,10 @@ class MachineKind:
             raise UsageError(f"the design is for {plural(self.most_cpus, 'CPU')} at most, not {machine.cpus}")
         if self.has_mms and machine.mms == 0:
             raise UsageError("the design needs an mm, and the machine has none: give it mms and pages")
+        if self.allocates_tables and not machine.pmd:
+            machine = _with_pmds(machine, huge_pages=self.huge_pages)
+        if self.moves_pages:
+            machine = replace(machine, vmas=True)
         if self.has_mms or machine.mms == 0:
             return machine
         return replace(
@@ -45,6 +55,8 @@ class MachineKind:
             mmu=False,
             ghost=False,
             child_pages=None,
+            pmd=False,
+            vmas=False,
         )
 
     def has(self, check: str) -> bool:
@@ -52,7 +64,31 @@ class MachineKind:
         return self.checks is None or check in self.checks
 
 
+REAL_TABLE = 512
+"""Ptes in a page-table page of x86-64: a small machine would never have two, so it is given small ones."""
+SMALL_TABLE = 2
+
+
+def _with_pmds(machine: Machine, *, huge_pages: bool) -> Machine:
+    """Return the machine with pmd entries, and with a frame more for each page table that they can name.
+
+    With ``huge_pages`` each CPU has as many more as a huge page has.
+    """
+    if machine.ptrs_per_pte == REAL_TABLE:
+        machine = replace(machine, ptrs_per_pte=SMALL_TABLE)
+    tables = machine.page_tables + (machine.mms - 1) * machine.child_tables
+    in_hands = machine.cpus * machine.ptrs_per_pte if huge_pages else 0
+    return replace(machine, pmd=True, frames=machine.frames + tables + in_hands)
+
+
 PAGE_TABLES = MachineKind("page tables", "address spaces, page frames, tasks and /proc, as the kernel has them", True)
+TWO_LEVELS = MachineKind(
+    "two levels", "the same, with page tables that are allocated when they are needed", True, allocates_tables=True
+)
+HUGE_PAGES = replace(TWO_LEVELS, name="huge pages", summary="the same, with huge pages", huge_pages=True)
+MOVABLE = MachineKind(
+    "movable pages", "the same as page tables, and pages move to other addresses", True, moves_pages=True
+)
 WORDS = MachineKind(
     "words",
     "the words that a design declares (`shm_layout.structs.variable`), CPUs with registers, and nothing else",

@@ -54,6 +54,8 @@ class Kind:
     """Whether it leaves the tasks and their lists as they are, and does not look at them."""
     by_tlb: bool = False
     """Whether it goes through the TLB: a machine to explore has one then, unless it is told otherwise."""
+    two_pages: bool = False
+    """Whether it is about the first and the last page of the range that it is given."""
     swaps: bool = False
     """Whether it needs a slot of the swap area."""
     group: str = ""
@@ -191,6 +193,42 @@ KINDS: dict[str, Kind] = {
             run_weight=5,
             hunt_weight=3,
             hunt_rank=14,
+        ),
+        Kind(
+            "change_prot_numa",
+            "NUMA balancing: a huge page is made inaccessible, so that the next access to it faults",
+            frozenset((PAGE,)),
+            needs_page=True,
+            on_own_mm=True,
+            keeps_tasks=True,
+            run_weight=5,
+            hunt_weight=3,
+            hunt_rank=15,
+        ),
+        Kind(
+            "collapse_file",
+            "khugepaged: take away the page tables of a page of the file in which nothing is mapped",
+            frozenset((PAGE,)),
+            needs_page=True,
+            of_file=True,
+            keeps_tasks=True,
+            run_weight=5,
+            hunt_weight=3,
+            hunt_rank=16,
+        ),
+        Kind(
+            "mremap",
+            "move a page to the place of another, as mremap(MREMAP_FIXED): `mremap 0-1`",
+            frozenset((PAGE, RANGE)),
+            needs_page=True,
+            maps=ONE,
+            unmaps=EACH,
+            on_own_mm=True,
+            keeps_tasks=True,
+            two_pages=True,
+            run_weight=5,
+            hunt_weight=3,
+            hunt_rank=17,
         ),
     )
 }

@@ -62,6 +62,8 @@ def _machine(path: str) -> tuple[Key, ...]:
         Key(f"{path}task_depth", "integer", "tasks that a CPU can have started, one above the other"),
         Key(f"{path}ptrs_per_pte", "integer", "ptes in a page-table page"),
         Key(f"{path}child_pages", "integer or null", "pages of an mm other than mm 0; null: all", "pages"),
+        Key(f"{path}pmd", "boolean", "page tables are allocated as they are needed"),
+        Key(f"{path}vmas", "boolean", "what is mapped at a page can be moved to another"),
     )
 
 

@@ -22,6 +22,11 @@ USER = 32
 TLB = 64
 """A frame is freed, or given out, or given up by munmap, while some CPU's TLB still maps it."""
 
+PAGE_TABLES = 256
+"""A page table that is not there is installed, or one that is not empty is freed."""
+DROPPED = 512
+"""MADV_DONTNEED returns, and data that it was told to drop is still mapped."""
+
 RSS_STAT = 128
 """check_mm: a counter of an mm that ends is not 0: reported by check `rss_exact`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, load, write_once
+from shm_layout.atomic import cmpxchg, load, read_once, write_once
 from shm_layout.registers import (
     R_ADDRESS,
     R_CURRENT,
@@ -19,10 +19,13 @@ from shm_layout.registers import (
 from shm_layout.structs import (
     ANON_END,
     GHOST,
+    NR_SWAP,
     PAGE_CONTENT,
     PAGE_COUNT,
     PRIVATE_END,
     PTE,
+    SWAP_CONTENT,
+    SWAP_PAGE,
     TASK_MM,
     WRITTEN,
     at,
@@ -36,6 +39,7 @@ from stress.kernel.pgtable import (
     WRITABLE,
     YOUNG,
     ZERO_PAGE,
+    linear_page_index,
     mk_pte,
     pte_at,
     pte_counted,
@@ -67,6 +71,21 @@ from stress.step import NEXT, helper, step
 def written_at(m: Words, mm: int, address: int) -> int:
     """Return the index of the word that says whether the user wrote to that virtual page; only where `GHOST` is set."""
     return m[WRITTEN] + pte_at(m, mm, address) - m[PTE]
+
+
+@helper
+def content_behind(m: Words, entry: int) -> int:
+    """Return the content that a pte leads to, in memory or in swap; 0 for none."""
+    if pte_present(entry):
+        frame = pte_page(m, entry)
+        return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, frame))
+    slot = pte_to_slot(entry)
+    if entry == 0 or slot < 0 or slot >= m[NR_SWAP]:
+        return 0
+    frame = read_once(m, at(m, SWAP_PAGE, slot))
+    if frame != 0:
+        return read_once(m, at(m, PAGE_CONTENT, frame))
+    return read_once(m, at(m, SWAP_CONTENT, slot))
 
 
 @step(private=True)
@@ -202,13 +221,13 @@ def user_write(m: Words, r: Words, entry: int) -> None:
     word = at(m, PAGE_CONTENT, pte_page(m, entry))
     content = load(m, word)
     if m[GHOST] == 0:
-        fresh = fresh_content(r[R_ADDRESS])
+        fresh = fresh_content(linear_page_index(m, r[R_MM], r[R_ADDRESS]))
         if content == fresh:
             cmpxchg(m, word, fresh, fresh + 1)
     elif r[R_ADDRESS] < m[PRIVATE_END]:
         write_once(m, word, content + 1)
         own = written_at(m, r[R_MM], r[R_ADDRESS])
-        write_once(m, own, (content if m[own] == 0 else m[own]) + 1)
+        write_once(m, own, (content if m[own] <= 0 else m[own]) + 1)
 
 
 @step(whole="the processor: it walks the page table and stores at once")

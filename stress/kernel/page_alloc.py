@@ -13,6 +13,7 @@ from shm_layout.registers import (
     R_FRAME_END,
     R_FRAME_FIRST,
     R_FRAME_HAND,
+    R_MM,
     R_OLD_PAGE,
     R_PAGE,
 )
@@ -26,7 +27,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.bug import PAGE_REFS, TLB, oops
-from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LOCKED, PG_LRU, ZERO_PAGE
+from stress.kernel.pgtable import PG_ACTIVE, PG_FREE, PG_LOCKED, PG_LRU, ZERO_PAGE, linear_page_index
 from stress.kernel.tlb import tlb_maps
 from stress.labels import OUT
 from stress.step import NEXT, helper, step
@@ -77,14 +78,36 @@ def alloc_page(m: Words, r: Words, content: int, references: int) -> int:
     """Return a frame with this content and count, or -1: nobody else can see it yet."""
     frame = find_frame(m, r)
     if frame >= 0:
-        if read_once(m, at(m, PAGE_COUNT, frame)) != 0:
-            oops(r, PAGE_REFS)
-        if tlb_maps(m, frame):
-            oops(r, TLB)
-        write_once(m, at(m, PAGE_COUNT, frame), references)
-        write_once(m, at(m, PAGE_MAPCOUNT, frame), 0)
-        write_once(m, at(m, PAGE_CONTENT, frame), content)
+        prepare_page(m, r, frame, content, references)
     return frame
+
+
+@helper
+def prepare_page(m: Words, r: Words, frame: int, content: int, references: int) -> None:
+    """Give a frame that was free its content and count; `alloc_page` and `alloc_pages` have claimed it."""
+    if read_once(m, at(m, PAGE_COUNT, frame)) != 0:
+        oops(r, PAGE_REFS)
+    if tlb_maps(m, frame):
+        oops(r, TLB)
+    write_once(m, at(m, PAGE_COUNT, frame), references)
+    write_once(m, at(m, PAGE_MAPCOUNT, frame), 0)
+    write_once(m, at(m, PAGE_CONTENT, frame), content)
+
+
+@helper
+def alloc_pages(m: Words, r: Words, address: int, pages: int) -> int:
+    """Return the first of so many frames in a row, cleared for the virtual pages from ``address`` on; or -1."""
+    for first in range(1, m[NR_PAGES] - pages + 1):
+        claimed = 0
+        while claimed < pages and claim_frame(m, first + claimed):
+            claimed += 1
+        if claimed == pages:
+            for number in range(pages):
+                prepare_page(m, r, first + number, fresh_content(address + number), 1)
+            return first
+        for number in range(claimed):
+            write_once(m, at(m, PAGE_FLAGS, first + number), PG_FREE)
+    return -1
 
 
 @helper
@@ -117,7 +140,7 @@ def put_page(m: Words, r: Words, frame: int) -> None:
 @step(whole="zone->lock")
 def alloc_zeroed_page(m: Words, r: Words) -> int:
     """page = alloc_zeroed_user_highpage(): a cleared page for R_ADDRESS; to `out` when there is none."""
-    r[R_PAGE] = alloc_page(m, r, fresh_content(r[R_ADDRESS]), 1)
+    r[R_PAGE] = alloc_page(m, r, fresh_content(linear_page_index(m, r[R_MM], r[R_ADDRESS])), 1)
     return NEXT if r[R_PAGE] >= 0 else OUT
 
 
@@ -127,7 +150,7 @@ def alloc_copy(m: Words, r: Words) -> int:
 
     A copy of the zero page is a cleared page.
     """
-    content = fresh_content(r[R_ADDRESS])
+    content = fresh_content(linear_page_index(m, r[R_MM], r[R_ADDRESS]))
     if r[R_OLD_PAGE] != ZERO_PAGE:
         content = load(m, at(m, PAGE_CONTENT, r[R_OLD_PAGE]))
     r[R_PAGE] = alloc_page(m, r, content, 1)

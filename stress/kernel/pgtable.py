@@ -8,7 +8,7 @@ bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half.
 from __future__ import annotations
 
 from shm_layout.atomic import read_once
-from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, PAGE_FLAGS, PTE, at
+from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, NR_VMAS, PAGE_FLAGS, PTE, VMA_INDEX, at
 from shm_layout.words import Words
 from stress.step import helper
 
@@ -49,6 +49,21 @@ def pte_at(m: Words, mm: int, address: int) -> int:
 def first_page(m: Words, mm: int) -> int:
     """First virtual page of an mm: mm 0 has all, the others the last `CHILD_PTES`, so that ptes lie without gaps."""
     return 0 if mm == 0 else m[NR_PTES] - m[CHILD_PTES]
+
+
+@helper
+def vma_at(m: Words, mm: int, address: int) -> int:
+    """Return the index of the word that says what is mapped at a virtual page; only where ``m[NR_VMAS]`` is not 0."""
+    return m[VMA_INDEX] + pte_at(m, mm, address) - m[PTE]
+
+
+@helper
+def linear_page_index(m: Words, mm: int, address: int) -> int:
+    """linear_page_index(vma, address): page->index of what is mapped there, its own number unless it was moved."""
+    if m[NR_VMAS] == 0:
+        return address
+    index = read_once(m, vma_at(m, mm, address))
+    return address if index == 0 else index - 1
 
 
 @helper

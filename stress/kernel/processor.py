@@ -14,7 +14,9 @@ from shm_layout.structs import (
     MM_USERS,
     MMU,
     NR_MMS,
+    NR_PTES,
     NR_SWAP,
+    NR_VMAS,
     PAGE_CONTENT,
     PRIVATE_END,
     SWAP_PAGE,
@@ -45,16 +47,19 @@ def translation(m: Words, r: Words) -> int:
 
 
 @helper
-def has_page(m: Words, mm: int, address: int, frame: int) -> bool:
+def has_page(m: Words, parent: int, mm: int, address: int, frame: int) -> bool:
     """Return whether an mm that is being made has a page, by its pte or its swap slot, or no entry yet.
 
-    The first half of an entry that is being written looks like one of a slot that may not be there.
+    The first half of an entry that is being written looks like one of a slot, there or not: it is that of the parent's.
     """
     entry = read_once(m, pte_at(m, mm, address))
     if entry == 0:
         return True
     if pte_present(entry):
         return pte_page(m, entry) == frame
+    copied = read_once(m, pte_at(m, parent, address))
+    if pte_present(copied) and copied >> 32 == entry >> 32:
+        return True
     slot = pte_to_slot(entry)
     return slot >= m[NR_SWAP] or read_once(m, at(m, SWAP_PAGE, slot)) == frame
 
@@ -71,13 +76,32 @@ def copied_meanwhile(m: Words, r: Words, frame: int, old: int, new: int) -> None
     for mm in range(m[NR_MMS]):
         if mm == r[R_MM] or read_once(m, at(m, MM_USERS, mm)) != MM_EXITING or r[R_ADDRESS] < first_page(m, mm):
             continue
-        if has_page(m, mm, r[R_ADDRESS], frame) and m[written_at(m, mm, r[R_ADDRESS])] == old:
+        if has_page(m, r[R_MM], mm, r[R_ADDRESS], frame) and m[written_at(m, mm, r[R_ADDRESS])] == old:
             write_once(m, written_at(m, mm, r[R_ADDRESS]), new)
 
 
 @helper
+def mapped_at(m: Words, mm: int, address: int, frame: int, content: int) -> int:
+    """Return the virtual page at which an mm maps a frame, ``address`` first and then where it was moved to; or -1.
+
+    While it is on its way no pte maps it; the user expects its ``content`` at the new place already.
+    """
+    if pte_page(m, load(m, pte_at(m, mm, address))) == frame:
+        return address
+    if m[NR_VMAS] != 0:
+        for page in range(first_page(m, mm), m[NR_PTES]):
+            entry = load(m, pte_at(m, mm, page))
+            if pte_page(m, entry) == frame or (not pte_present(entry) and m[written_at(m, mm, page)] == content):
+                return page
+    return -1
+
+
+@helper
 def store_through(m: Words, r: Words, entry: int) -> None:
-    """Store to the frame of a translation. Where `GHOST` is set, the user expects it, unless the page was given up."""
+    """Store to the frame of a translation. Where `GHOST` is set, the user expects it, unless the page was given up.
+
+    One that is mapped, there or where it was moved to, is not given up, whatever was expected of it before.
+    """
     if m[GHOST] == 0:
         user_write(m, r, entry)
         return
@@ -87,9 +111,13 @@ def store_through(m: Words, r: Words, entry: int) -> None:
     old = load(m, word)
     write_once(m, word, old + 1)
     own = written_at(m, r[R_MM], r[R_ADDRESS])
-    if m[own] != 0:
+    if m[own] > 0:
         copied_meanwhile(m, r, pte_page(m, entry), old, old + 1)
         write_once(m, own, m[own] + 1)
+    else:
+        address = mapped_at(m, r[R_MM], r[R_ADDRESS], pte_page(m, entry), old)
+        if address >= 0:
+            write_once(m, written_at(m, r[R_MM], address), old + 1)
 
 
 @step(whole="the processor: it walks the page table and loads its TLB")

@@ -53,7 +53,9 @@ def _wanted(seen: Observed) -> list[str]:
     if seen.bound == 0 and not sums:
         leave_out.add("rss_bounded")
     if not seen.layout.machine.ghost:
-        leave_out.add("data_kept")
+        leave_out |= {"data_kept", "dropped"}
+    if not seen.layout.machine.pmd:
+        leave_out.add("page_tables")
     if not seen.layout.machine.mmu:
         leave_out.add("mmu_cache")
     looked_at = set(seen.design.checks) - (set() if seen.layout.machine.ghost else NEED_GHOST)

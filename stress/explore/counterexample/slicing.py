@@ -188,6 +188,7 @@ _AT_REST: dict[str, Callable[[History, Any], int]] = {
     "page_refs": lambda found, m: checks.page_refs(m, _frames(found)),
     "data_kept": lambda found, m: checks.data_kept(m),
     "mmu_cache": lambda found, m: checks.mmu_cache(m),
+    "page_tables": lambda found, m: checks.page_tables(m),
     "user": _own,
 }
 

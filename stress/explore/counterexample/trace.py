@@ -41,6 +41,7 @@ from stress.explore.model.model import Model, learn, scratch_words
 from stress.explore.model.raised import DesignError, told
 from stress.explore.model.transition import FINISHED, WAITS, move, transition
 from stress.explore.result import Violation
+from stress.kernel.pgalloc import pmd_at
 from stress.kernel.proc import NOT_SHOWN
 from stress.memory_model import TSO
 from stress.step import StepFunction, info
@@ -343,6 +344,7 @@ class Player:
                 *divmod(checks.data_kept(self.m), self.model.workload.machine.ptes)
             ),
             "user": lambda: self._own(frames),
+            "page_tables": lambda: self._tables(checks.page_tables(self.m)),
             "mmu_cache": lambda: f"CPU {checks.mmu_cache(self.m)} holds a translation that is gone",
             "progress": lambda: (
                 f"can never finish: {self.followed}"
@@ -363,6 +365,14 @@ class Player:
             if place != checks.HOLDS:
                 return f"at rest: {getattr(check, '__name__', 'check')} {place}"
         return "a step of the design saw it"
+
+    def _tables(self, mm: int) -> str:
+        if mm == checks.HOLDS:
+            return "a step saw it"
+        layout, machine = self.model.layout, self.model.workload.machine
+        counted = self.m[layout.regions["mm_struct"].index(mm, "nr_ptes")]
+        tables = sum(self.m[pmd_at(self.m, mm, page)] != 0 for page in range(0, machine.ptes, machine.ptrs_per_pte))
+        return f"mm {mm} has nr_ptes {counted} and {tables} page tables, or ptes without a table"
 
     def _lock(self, place: int) -> str:
         mms = self.model.workload.machine.mms

@@ -8,11 +8,14 @@ from shm_layout.layout import Layout
 from shm_layout.structs import FIRST_WORD, SHADOWS
 from shm_layout.words import Words
 from stress.kernel import pgtable
+from stress.kernel.huge_memory import PMD_HUGE, PMD_INVALID, PMD_PROTNONE
 from stress.kernel.mm_types import MM_EXITING, MM_FREE, NO_MM, PF_BORROWED_MM
 from stress.kernel.page_alloc import CONTENT_SHIFT, content_address
+from stress.kernel.pgalloc import pmd_page
 from stress.kernel.spinlock import WRITER, WRITER_WAITS
 
 _PTE_FLAGS = {"w": pgtable.WRITABLE, "d": pgtable.DIRTY, "y": pgtable.YOUNG}
+_PMD_FLAGS = {"PROT_NONE": PMD_PROTNONE, "invalid": PMD_INVALID}
 _PAGE_FLAGS = {
     name.removeprefix("PG_").lower(): getattr(pgtable, name)
     for name in (
@@ -42,6 +45,16 @@ def pte(m: Words, entry: int) -> str:
     if entry & pgtable.LOW == 0:
         return f"slot {pgtable.pte_to_slot(entry)}"
     return f"low half {entry & pgtable.LOW:#x}, high half {entry >> 32 & pgtable.LOW:#x}"
+
+
+def _pmd(entry: int) -> str:
+    if entry == 0:
+        return "none"
+    table = f"page table in frame {pmd_page(entry)}"
+    if not entry & PMD_HUGE:
+        return table
+    barred = "".join(f", {name}" for name, bit in _PMD_FLAGS.items() if entry & bit)
+    return f"huge page{barred} ({table} put by)"
 
 
 def _flags(value: int) -> str:
@@ -75,6 +88,10 @@ def value(layout: Layout, m: Words, index: int, word: int) -> str:
     field, _ = found
     if name.startswith(("pte ", "mmu_cache ")):
         return pte(m, word)
+    if name.startswith("vma "):
+        return "none" if word < 0 else "as at first" if word == 0 else f"page {word - 1}"
+    if field.name == "pmd":
+        return _pmd(word)
     if name.startswith("page ") and field.name == "flags":
         return _flags(word)
     if field.name in ("content", "written"):

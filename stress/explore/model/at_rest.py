@@ -16,6 +16,7 @@ from stress.checks import (
     locks_free,
     mapcount,
     mmu_cache,
+    page_tables,
     true_anon_rss,
     true_rss,
     wrong_refs,
@@ -27,6 +28,7 @@ from stress.explore.model.check_bits import (
     MAPCOUNT,
     MMU_CACHE,
     PAGE_REFS,
+    PAGE_TABLES,
     PROGRESS,
     RSS_BOUNDED,
     RSS_EXACT,
@@ -220,6 +222,8 @@ def judge_rest(p: Words, m: Words, g: Words, w: Words) -> int:
         broken |= DATA_KEPT
     if mmu_cache(m) != HOLDS:
         broken |= MMU_CACHE
+    if page_tables(m) != HOLDS:
+        broken |= PAGE_TABLES
     if locks_free(m) != HOLDS:
         return broken | PROGRESS
     for number in range(p[P_CHECKS]):

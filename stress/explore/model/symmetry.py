@@ -40,7 +40,18 @@ from stress.workload import Workload
 OPERATIONS = frozenset(kind.name for kind in KINDS.values() if kind.keeps_tasks)
 """Operations that leave the tasks and their list as they are, and do not look at them."""
 TOLD_APART = frozenset(
-    ("tree", "lazy", "atomic_until_thread", "deferred_16", "linux_6_8", "linux_6_16", "tlb_batch", "vma_lock")
+    (
+        "tree",
+        "lazy",
+        "atomic_until_thread",
+        "deferred_16",
+        "linux_6_8",
+        "linux_6_16",
+        "mremap",
+        "thp",
+        "tlb_batch",
+        "vma_lock",
+    )
 )
 """Designs that keep counts by groups of CPUs, behave by who came first, or put a task's number into a register."""
 
