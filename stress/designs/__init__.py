@@ -19,6 +19,7 @@ BROKEN = (
     "v12_reviewed",
     "v13",
     "v14",
+    "v14_semicolon",
     "v14_unsplit",
     "v15",
     "v15_current",

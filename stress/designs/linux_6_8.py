@@ -19,7 +19,19 @@ from stress.designs.page_table_lock import locked_fault, swap_fault
 from stress.designs.parts.counter import Counter, Fragment
 from stress.designs.parts.operations import ZAPS, Accesses, operations, zap_range
 from stress.designs.percpu import PERCPU
-from stress.kernel import cpu_hotplug, memory, page_alloc, page_lock, pte_access, rmap, spinlock, swap, swap_sync, tlb
+from stress.kernel import (
+    cpu_hotplug,
+    madvise,
+    memory,
+    page_alloc,
+    page_lock,
+    pte_access,
+    rmap,
+    spinlock,
+    swap,
+    swap_sync,
+    tlb,
+)
 from stress.kernel import exit as exit_
 from stress.kernel.proc import show_statm_positive
 from stress.kernel.rss import amount, percpu
@@ -134,10 +146,12 @@ def _programs(counter: Counter) -> dict[str, Program]:
     programs["madvise_dontneed"] = Program(
         memory.mmap_current,
         spinlock.down_read,
+        madvise.madvise_begins,
         spinlock.spin_lock,
         zap_range(counter, accesses),
         spinlock.spin_unlock,
         spinlock.up_read,
+        madvise.is_dropped,
     )
     programs["cpu_offline"] = Program(
         cpu_hotplug.set_cpu_offline,

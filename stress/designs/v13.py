@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from stress.design import Design
 from stress.designs.parts.correction import Correction, everywhere
 from stress.designs.parts.counter import Counter
-from stress.designs.parts.operations import FAULTS, Accesses, operations
+from stress.designs.parts.operations import FAULTS, ZAPS, Accesses, operations
 from stress.designs.v12 import LIST_RSS, lockfree_fault
-from stress.kernel import fork, pte_access, rmap, spinlock, swap, tlb
+from stress.kernel import fork, memory, pgalloc, pte_access, rmap, spinlock, swap, tlb
 from stress.kernel.rss.saved import RESTORE, SAVE
-from stress.labels import DO_ANONYMOUS_PAGE, DO_ZERO_PAGE, ENTRY_SET, PTE_PRESENT, RACED, SKIP
+from stress.labels import DO_ANONYMOUS_PAGE, DO_ZERO_PAGE, ENTRY_SET, NEXT_PTE, PMD_PRESENT, PTE_PRESENT, RACED, SKIP
+from stress.machine_kind import TWO_LEVELS
 from stress.program import At, Entry, Goto, Program
 
 PTEP_CMPXCHG_OF_V13: tuple[Entry, ...] = (
@@ -30,6 +31,20 @@ PTEP_CMPXCHG_OF_V13: tuple[Entry, ...] = (
     At(ENTRY_SET),
 )
 """ptep_cmpxchg, which includes update_mmu_cache: where that does something, both happen under page_table_lock."""
+
+PTE_ALLOC_MAP: tuple[Entry, ...] = (
+    pgalloc.if_pmd_none,
+    pgalloc.pte_alloc_one,
+    pgalloc.pmd_test_and_populate,
+    pgalloc.read_nr_ptes,
+    pgalloc.inc_nr_ptes,
+    Goto(PMD_PRESENT),
+    At(RACED),
+    pgalloc.pte_free,
+    At(PMD_PRESENT),
+    pgalloc.pte_offset_map,
+)
+"""What handle_mm_fault does on each level but the last, here on the pmd: no lock, one cmpxchg, a plain count."""
 
 ACCESSES_OF_V13 = Accesses(
     set_pte=pte_access.SET_PTE_UNORDERED,
@@ -53,12 +68,20 @@ def fault_of_v13(counter: Counter) -> Program:
     for section in (DO_ANONYMOUS_PAGE, DO_ZERO_PAGE, PTE_PRESENT):
         p = p.drop(tlb.update_mmu_cache, within=section)
         p = p.replace(pte_access.PTEP_CMPXCHG_LOW, *PTEP_CMPXCHG_OF_V13, within=section)
-    return p
+    return p.after(spinlock.down_read, PTE_ALLOC_MAP)
+
+
+def with_page_tables(programs: Mapping[str, Program]) -> Mapping[str, Program]:
+    """Return operations that make page tables for a child, and free those of what munmap and exit take away."""
+    made = {"fork": programs["fork"].after(At(NEXT_PTE), pgalloc.pte_alloc_map_child)}
+    for name in programs.keys() & set(ZAPS):
+        made[name] = programs[name].before(memory.next_pte, pgalloc.free_pte_range)
+    return {**programs, **made}
 
 
 def operations_of_v13(counter: Counter) -> Mapping[str, Program]:
     """All operations of V13, with the counts of current put aside in get_user_pages."""
-    programs = operations(fault_of_v13(counter), counter, ACCESSES_OF_V13)
+    programs = with_page_tables(operations(fault_of_v13(counter), counter, ACCESSES_OF_V13))
     ptrace = programs["access_process_vm"].after(spinlock.down_read, SAVE).before(spinlock.up_read, RESTORE)
     return {**programs, "access_process_vm": ptrace}
 
@@ -69,6 +92,7 @@ DESIGN = Design(
     source="page fault scalability patch V13 [1-7/8], 16 December 2004",
     summary="V12 with cmpxchg8b, get_pte_atomic and the LRU behind the rmap; set_pte plain on PAE; as posted",
     programs=operations_of_v13(LIST_RSS),
+    machine=TWO_LEVELS,
 )
 
 LOW_FIRST = Correction(

@@ -1,8 +1,8 @@
 """Patch set V14 of 4 January 2005, all seven patches.
 
-The only declared change against V13 is the fourth level of page tables. The modelled machine has page tables that are
-there from the beginning. So the populating of pgd, pud and pmd by cmpxchg, the semicolon behind the `if` of the pgd as
-posted, and nr_ptes are not modelled. Nor are nonlinear mappings. What is left is V13.
+The only declared change against V13 is the fourth level of page tables. The modelled machine has two: what V14 does
+with pgd and pud entries it does with the pmd's here. The semicolon behind the `if` of the pgd as posted is a design of
+its own, `v14_semicolon`, for it would hide everything else. Nonlinear mappings are not modelled. What is left is V13.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ DESIGN = replace(
     source="page fault scalability patch V14 [1-7/7], 4 January 2005",
     base="v13",
     edits=(),
-    summary="V13 for four levels of page tables, of which the machine has the last; as posted",
+    summary="V13 for four levels of page tables, of which the machine has the last two; as posted",
 )

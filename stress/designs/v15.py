@@ -17,6 +17,7 @@ from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss
 from stress.kernel.rss.saved import borrowed_on_list
 from stress.labels import DO_ANONYMOUS_PAGE
+from stress.machine_kind import TWO_LEVELS
 from stress.program import Program
 
 MM_ADD_THREAD: Fragment = (
@@ -63,4 +64,5 @@ DESIGN = Design(
     source="page fault scalability patch V15, the counter patch, 11 January 2005",
     summary="V14 with a task list in use_mm and one get_rss; the fault counts on the mm without a lock; as posted",
     programs=operations_of_v15(COUNTER),
+    machine=TWO_LEVELS,
 )

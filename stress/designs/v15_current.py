@@ -7,6 +7,7 @@ from dataclasses import replace
 from stress.design import Design
 from stress.designs.v12 import INC_TASK_ANON_RSS, INC_TASK_RSS
 from stress.designs.v15 import COUNTER, operations_of_v15
+from stress.machine_kind import TWO_LEVELS
 
 COUNTER_ON_CURRENT = replace(
     COUNTER,
@@ -22,4 +23,5 @@ DESIGN = Design(
     source="page fault scalability patch V15, the counter patch by its change log, 11 January 2005",
     summary="V15 whose fault paths all count on current, as the change log says",
     programs=operations_of_v15(COUNTER_ON_CURRENT),
+    machine=TWO_LEVELS,
 )

@@ -1,0 +1,80 @@
+"""Linux 4.20 with mremap, and the reverse map that finds pages where they were moved to.
+
+mremap holds mmap_lock for write, takes the pte from its old place, sets it at the new one, and flushes the old
+translation before it drops the lock of the page table (4.20, eb66ae030829): truncation and reclaim, which find the page
+at its new place, free it only when no CPU reaches it at the old one. Where reclaim may still have flushes to do it
+flushes first, as munmap does (4.13, 3ea277194daa).
+
+On `tlb_batch`, whose stores go through a TLB. One page moves at a time, to a higher address in a mapping of the same
+kind; page_table_lock stands for the locks of both page tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stress.designs import tlb_batch
+from stress.designs.parts.counter import Fragment
+from stress.designs.parts.operations import FAULTS, Accesses
+from stress.kernel import fork, memory, mremap, pte_access, spinlock, tlb, vmscan
+from stress.labels import LAST, NOT_PRESENT
+from stress.machine_kind import MOVABLE
+from stress.program import At, Program
+
+FLUSH_OLD: Fragment = (mremap.to_old_place, tlb.flush_tlb_page)
+"""The translation of the old place goes; at the end mremap has promised that nobody reaches the page there."""
+
+_TAKEN = tlb_batch.DESIGN.programs["zap"]
+_BEGINS, _ENDS = _TAKEN.index(spinlock.spin_lock), _TAKEN.index(spinlock.up_write)
+UNMAP_TARGET: Fragment = tuple(_TAKEN[_BEGINS:_ENDS])
+"""munmap of one page, of which mmap_lock is held: what is mapped at the new place."""
+
+MREMAP = Program(
+    mremap.mremap_to,
+    memory.mmap_current,
+    spinlock.down_write_queue,
+    spinlock.down_write,
+    UNMAP_TARGET,
+    mremap.copy_vma,
+    spinlock.spin_lock,
+    tlb_batch.FLUSH_PENDING,
+    Accesses().get_and_clear,
+    mremap.to_new_place,
+    pte_access.SET_PTE,
+    FLUSH_OLD,
+    At(NOT_PRESENT),
+    spinlock.spin_unlock,
+    mremap.unmap_old_vma,
+    tlb.is_unreachable,
+    At(LAST),
+    spinlock.up_write,
+)
+
+
+def _walk(p: Program) -> Program:
+    return p.replace(vmscan.next_vma, mremap.vma_interval_tree_foreach)
+
+
+def _programs() -> Mapping[str, Program]:
+    programs = dict(tlb_batch.DESIGN.programs)
+    for name in programs.keys() & set(FAULTS):
+        programs[name] = programs[name].after(spinlock.down_read, mremap.find_vma)
+    programs["zap"] = programs["zap"].after(spinlock.down_write, mremap.mmap_anew)
+    programs["fork"] = programs["fork"].after(spinlock.down_write, mremap.dup_mmap)
+    programs["exec"] = programs["exec"].after(fork.alloc_mm, mremap.mm_init_vmas)
+    programs["swap_out"] = _walk(programs["swap_out"]).after(vmscan.add_to_swap_cache, mremap.page_index)
+    truncate = programs["truncate"]
+    programs["truncate"] = _walk(Program(truncate[0], mremap.page_index, *truncate[1:]))
+    return {**programs, "mremap": MREMAP}
+
+
+DESIGN = replace(
+    tlb_batch.DESIGN,
+    name="mremap",
+    year=2018,
+    source="Linux 4.20, mm/mremap.c, mm/rmap.c, on tlb_batch",
+    summary="a page moves to another address, and is found there; its old translation is flushed before the lock goes",
+    programs=_programs(),
+    machine=MOVABLE,
+)
