@@ -7,8 +7,9 @@ one from a list that begins with the simplest, which is what Hypothesis makes a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import combinations
 
 from hypothesis import strategies as st
 
@@ -33,9 +34,16 @@ PAGES: tuple[tuple[int, int, int], ...] = ((1, 0, 0),) * 5 + ((2, 0, 0),) * 2 + 
 PAGES_WITH_FILES: tuple[tuple[int, int, int], ...] = (*PAGES, *(((0, 1, 0), (0, 0, 1)) * 2), (1, 1, 1))
 """The same for a design that has operations on files."""
 
+Size = Mapping[str, int]
+"""Fields of a machine that say how small its parts are."""
+
 BATCHES = (2, 1, 3)
 """Batches of per-CPU counts, beside what the machine has by default: at 1 nothing is held back, at 2 and 3 a CPU moves
 its count on at once and is left with another."""
+
+
+TABLES = (1, 2)
+"""Ptes in a page table, where these come and go: at 1 a page alone fills a table, or a huge page."""
 
 
 def kinds_of(design: Design) -> tuple[str, ...]:
@@ -53,6 +61,14 @@ def batches_of(design: Design) -> tuple[int, ...]:
     return (*BATCHES, design.bound.batch(MOST_CPUS))
 
 
+def sizes_of(batches: Sequence[int], machine: MachineKind) -> list[Size]:
+    """Return the sizes that are drawn: each batch, and where page tables come and go each size of a table."""
+    if not machine.allocates_tables:
+        return [{"batch": batch} for batch in batches]
+    each: list[Size] = [{"batch": batch, "ptrs_per_pte": TABLES[0]} for batch in batches]
+    return each + [{"batch": batches[0], "ptrs_per_pte": table} for table in TABLES[1:]]
+
+
 def variants(kind: str, anon: int, pages: int) -> list[Operation]:
     """Return all operations of a kind on a machine of `pages` pages, of which the first ``anon`` are anonymous.
 
@@ -63,6 +79,8 @@ def variants(kind: str, anon: int, pages: int) -> list[Operation]:
     writes = (True, True, False) if WRITE in given.takes else (False,)
     # 0 is what the task runs on, 1 the first mm
     targets = (1, 2, 3) if given.on_other_mm else (0, 0, 1, 2) if given.reads == PROC else (0,)
+    if given.two_pages:
+        return [Operation(kind, first, last + 1) for first, last in combinations(places, 2)]
     return [Operation(kind, max(p, 0), p + 1, w, a) for p in places for a in targets for w in writes]
 
 
@@ -162,20 +180,49 @@ def _on_one_page(kinds: Sequence[str]) -> list[Operation]:
 
 
 def pairs(
-    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
 ) -> st.SearchStrategy[Workload]:
     """Return workloads of two operations at the same time, on one page in each of its `states`: all are tried."""
-    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, batch: int) -> Workload:
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, size: Size) -> Workload:
         before = [(0, piece)] if piece else []
-        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, **size)
 
     operation = st.sampled_from(_on_one_page(kinds))
     pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
-    return st.builds(of, pieces_, operation, operation, st.sampled_from(batches))
+    return st.builds(of, pieces_, operation, operation, st.sampled_from(sizes))
+
+
+def on_file(
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
+) -> st.SearchStrategy[Workload] | None:
+    """Return workloads of two operations at the same time on one page of a shared file, in each state of that page.
+
+    It is in the page cache or not, mapped or not, or was mapped before. None where no operation is one on files.
+    """
+    if not any(kind_of(kind).of_file for kind in kinds):
+        return None
+    operations = [
+        operation
+        for kind in kinds
+        if not kind_of(kind).reads
+        for operation in dict.fromkeys(variants(kind, 0, 1))
+        if not kind_of(kind).on_other_mm or operation.arg == 1
+    ]
+    read = Operation("fault", 0, 1)
+    took = [(read, Operation(kind, 0, 1)) for kind in ("zap", "madvise_dontneed")]
+    pieces_ = [(), (read,), *took, (read, Operation("fork"))]
+    pieces_ = [piece for piece in pieces_ if {operation.name for operation in piece} <= set(setup_kinds)]
+
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, size: Size) -> Workload:
+        before = [(0, piece)] if piece else []
+        return _workload([[one], [other]], before, (0, 0, 1), arch=arch, mmu=True, above_4g=True, **size)
+
+    each = st.sampled_from(operations)
+    return st.builds(of, st.sampled_from(pieces_), each, each, st.sampled_from(sizes))
 
 
 def storing(
-    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
 ) -> st.SearchStrategy[Workload] | None:
     """Return workloads of two operations at the same time, while a third CPU stores through its TLB.
 
@@ -185,18 +232,24 @@ def storing(
     if not through or "fault" not in setup_kinds:
         return None
     others = [operation for operation in _on_one_page(kinds) if not kind_of(operation.name).reads]
+    moves = [operation for kind in kinds if kind_of(kind).two_pages for operation in variants(kind, 2, 2)]
+    of_file = [operation for kind in kinds if kind_of(kind).of_file for operation in variants(kind, 0, 1)]
 
-    def of(store: str, one: Operation, other: Operation, batch: int) -> Workload:
-        stores = Operation(store, 0, 1)
-        before = [(1, (Operation("fault", 0, 1, write=True), stores))]
-        return _workload([[one], [stores], [other]], before, (1, 0, 0), arch=arch, mmu=True, batch=batch)
+    def on(pages: tuple[int, int, int], each: st.SearchStrategy[Operation]) -> st.SearchStrategy[Workload]:
+        def of(store: str, one: Operation, other: Operation, size: Size) -> Workload:
+            stores = Operation(store, 0, 1)
+            before = [(1, (Operation("fault", 0, 1, write=True), stores))]
+            return _workload([[one], [stores], [other]], before, pages, arch=arch, mmu=True, **size)
 
-    each = st.sampled_from(others)
-    return st.builds(of, st.sampled_from(through), each, each, st.sampled_from(batches))
+        return st.builds(of, st.sampled_from(through), each, each, st.sampled_from(sizes))
+
+    if not moves:
+        return on((1, 0, 0), st.sampled_from(others))
+    return on((2, 0, 0), st.sampled_from(others + moves)) | on((0, 0, 2), st.sampled_from(others + moves + of_file))
 
 
 def watched(
-    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+    kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
 ) -> st.SearchStrategy[Workload] | None:
     """Return workloads in which a page goes while it is mapped, and a CPU reads after that.
 
@@ -210,13 +263,13 @@ def watched(
     if not (maps and goes and reads):
         return None
 
-    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, read: Operation, batch: int) -> Workload:
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, read: Operation, size: Size) -> Workload:
         before = [(0, piece)] if piece else []
-        return _workload([[one], [other, read]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, batch=batch)
+        return _workload([[one], [other, read]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, **size)
 
     pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
     chosen = [st.sampled_from(each) for each in (maps, goes, reads)]
-    return st.builds(of, pieces_, *chosen, st.sampled_from(batches))
+    return st.builds(of, pieces_, *chosen, st.sampled_from(sizes))
 
 
 _CPUS = st.sampled_from([1, *[2] * 5, *[3] * 2])
@@ -225,7 +278,7 @@ _TWO_OF_THREE = st.sampled_from([False, True, True])
 
 @st.composite
 def larger(
-    draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], batches: Sequence[int]
+    draw: st.DrawFn, kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
 ) -> Workload:
     """Return a few CPUs with a few operations each, on a few pages of any kind."""
     files = any(kind_of(kind).of_file for kind in kinds)
@@ -242,7 +295,7 @@ def larger(
         arch=arch,
         mmu=draw(_TWO_OF_THREE),
         above_4g=draw(_TWO_OF_THREE) if arch == "pae" else True,
-        batch=draw(st.sampled_from(batches)),
+        **draw(st.sampled_from(sizes)),
     )
 
 
@@ -267,15 +320,16 @@ def workloads(
     *,
     machine: MachineKind = PAGE_TABLES,
 ) -> st.SearchStrategy[Workload]:
-    """Return workloads of these operations: `pairs`, `watched` and `storing`, of which none is drawn twice, and
-    `larger`, which go on when those are exhausted; on a ``machine`` without an mm, `of_words`.
+    """Return workloads of these operations: `pairs`, `watched`, `storing` and `on_file`, of which none is drawn
+    twice, and `larger`, which go on when those are exhausted; on a ``machine`` without an mm, `of_words`.
 
     ``setup_kinds``: operations of the setup, the same where it is None. ``batches``: see `batches_of`.
     """
     before = setup_kinds or kinds
     if not machine.has_mms:
         return of_words(kinds, arch, before, machine)
+    sizes = sizes_of(batches, machine)
     if all(kind_of(kind).of_file for kind in kinds):
-        return larger(kinds, arch, before, batches)
-    families = (family(kinds, arch, before, batches) for family in (pairs, watched, storing))
-    return st.one_of(*(family for family in families if family is not None), larger(kinds, arch, before, batches))
+        return larger(kinds, arch, before, sizes)
+    families = (family(kinds, arch, before, sizes) for family in (pairs, watched, storing, on_file))
+    return st.one_of(*(family for family in families if family is not None), larger(kinds, arch, before, sizes))
