@@ -33,6 +33,7 @@ from stress.explore.hunt.workloads import (
     operations,
     pairs,
     pieces,
+    sizes_of,
     states,
     storing,
     watched,
@@ -40,6 +41,7 @@ from stress.explore.hunt.workloads import (
 )
 from stress.explore.model.model import SetupError, build
 from stress.kernel.rss import percpu
+from stress.machine_kind import PAGE_TABLES
 from stress.operation import Operation
 from stress.resolve import import_file
 from stress.workers.records import Verdict
@@ -47,6 +49,7 @@ from stress.workers.records import Verdict
 mutants = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py")
 BENCHMARK = import_file(Path(__file__).parents[2] / "benchmarks" / "mutants.py")
 SOUND = designs.get("v12_sound")
+SIZES = sizes_of((2,), PAGE_TABLES)
 
 
 @pytest.fixture(autouse=True)
@@ -299,9 +302,9 @@ def drawn_often(strategy):
 
 def test_all_pairs_of_operations_are_tried_each_once():
     kinds = ("fault", "zap", "swap_out")
-    drawn = drawn_once(pairs(kinds, "64", kinds, (2,)))
+    drawn = drawn_once(pairs(kinds, "64", kinds, SIZES))
     texts = {str(workload) for workload in drawn}
-    assert len(texts) == len(drawn) == len(drawn_once(pairs(kinds, "pae", kinds, (2,))))
+    assert len(texts) == len(drawn) == len(drawn_once(pairs(kinds, "pae", kinds, SIZES)))
     each = {"fault 0 w", "fault 0", "zap 0", "swap_out"}
     setups = {"", *("; ".join(map(str, piece)) + " || " for piece in states(kinds, 0))}
     assert texts == {f"{before}{one} | {other}" for before in setups for one in each for other in each}
@@ -586,7 +589,7 @@ def test_small_batches_are_drawn_where_steps_look_at_them():
     counted = designs.get("percpu")
     assert batches_of(counted) == (2, 1, 3, 32)
     assert batches_of(designs.get("cached")) == (2,)
-    drawn = drawn_once(pairs(("fault",), "64", ("fault",), batches_of(counted)))
+    drawn = drawn_once(pairs(("fault",), "64", ("fault",), sizes_of(batches_of(counted), PAGE_TABLES)))
     assert {workload.machine.batch for workload in drawn} == {1, 2, 3, 32}
 
 
@@ -603,22 +606,22 @@ def test_an_mm_that_is_used_anew_had_an_earlier_life():
 
 def test_a_reader_that_writes_is_among_what_is_drawn():
     kinds = ("fault", "swap_out", "statm")
-    drawn = map(str, drawn_once(watched(kinds, "64", kinds, (2,))))
+    drawn = map(str, drawn_once(watched(kinds, "64", kinds, SIZES)))
     assert "fault 0 w | swap_out; statm" in drawn
 
 
 def test_a_store_by_a_translation_loaded_before_is_among_what_is_drawn():
     kinds = ("fault", "fork", "user_write")
-    drawn = map(str, drawn_once(storing(kinds, "64", kinds, (2,))))
+    drawn = map(str, drawn_once(storing(kinds, "64", kinds, SIZES)))
     assert "1: fault 0 w; 1: user_write 0 || fork | user_write 0 | fault 0 w" in drawn
-    assert storing(kinds[:2], "64", kinds, (2,)) is None
+    assert storing(kinds[:2], "64", kinds, SIZES) is None
 
 
 def test_r03_is_found_by_stores_through_a_tlb_alone():
     """R03 as shipped breaks on one of these workloads; the mended design holds on all of them."""
     posted = findings.get("R03").posted()
     kinds = kinds_of(posted)
-    drawn = sorted(drawn_once(storing(("fault", "fork", "user_write"), "64", kinds, (2,))), key=str)
+    drawn = sorted(drawn_once(storing(("fault", "fork", "user_write"), "64", kinds, SIZES)), key=str)
     assert any(explore(posted, workload).violation("data_kept") for workload in drawn)
     bounds = Bounds(states=20_000)
     assert [w for w in drawn if explore(designs.get("vma_lock"), w, bounds=bounds).violations] == []

@@ -19,6 +19,14 @@ WORKLOADS = (
     "fault 0 w; fault 1 w || fork; fault 0 w; exit | swap_out frame=2; fault 1 | clone; fault 1 w; exit; exec",
     "fault 2; fault 3 w; fault 2 w | truncate 3; swap_out frame=1 | access_process_vm 2 w mm=0; use_mm 3 w mm=0",
 )
+WORKLOADS_OF = {
+    "thp": (
+        "fault 0 w || madvise_dontneed 0-1; fault 0 w; zap 0 | change_prot_numa 0; fault 1 w; fork",
+        "fault 3; madvise_dontneed 3 || fault 3 | collapse_file 3; fault 3 w | access_process_vm 3 mm=0",
+    ),
+    "mremap": ("fault 0 w || mremap 0-1; fault 1 w | user_write 0; swap_out; zap 0 | fork; exec",),
+}
+"""What some designs have besides."""
 MACHINE = {"anon": 2, "private_file": 1, "shared_file": 1, "mmu": True, "swap": 3}
 RUNS = 6
 
@@ -44,6 +52,34 @@ EXCEPTIONS = {
     "swapcache_prepare",
     "swapcache_clear",
     "swap_read_folio",
+    "pte_alloc_one",
+    "pte_free",
+    "pte_alloc_prealloc",
+    "pte_free_prealloc",
+    "pte_alloc_deposit",
+    "pte_free_deposit",
+    "alloc_huge_page",
+    "put_huge_page",
+    "next_uptodate_page",
+    # Page tables and huge pages are changed under page_table_lock, and nobody looks at the ptes below a huge page.
+    "pte_alloc_map_child",
+    "free_pte_range",
+    "retract_page_table",
+    "page_add_new_anon_rmap",
+    "set_huge_pmd",
+    "pmd_modify",
+    "zap_huge_pmd",
+    "zap_deposited_table",
+    "split_huge_pmd",
+    "pmdp_invalidate",
+    "set_pmd_protnone",
+    # VMAs are changed with mmap_lock held for write and the lock of their tree.
+    "copy_vma",
+    "mmap_anew",
+    "mm_init_vmas",
+    "dup_mmap",
+    # A look at what MADV_DONTNEED has promised, which no kernel takes.
+    "is_dropped",
     # The processor: an interrupt to all CPUs is done when it returns, and comes between no walk or store of one CPU.
     "try_to_unmap_flush",
     "is_unreachable",
@@ -82,6 +118,7 @@ EXCEPTIONS = {
     "get_task_mm",
     # The walk over the mms that may map a page (anon_vma and prio_tree), which has a lock of its own.
     "next_vma",
+    "vma_interval_tree_foreach",
     # A flush reaches all CPUs and is done when it returns.
     "flush_tlb_page",
     "flush_tlb_mm",
@@ -146,7 +183,7 @@ def extra_accesses(player, step_accesses, cpu):
 def measure(design, arch):
     """Step name -> most accesses beyond one, over random schedules."""
     found = defaultdict(int)
-    for text in WORKLOADS:
+    for text in (*WORKLOADS, *WORKLOADS_OF.get(design.name, ())):
         workload = Workload.parse(text, arch=arch, **MACHINE)
         model = build(design, workload)
         for seed in range(RUNS):

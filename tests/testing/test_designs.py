@@ -24,6 +24,7 @@ BRIEF = settings(
     phases=(Phase.generate,),
 )
 OPERATIONS = ("fault", "zap", "madvise_dontneed", "fork", "clone", "exit", "statm", "tick", "user_write")
+OF_LATER_KERNELS = ("change_prot_numa", "collapse_file", "mremap")
 """What most designs are tested with: they compile in half the time."""
 
 SOUND = {
@@ -33,8 +34,10 @@ SOUND = {
     "deferred_16": "pae",
     "lazy": "64",
     "linux_6_16": "64",
+    "mremap": "pae",
     "percpu": "64",
     "ptlock_split": "pae",
+    "thp": "64",
     "tree": "64",
     "page_table_lock": "64",
     "vma_lock": "pae",
@@ -47,7 +50,7 @@ ALIASES = ("list",)
 """Designs that are another one, under its name in the table of counters."""
 
 
-def run(design, arch="64", operations=OPERATIONS, **fields):
+def run(design, arch="64", operations=OPERATIONS + OF_LATER_KERNELS, **fields):
     chosen = None if operations is None else [name for name in operations if name in design.programs]
     state_machine(design, arch=arch, operations=chosen, settings=BRIEF, **fields)().runTest()
 

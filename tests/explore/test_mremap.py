@@ -1,0 +1,75 @@
+"""Pages that move to another address, and what finds them there."""
+
+from dataclasses import replace
+
+import pytest
+
+from stress import designs
+from stress.checks import HOLDS, true_rss
+from stress.explore import explore
+from stress.explore.hunt.workloads import variants
+from stress.kernel import mremap, vmscan
+from stress.workload import Workload
+
+MREMAP = designs.get("mremap")
+ANON = {"anon": 2, "swap": 2, "mmu": True}
+FILE = {"anon": 0, "shared_file": 2, "mmu": True}
+
+WORKLOADS = (
+    ("1: fault 0 w; 1: user_write 0 || mremap 0-1 | user_write 0 | swap_out", ANON),
+    ("fault 0 w; fault 1 w || mremap 0-1; user_write 1 | fault 0 w | swap_out", ANON),
+    ("fault 0 w; mremap 0-1 || fork; fault 1 w; exit | swap_out; fault 1 w | fault 0", ANON),
+    ("fault 0 w; mremap 0-1; zap 0 || fault 0 w | swap_out; swap_out", ANON),
+    ("fault 0 w; mremap 0-1 || exec; fault 0 w | access_process_vm 1 w mm=0", ANON),
+    ("1: fault 0 w; 1: user_write 0 || mremap 0-1 | truncate 0; user_write 0", FILE),
+    ("fault 0; fault 1 w || mremap 0-1; fault 1 | truncate 0 | truncate 1", FILE),
+)
+
+
+@pytest.mark.parametrize("arch", ["64", "pae"])
+@pytest.mark.parametrize(("text", "machine"), WORKLOADS)
+def test_they_hold(text, machine, arch):
+    result = explore(MREMAP, Workload.parse(text, arch=arch, **machine))
+    assert result.complete
+    assert result.violations == ()
+
+
+def reclaimed(design):
+    """Whether a page that was moved is written out and read back."""
+    result = explore(design, Workload.parse("fault 0 w; mremap 0-1; swap_out; fault 1", **ANON))
+    assert result.violations == ()
+    return result
+
+
+def test_reclaim_finds_a_page_where_it_was_moved_to():
+    """A walk that looks at the page's own number alone finds nothing there, and one step less is taken."""
+    lost = MREMAP.edit("a", "b", swap_out=lambda p: p.replace(mremap.vma_interval_tree_foreach, vmscan.next_vma))
+    assert reclaimed(MREMAP).depth > reclaimed(lost).depth
+
+
+def test_a_flush_that_reclaim_has_to_do_is_done_first():
+    """As munmap does (3ea277194daa): the pte is none already, and the translation is there."""
+    begins = MREMAP.programs["mremap"].index(mremap.copy_vma) + 2
+    late = MREMAP.edit("a", "b", mremap=lambda p: p[:begins] + p[begins + 4 :])
+    workload = Workload.parse("1: fault 0 w; 1: user_write 0 || swap_out |  | mremap 0-1", **FILE)
+    assert explore(late, workload).violation("tlb")
+    assert explore(MREMAP, workload).violations == ()
+
+
+def one_page_at_most(m):
+    return HOLDS if true_rss(m, 0) <= 1 else 0
+
+
+def test_where_nothing_is_mapped_a_fault_maps_nothing():
+    """The old place is a hole until munmap and mmap make it anew."""
+    design = replace(MREMAP, checks=(one_page_at_most,))
+    for after, broken in (("fault 0 w", False), ("zap 0; fault 0 w", True)):
+        result = explore(design, Workload.parse(f"fault 0 w; mremap 0-1; {after}", **ANON))
+        assert (result.violation("user") is not None) is broken
+
+
+def test_a_move_needs_two_pages_of_one_mapping():
+    assert [str(v) for v in variants("mremap", 3, 3)] == ["mremap 0-1", "mremap 0-2", "mremap 1-2"]
+    assert variants("mremap", 1, 1) == []
+    other_kind = explore(MREMAP, Workload.parse("fault 0 w; mremap 0-1; user_write 0", anon=1, shared_file=1, mmu=True))
+    assert other_kind.violations == ()
