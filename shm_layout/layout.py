@@ -171,8 +171,10 @@ class Layout:
         name = struct.name
         if struct.instances is not None:
             return name if struct.instances == 1 else f"{name}[{instance}]"
-        if name in ("pte", "written", "vma"):
+        if name in ("pte", "written"):
             return "{} {}:{}".format(name, *self.mm_and_page(instance))
+        if name == "vma":
+            return "{} of {}:{}".format(f.name, *self.mm_and_page(instance))
         if name == "mmu_cache":
             cpu, rest = divmod(instance, self.machine.mms * self.machine.ptes)
             mm, address = divmod(rest, self.machine.ptes)

@@ -291,6 +291,7 @@ NR_ALL_PTES = pte_struct.count
 vma_struct = Struct("vma", "what is mapped at each virtual page, where pages can be moved: of mm 0, of mm 1, ...")
 NR_VMAS = vma_struct.count
 VMA_INDEX = vma_struct.word("index", "mremap; munmap, fork, exec", "page->index there, + 1; 0 as at first; -1 no VMA")
+VMA_PROT = vma_struct.word("prot", "mprotect; munmap, mremap, fork, exec", "1: the user may not store there")
 
 # what later kernels count and lock elsewhere than in the mm
 

@@ -5,6 +5,8 @@ translation before it drops the lock of the page table (4.20, eb66ae030829): tru
 at its new place, free it only when no CPU reaches it at the old one. Where reclaim may still have flushes to do it
 flushes first, as munmap does (4.13, 3ea277194daa).
 
+mprotect takes the right to store away, and flushes before it returns; what reclaim has left it flushes first.
+
 On `tlb_batch`, whose stores go through a TLB. One page moves at a time, to a higher address in a mapping of the same
 kind; page_table_lock stands for the locks of both page tables.
 """
@@ -17,8 +19,8 @@ from dataclasses import replace
 from stress.designs import tlb_batch
 from stress.designs.parts.counter import Fragment
 from stress.designs.parts.operations import FAULTS, Accesses
-from stress.kernel import fork, memory, mremap, pte_access, spinlock, tlb, vmscan
-from stress.labels import LAST, NOT_PRESENT
+from stress.kernel import fork, memory, mprotect, mremap, pte_access, spinlock, tlb, vmscan
+from stress.labels import LAST, NEXT_PTE, NOT_PRESENT, SKIP
 from stress.machine_kind import MOVABLE
 from stress.program import At, Program
 
@@ -52,6 +54,31 @@ MREMAP = Program(
 )
 
 
+MPROTECT = Program(
+    memory.mmap_current,
+    spinlock.down_write_queue,
+    spinlock.down_write,
+    mprotect.set_vm_flags,
+    spinlock.spin_lock,
+    tlb_batch.FLUSH_PENDING,
+    At(NEXT_PTE),
+    pte_access.READ_PTE,
+    mprotect.if_pte_present,
+    Accesses().get_and_clear,
+    mprotect.pte_wrprotect,
+    pte_access.SET_PTE,
+    At(SKIP),
+    memory.next_pte,
+    spinlock.spin_unlock,
+    mprotect.if_pages_changed,
+    tlb.flush_tlb_mm,
+    At(SKIP),
+    mprotect.is_unwritable,
+    spinlock.up_write,
+)
+"""The range can only be read from then on, until it is unmapped or moved over."""
+
+
 def _walk(p: Program) -> Program:
     return p.replace(vmscan.next_vma, mremap.vma_interval_tree_foreach)
 
@@ -59,14 +86,15 @@ def _walk(p: Program) -> Program:
 def _programs() -> Mapping[str, Program]:
     programs = dict(tlb_batch.DESIGN.programs)
     for name in programs.keys() & set(FAULTS):
-        programs[name] = programs[name].after(spinlock.down_read, mremap.find_vma)
+        p = programs[name].after(spinlock.down_read, mremap.find_vma, mprotect.if_vma_allows)
+        programs[name] = p.replace(memory.mk_file_pte, mprotect.mk_file_pte_of_vma)
     programs["zap"] = programs["zap"].after(spinlock.down_write, mremap.mmap_anew)
     programs["fork"] = programs["fork"].after(spinlock.down_write, mremap.dup_mmap)
     programs["exec"] = programs["exec"].after(fork.alloc_mm, mremap.mm_init_vmas)
     programs["swap_out"] = _walk(programs["swap_out"]).after(vmscan.add_to_swap_cache, mremap.page_index)
     truncate = programs["truncate"]
     programs["truncate"] = _walk(Program(truncate[0], mremap.page_index, *truncate[1:]))
-    return {**programs, "mremap": MREMAP}
+    return {**programs, "mremap": MREMAP, "mprotect": MPROTECT}
 
 
 DESIGN = replace(
@@ -74,7 +102,8 @@ DESIGN = replace(
     name="mremap",
     year=2018,
     source="Linux 4.20, mm/mremap.c, mm/rmap.c, on tlb_batch",
-    summary="a page moves to another address, and is found there; its old translation is flushed before the lock goes",
+    summary="mremap, whose old translation is flushed before the lock goes, the way to pages that moved, and mprotect",
     programs=_programs(),
+    checks=(*tlb_batch.DESIGN.checks, mprotect.read_only_ptes),
     machine=MOVABLE,
 )

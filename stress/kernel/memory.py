@@ -122,11 +122,17 @@ def mk_zero_pte(m: Words, r: Words) -> int:
     return NEXT
 
 
+@helper
+def mk_file_entry(m: Words, r: Words) -> int:
+    """Return the entry for a page of the file: a shared mapping may write to it, a private one not."""
+    shared = WRITABLE if r[R_ADDRESS] >= m[PRIVATE_END] else 0
+    return mk_pte(m, r[R_PAGE], YOUNG | shared | (DIRTY if r[R_WRITE] != 0 else 0))
+
+
 @step(private=True)
 def mk_file_pte(m: Words, r: Words) -> int:
     """The entry for a page of the file: a shared mapping may write to it, a private one not."""
-    shared = WRITABLE if r[R_ADDRESS] >= m[PRIVATE_END] else 0
-    r[R_NEW] = mk_pte(m, r[R_PAGE], YOUNG | shared | (DIRTY if r[R_WRITE] != 0 else 0))
+    r[R_NEW] = mk_file_entry(m, r)
     return NEXT
 
 

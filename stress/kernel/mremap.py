@@ -14,7 +14,7 @@ from shm_layout.structs import ANON_END, GHOST, MM_USERS, NR_MMS, NR_PTES, PRIVA
 from shm_layout.words import Words
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_FREE
-from stress.kernel.pgtable import first_page, linear_page_index, vma_at
+from stress.kernel.pgtable import first_page, linear_page_index, prot_at, vma_at
 from stress.labels import LAST, NOT_PRESENT, OUT
 from stress.step import DONE, NEXT, helper, step
 
@@ -59,6 +59,7 @@ def copy_vma(m: Words, r: Words) -> int:
     if old == NO_VMA:
         return LAST
     write_once(m, vma_at(m, r[R_MM], r[R_END] - 1), linear_page_index(m, r[R_MM], r[R_SCRATCH]) + 1)
+    write_once(m, prot_at(m, r[R_MM], r[R_END] - 1), read_once(m, prot_at(m, r[R_MM], r[R_SCRATCH])))
     return NEXT
 
 
@@ -89,6 +90,7 @@ def to_old_place(m: Words, r: Words) -> int:
 def unmap_old_vma(m: Words, r: Words) -> int:
     """do_munmap(mm, old_addr, old_len): nothing is mapped at the old place any more."""
     write_once(m, vma_at(m, r[R_MM], r[R_SCRATCH]), NO_VMA)
+    write_once(m, prot_at(m, r[R_MM], r[R_SCRATCH]), 0)
     return NEXT
 
 
@@ -100,6 +102,7 @@ def mmap_anew(m: Words, r: Words) -> int:
     """What munmap takes away can be faulted in again on this machine, as if mmap followed: each page is its own."""
     for page in range(r[R_ADDRESS], r[R_END]):
         write_once(m, vma_at(m, r[R_MM], page), 0)
+        write_once(m, prot_at(m, r[R_MM], page), 0)
     return NEXT
 
 
@@ -108,6 +111,7 @@ def mm_init_vmas(m: Words, r: Words) -> int:
     """mm_init(): the VMAs of a new mm R_CHILD, each page its own."""
     for page in range(first_page(m, r[R_CHILD]), m[NR_PTES]):
         write_once(m, vma_at(m, r[R_CHILD], page), 0)
+        write_once(m, prot_at(m, r[R_CHILD], page), 0)
     return NEXT
 
 
@@ -116,6 +120,7 @@ def dup_mmap(m: Words, r: Words) -> int:
     """dup_mmap(): the child R_CHILD has the VMAs of its parent."""
     for page in range(first_page(m, r[R_CHILD]), m[NR_PTES]):
         write_once(m, vma_at(m, r[R_CHILD], page), read_once(m, vma_at(m, r[R_MM], page)))
+        write_once(m, prot_at(m, r[R_CHILD], page), read_once(m, prot_at(m, r[R_MM], page)))
     return NEXT
 
 

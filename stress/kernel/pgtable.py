@@ -8,7 +8,18 @@ bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half.
 from __future__ import annotations
 
 from shm_layout.atomic import read_once
-from shm_layout.structs import ABOVE_4G, CHILD_PTES, NR_PAGES, NR_PTES, NR_VMAS, PAGE_FLAGS, PTE, VMA_INDEX, at
+from shm_layout.structs import (
+    ABOVE_4G,
+    CHILD_PTES,
+    NR_PAGES,
+    NR_PTES,
+    NR_VMAS,
+    PAGE_FLAGS,
+    PTE,
+    VMA_INDEX,
+    VMA_PROT,
+    at,
+)
 from shm_layout.words import Words
 from stress.step import helper
 
@@ -54,7 +65,13 @@ def first_page(m: Words, mm: int) -> int:
 @helper
 def vma_at(m: Words, mm: int, address: int) -> int:
     """Return the index of the word that says what is mapped at a virtual page; only where ``m[NR_VMAS]`` is not 0."""
-    return m[VMA_INDEX] + pte_at(m, mm, address) - m[PTE]
+    return at(m, VMA_INDEX, pte_at(m, mm, address) - m[PTE])
+
+
+@helper
+def prot_at(m: Words, mm: int, address: int) -> int:
+    """Return the index of the word that says whether the user may store there; only where `vma_at` has one."""
+    return at(m, VMA_PROT, pte_at(m, mm, address) - m[PTE])
 
 
 @helper

@@ -6,9 +6,11 @@ import pytest
 
 from stress import designs
 from stress.checks import HOLDS, true_rss
+from stress.designs.tlb_batch import FLUSH_PENDING
 from stress.explore import explore
 from stress.explore.hunt.workloads import variants
-from stress.kernel import mremap, vmscan
+from stress.kernel import memory, mprotect, mremap, tlb, vmscan
+from stress.program import Program
 from stress.workload import Workload
 
 MREMAP = designs.get("mremap")
@@ -23,6 +25,9 @@ WORKLOADS = (
     ("fault 0 w; mremap 0-1 || exec; fault 0 w | access_process_vm 1 w mm=0", ANON),
     ("1: fault 0 w; 1: user_write 0 || mremap 0-1 | truncate 0; user_write 0", FILE),
     ("fault 0; fault 1 w || mremap 0-1; fault 1 | truncate 0 | truncate 1", FILE),
+    ("1: fault 0 w; 1: user_write 0 || mprotect 0; fault 0 | user_write 0 | swap_out; fault 0", ANON),
+    ("fault 0 w; mprotect 0-1 || mremap 0-1; fault 1 | fork; fault 0 w | zap 1; fault 1 w", ANON),
+    ("fault 0 || mprotect 0; fault 0 | user_write 0; truncate 0 | fault 0; fault 0 w", FILE),
 )
 
 
@@ -54,6 +59,36 @@ def test_a_flush_that_reclaim_has_to_do_is_done_first():
     workload = Workload.parse("1: fault 0 w; 1: user_write 0 || swap_out |  | mremap 0-1", **FILE)
     assert explore(late, workload).violation("tlb")
     assert explore(MREMAP, workload).violations == ()
+
+
+MPROTECT = {
+    "reclaim has a flush to do": (
+        "1: fault 0 w; 1: user_write 0 || swap_out |  | mprotect 0",
+        lambda p: p.splice(tuple(Program(*FLUSH_PENDING))),
+    ),
+    "it flushes nothing": (
+        "1: fault 0 w; 1: user_write 0 || mprotect 0 | ",
+        lambda p: p.splice((mprotect.if_pages_changed, tlb.flush_tlb_mm)),
+    ),
+    "ptes stay writable": (
+        "fault 0 w || mprotect 0",
+        lambda p: p.replace(mprotect.pte_wrprotect, memory.mk_reused_pte),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MPROTECT)
+def test_mprotect_keeps_its_promise_or_is_told(name):
+    text, change = MPROTECT[name]
+    assert explore(MREMAP.edit("a", "b", mprotect=change), Workload.parse(text, **FILE)).violation("tlb")
+    assert explore(MREMAP, Workload.parse(text, **FILE)).violations == ()
+
+
+def test_a_page_of_the_file_is_not_made_writable_by_a_read():
+    allows = MREMAP.edit("a", "b", fault=lambda p: p.replace(mprotect.mk_file_pte_of_vma, memory.mk_file_pte))
+    workload = Workload.parse("mprotect 0 | fault 0", **FILE)
+    assert explore(MREMAP, workload).violations == ()
+    assert explore(allows, workload).violation("user")
 
 
 def one_page_at_most(m):

@@ -24,7 +24,10 @@ WORKLOADS_OF = {
         "fault 0 w || madvise_dontneed 0-1; fault 0 w; zap 0 | change_prot_numa 0; fault 1 w; fork",
         "fault 3; madvise_dontneed 3 || fault 3 | collapse_file 3; fault 3 w | access_process_vm 3 mm=0",
     ),
-    "mremap": ("fault 0 w || mremap 0-1; fault 1 w | user_write 0; swap_out; zap 0 | fork; exec",),
+    "mremap": (
+        "fault 0 w || mremap 0-1; fault 1 w | user_write 0; swap_out; zap 0 | fork; exec",
+        "fault 0 w; fault 3 w || mprotect 0-3; fault 0 | user_write 0; swap_out; fault 3",
+    ),
 }
 """What some designs have besides."""
 MACHINE = {"anon": 2, "private_file": 1, "shared_file": 1, "mmu": True, "swap": 3}
@@ -78,6 +81,11 @@ EXCEPTIONS = {
     "mmap_anew",
     "mm_init_vmas",
     "dup_mmap",
+    "unmap_old_vma",
+    "set_vm_flags",
+    "mk_file_pte_of_vma",
+    # A look at what mprotect has promised.
+    "is_unwritable",
     # A look at what MADV_DONTNEED has promised, which no kernel takes.
     "is_dropped",
     # The processor: an interrupt to all CPUs is done when it returns, and comes between no walk or store of one CPU.

@@ -88,7 +88,9 @@ def value(layout: Layout, m: Words, index: int, word: int) -> str:
     field, _ = found
     if name.startswith(("pte ", "mmu_cache ")):
         return pte(m, word)
-    if name.startswith("vma "):
+    if name.startswith("prot of "):
+        return "read only" if word else "read and write"
+    if name.startswith("index of "):
         return "none" if word < 0 else "as at first" if word == 0 else f"page {word - 1}"
     if field.name == "pmd":
         return _pmd(word)
