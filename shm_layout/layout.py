@@ -89,6 +89,7 @@ class Layout:
             "page": machine.frames,
             "pte": ptes,
             "vma": ptes if machine.vmas else 0,
+            "vm_area": machine.mms + 1 if machine.vm_areas else 0,
             "written": ptes if machine.ghost else 0,
             "mended": machine.mms if machine.ghost else 0,
             "swap": machine.swap,

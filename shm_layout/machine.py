@@ -20,6 +20,7 @@ class Machine:
     loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
     page-table page. ``pmd``: page tables are not there from the beginning: pmd entries begin as none, and a page
     table that is allocated takes a frame. ``vmas``: what is mapped at a virtual page can be moved to another.
+    ``vm_areas``: VMAs are objects that are used again.
     ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others are as if marked by
     madvise(MADV_DONTFORK), and no operation may be asked to touch them there. With no ``mms`` it is a machine of words
     alone: no pages, frames, swap or tasks.
@@ -42,6 +43,7 @@ class Machine:
     child_pages: int | None = None
     pmd: bool = False
     vmas: bool = False
+    vm_areas: bool = False
 
     def __post_init__(self) -> None:
         """Check that the machine can exist. Raises `ValueError`."""
@@ -53,8 +55,8 @@ class Machine:
         if self.cpus > MOST_CPUS:
             raise ValueError(f"at most {MOST_CPUS} CPUs")
         if self.mms == 0:
-            kinds = (self.anon, self.private_file, self.shared_file)
-            if any(kinds) or self.frames or self.swap or self.mmu or self.ghost or self.pmd or self.vmas:
+            sizes = (self.anon, self.private_file, self.shared_file, self.frames, self.swap)
+            if any(sizes) or self.mmu or self.ghost or self.pmd or self.vmas or self.vm_areas:
                 raise ValueError("mms must be at least 1 where there are pages, frames, swap slots or MMU caches")
             return
         if self.mms < 1:

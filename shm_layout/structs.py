@@ -293,6 +293,12 @@ NR_VMAS = vma_struct.count
 VMA_INDEX = vma_struct.word("index", "mremap; munmap, fork, exec", "page->index there, + 1; 0 as at first; -1 no VMA")
 VMA_PROT = vma_struct.word("prot", "mprotect; munmap, mremap, fork, exec", "1: the user may not store there")
 
+vm_area_struct = Struct("vm_area", "VMAs that are used again, one for each mm and one more")
+NR_AREAS = vm_area_struct.count
+AREA_MM = vm_area_struct.word("vm_mm", "munmap, fork, exec, exit", "number of the mm that it belongs to, + 1; 0: free")
+AREA_REFCNT = vm_area_struct.word("vm_refcnt", "faults; munmap, fork", "0 detached, 1 attached, more: readers; writer")
+AREA_LOCK_SEQ = vm_area_struct.word("vm_lock_seq", "who holds it for write", "mm_lock_seq when write-locked, + 1")
+
 # what later kernels count and lock elsewhere than in the mm
 
 page_table_struct = Struct("page_table", "page-table pages: of mm 0, of mm 1, ...")

@@ -27,6 +27,8 @@ class MachineKind:
     """Whether a CPU may have as many frames in its hands as a page table has ptes."""
     moves_pages: bool = False
     """Whether pages can be moved to other addresses (``vmas``)."""
+    reuses_vmas: bool = False
+    """Whether VMAs are objects that are used again (``vm_areas``)."""
     most_cpus: int | None = None
 
     def of(self, machine: Machine) -> Machine:
@@ -42,6 +44,8 @@ class MachineKind:
             machine = _with_pmds(machine, huge_pages=self.huge_pages)
         if self.moves_pages:
             machine = replace(machine, vmas=True)
+        if self.reuses_vmas:
+            machine = replace(machine, vm_areas=True)
         if self.has_mms or machine.mms == 0:
             return machine
         return replace(
@@ -57,6 +61,7 @@ class MachineKind:
             child_pages=None,
             pmd=False,
             vmas=False,
+            vm_areas=False,
         )
 
     def has(self, check: str) -> bool:
@@ -89,6 +94,7 @@ HUGE_PAGES = replace(TWO_LEVELS, name="huge pages", summary="the same, with huge
 MOVABLE = MachineKind(
     "movable pages", "the same as page tables, and pages move to other addresses", True, moves_pages=True
 )
+VM_AREAS = MachineKind("VMAs", "the same as page tables, and VMAs that are used again", True, reuses_vmas=True)
 WORDS = MachineKind(
     "words",
     "the words that a design declares (`shm_layout.structs.variable`), CPUs with registers, and nothing else",

@@ -40,6 +40,10 @@ def boot_tasks(layout: Layout, m: Words) -> None:
     tasks = [cpu * machine.task_depth for cpu in range(machine.cpus)]
     for not_begun in set(range(task.count)).difference(tasks):
         m[task.index(not_begun, "mm")] = NO_MM
+    if machine.vm_areas:
+        area = layout.regions["vm_area"]
+        m[area.index(0, "vm_mm")] = 1
+        m[area.index(0, "vm_refcnt")] = 1
     m[mm.index(0, "task_list")] = tasks[0] + 1
     for before, after in pairwise(tasks):
         m[task.index(before, "next")] = after + 1

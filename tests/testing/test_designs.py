@@ -41,6 +41,7 @@ SOUND = {
     "tree": "64",
     "page_table_lock": "64",
     "vma_lock": "pae",
+    "vma_refcnt": "64",
 }
 THOROUGH = {"v12_sound": "pae"}
 """With all operations and three workers."""

@@ -51,6 +51,7 @@ TOLD_APART = frozenset(
         "thp",
         "tlb_batch",
         "vma_lock",
+        "vma_refcnt",
     )
 )
 """Designs that keep counts by groups of CPUs, behave by who came first, or put a task's number into a register."""
