@@ -5,6 +5,7 @@ import json
 import signal
 import textwrap
 import time
+from typing import get_args
 
 import psutil
 import pytest
@@ -15,22 +16,25 @@ from shm_layout.errors import MachineError, UsageError
 from shm_layout.registers import R_ADDRESS, R_WRITE
 from stress import designs
 from stress.commands.live import live
+from stress.designs.mremap import UNMAP_TARGET
 from stress.kernel import fork, memory, pte_access, spinlock
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss import task as task_rss
 from stress.labels import COPY, MAPPED, SKIP
+from stress.live.compare import family as families
 from stress.live.compare.compare import compare
 from stress.live.compare.family import Family, describe, settle
-from stress.live.compare.kernel_run import Op, kernel_run
+from stress.live.compare.kernel_run import Do, Op, kernel_run
 from stress.live.compare.model_run import ModelRun, Stuck
 from stress.live.compare.scripts import scripts
 from stress.live.compare.side_by_side import PAGES, PROCESSES, Comparing, Difference
 from stress.live.figures import COUNTERS
-from stress.program import Goto
+from stress.program import Goto, Program
 from stress.step import NEXT, step
 
 SOUND = designs.get("v12_sound")
 LOCKED = designs.get("page_table_lock")
+MREMAP = designs.get("mremap")
 COUNTERS_OF_DESIGNS = ("atomic", "cached", "deferred", "deferred_16", "lazy", "list", "percpu", "ptlock_split", "tree")
 
 
@@ -48,6 +52,41 @@ def test_the_model_and_this_kernel_have_the_same_pages():
     assert seen == list(range(1, 61))
     assert done.operations > 3 * 60
     assert done.processes > 0
+
+
+def test_pages_that_move_and_are_protected_are_the_same():
+    """With mremap, mprotect and MADV_DONTNEED as operations of the design."""
+    assert compare(MREMAP, scripts=60, seed=3).ok
+    assert compare(designs.get("vma_refcnt"), scripts=20, seed=3).ok
+
+
+def test_everything_that_can_be_asked_for_is_drawn():
+    drawn = set()
+
+    @settings(max_examples=200, database=None)
+    @given(scripts(PAGES, PROCESSES, moves=True))
+    def run(script):
+        drawn.update(op.do for op in script)
+
+    run()
+    assert drawn == set(get_args(Do))
+
+
+def test_a_vma_that_is_split_off_keeps_its_anon_vma(kernel, monkeypatch):
+    """Else fork would leave file pages to faults that this kernel copies."""
+    script = (Op("write", 0, "file"), Op("read", 0, "file", 5), Op("move", 0, "file", 5, 2), Op("fork"))
+    both = Comparing(kernel, ModelRun(MREMAP, PAGES, PROCESSES))
+    assert both.run(script)[-1].differences == []
+    split = families._split
+
+    def without(pages, page):
+        found = split(pages, page)
+        if found is not None:
+            found.anon = False
+        return found
+
+    monkeypatch.setattr(families, "_split", without)
+    assert "Process 1: file pages: kernel 1, model 0 (1 apart)." in map(str, both.run(script)[-1].differences)
 
 
 @pytest.mark.parametrize("name", ["page_table_lock", *COUNTERS_OF_DESIGNS])
@@ -113,6 +152,12 @@ WRONG = {
     "fault keeps page_table_lock": LOCKED.edit(fault=lambda p: p.drop(spinlock.spin_unlock)),
     "statm leaves the tasks out": SOUND.edit(statm=lambda p: p.drop(task_rss.add_task_rss)),
     "as posted": designs.get("v12"),
+    "mremap leaves its target": MREMAP.edit(mremap=lambda p: p.splice(tuple(Program(UNMAP_TARGET)))),
+    "mremap loses its page": MREMAP.edit(mremap=lambda p: p.drop(pte_access.SET_PTE)),
+    "mprotect loses its pages": MREMAP.edit(mprotect=lambda p: p.drop(pte_access.SET_PTE)),
+    "MADV_DONTNEED keeps its pages": MREMAP.edit(
+        madvise_dontneed=lambda p: p.replace(pte_access.PTEP_GET_AND_CLEAR, pte_access.READ_PTE)
+    ),
 }
 """Designs that are wrong in one place, and in what counts can show."""
 
@@ -128,7 +173,7 @@ def test_a_wrong_model_is_caught(kernel, wrong):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(scripts(PAGES, PROCESSES))
+    @given(scripts(PAGES, PROCESSES, moves=both.model.moves))
     def run(script):
         assert both.run(script)[-1].differences == []
 
@@ -144,7 +189,7 @@ def test_the_smallest_script_needs_each_of_its_operations(kernel):
     both = Comparing(kernel, ModelRun(WRONG["copy forgets anon_rss"], PAGES, PROCESSES))
     assert both.run(tuple(script))[-1].differences == done.differences
     for number in range(len(script)):
-        shorter = settle(script[:number] + script[number + 1 :], PROCESSES)
+        shorter = settle(script[:number] + script[number + 1 :], PROCESSES, PAGES)
         assert not shorter or not both.run(shorter)[-1].differences
 
 
@@ -216,7 +261,7 @@ def test_fork_leaves_out_what_the_kernel_leaves_out():
 @settings(max_examples=100)
 @given(scripts(PAGES, PROCESSES))
 def test_drawn_scripts_can_be_done(script):
-    family = Family(PROCESSES)
+    family = Family(PROCESSES, PAGES)
     assert script
     for op in script:
         assert op.process in family.running
@@ -253,6 +298,8 @@ def test_an_oops_of_the_model_is_told():
 def test_a_design_that_cannot_be_compared_is_refused():
     with pytest.raises(UsageError, match="design v12_sound has no fork, exit"):
         ModelRun(SOUND.without("fork", "exit"), PAGES, PROCESSES)
+    with pytest.raises(UsageError, match="design thp has huge pages, which are switched off"):
+        ModelRun(designs.get("thp"), PAGES, PROCESSES)
     with pytest.raises(UsageError, match="operation zap: goto skip: no such label"):
         ModelRun(SOUND.edit(zap=lambda p: p.after(memory.next_pte, Goto(SKIP))), PAGES, PROCESSES)
 

@@ -105,7 +105,7 @@ def _draw(done: Comparison, comparing: Comparing, progress: Callable[[int], None
         print_blob=False,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(scripts(PAGES, PROCESSES))
+    @hypothesis.given(scripts(PAGES, PROCESSES, moves=comparing.model.moves))
     def run(script: tuple[Op, ...]) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
@@ -143,7 +143,7 @@ def _drop(done: Comparison, comparing: Comparing, asked: Asked) -> None:
     number = 0
     while number < len(done.failing) and not asked.is_set():
         ops = [step.op for step in done.failing]
-        script = settle(ops[:number] + ops[number + 1 :], PROCESSES)
+        script = settle(ops[:number] + ops[number + 1 :], PROCESSES, PAGES)
         steps = comparing.run(script) if script else []
         if steps and steps[-1].differences:
             done.failing = steps

@@ -33,10 +33,14 @@ from stress.live.reading.accounting import by_version, decide
 from stress.live.reading.machine import fault_around_bytes, kernel_release, kernel_version, online_cpus, page_size
 from stress.live.reading.process import Process, Resident
 
-Do = Literal["read", "write", "discard", "unmap", "map", "fork", "exit"]
+Do = Literal["read", "write", "discard", "cut", "protect", "move", "unmap", "map", "fork", "exit"]
 Area = Literal["anon", "file", "shmem"]
 AREAS: tuple[Area, ...] = get_args(Area)
 AREA_KIND = {"anon": request.ANON, "file": request.FILE, "shmem": request.SHMEM}
+SINGLE_PAGES: dict[Do, int] = {"discard": request.DISCARD, "cut": request.CUT, "protect": request.PROTECT}
+"""What is asked for page by page, and the request for it."""
+ONE_BY_ONE: tuple[Do, ...] = ("read", "write", "move", *SINGLE_PAGES)
+"""What takes some pages of an area."""
 END_SECONDS = 10.0
 
 
@@ -45,7 +49,8 @@ class Op:
     """One operation of a script.
 
     process: 0 is the first; `fork` makes the process with the lowest free number. area, first, count: the
-    pages that read, write and discard take; unmap and map take a whole area.
+    pages that read, write, discard (MADV_DONTNEED), cut (munmap) and protect (mprotect to reading alone) take; move
+    takes the first of them to the place of the last (mremap); unmap and map take a whole area.
     """
 
     do: Do
@@ -118,7 +123,7 @@ class KernelRun:
         """
         member = self._members[op.process]
         slot = AREAS.index(op.area)
-        if op.do in ("read", "write", "discard") and not (
+        if op.do in ONE_BY_ONE and not (
             op.area in member.mapped and op.first >= 0 and 0 <= op.count <= self.pages - op.first
         ):
             raise ValueError(f"no such pages are mapped: {op}")
@@ -134,8 +139,10 @@ class KernelRun:
             if op.area in member.mapped:
                 member.channel.ask(request.UNMAP, slot)
                 member.mapped.remove(op.area)
-        elif op.do == "discard":
-            member.channel.ask(request.DISCARD, slot, op.first, op.count, self._step)
+        elif op.do in SINGLE_PAGES:
+            member.channel.ask(SINGLE_PAGES[op.do], slot, op.first, op.count, self._step)
+        elif op.do == "move":
+            member.channel.ask(request.MOVE, slot, op.first, op.first + op.count - 1, self._step)
         else:
             member.channel.ask(request.TOUCH, slot, op.first, op.count, self._step, int(op.do == "write"))
 

@@ -11,13 +11,16 @@ private file area      pages [N, 2N)                    the same; a private writ
 shared tmpfs area      pages [2N, 3N), file pages       MM_SHMEMPAGES was split off MM_FILEPAGES in 4.5: what
                                                         the model has mapped there counts as shmem
 zero page              zero page, not counted           the same in both: it counts from the first write on
-MADV_DONTNEED          zap of the pages                 the same; pages of files stay in the page cache
-munmap                 zap of the area                  the model has no VMA to take away: scripts touch no
-                                                        area that is not mapped
+MADV_DONTNEED          `madvise_dontneed`, or zap       the same; pages of files stay in the page cache
+munmap                 zap of the area, or of pages     the model has no VMA to take away: scripts touch no
+                                                        page that is not mapped
+mprotect to PROT_READ  `mprotect`, or nothing           scripts do not store there; nothing is mapped or unmapped
+mremap of one page     `mremap`, else not in scripts    to a higher address, whose page is unmapped
 mmap over an area      zap of the area                  MAP_FIXED unmaps what was there
 fork                   fork-copy of everything, then    since 2.6.14 (commit d992895ba2b2) fork leaves to faults
                        the child's zap of the areas     what faults bring back: areas without an anon_vma,
-                       that the kernel leaves out       that is without a private write since they were mapped
+                       that the kernel leaves out       that is without a private write since they were mapped;
+                       (MADV_DONTNEED where there is)   a VMA that is split off or moved keeps its anon_vma
 a process              a task on a CPU of its own       only the task on top of a CPU's stack can fork or exit;
                                                         a child is moved to a free CPU, like a task that is
                                                         woken up there
@@ -38,8 +41,8 @@ from stress.design import Design
 from stress.kernel.mm_types import MM_EXITING, NO_MM
 from stress.kernel.pgtable import pte_anon, pte_at, pte_counted
 from stress.kernel.proc import NOT_SHOWN
-from stress.live.compare.family import TOUCHES, Family
-from stress.live.compare.kernel_run import AREAS, Area, Op
+from stress.live.compare.family import Family
+from stress.live.compare.kernel_run import AREAS, ONE_BY_ONE, Area, Op
 from stress.live.reading.process import Resident
 from stress.program import assemble
 from stress.sequential import PlainMachine
@@ -63,6 +66,8 @@ class ModelRun:
         lacking = [name for name in NEEDED if name not in design.programs]
         if lacking:
             raise UsageError(f"design {design.name} has no {', '.join(lacking)}: a comparison needs it")
+        if design.machine.huge_pages:
+            raise UsageError(f"design {design.name} has huge pages, which are switched off in the processes compared")
         self.design = design
         self.pages = pages
         ptes = pages * len(AREAS)
@@ -71,6 +76,7 @@ class ModelRun:
         machine = Machine(
             cpus=processes, mms=processes, anon=pages, private_file=pages, shared_file=pages, frames=frames
         )
+        machine = design.machine.of(machine)
         try:
             for name in NEEDED:
                 assemble(design.programs[name], machine.arch)
@@ -79,7 +85,10 @@ class ModelRun:
         self.machine = machine
         self._plain = PlainMachine(design, machine)
         self._booted = list(self._plain.m), [list(r) for r in self._plain.registers]
-        self._family = Family(processes)
+        self._family = Family(processes, pages)
+        self._drop = "madvise_dontneed" if "madvise_dontneed" in design.programs else "zap"
+        self.moves = "mremap" in design.programs
+        """Whether the design can move pages."""
 
     @property
     def running(self) -> list[int]:
@@ -92,7 +101,7 @@ class ModelRun:
         Raises `Stuck` when the design waits for a task that is not there, breaks a check or starts no child.
         """
         first, last = self._span(op.area)
-        if op.do in TOUCHES:
+        if op.do in ONE_BY_ONE:
             first += op.first
             last = first + op.count
         if op.do in ("read", "write"):
@@ -102,8 +111,14 @@ class ModelRun:
             self._fork(op.process)
         elif op.do == "exit":
             self._perform("exit", op.process)
-        else:
+        elif op.do == "discard":
+            self._perform(self._drop, op.process, address=first, end=last)
+        elif op.do == "move":
+            self._perform("mremap", op.process, address=first, end=last)
+        elif op.do != "protect":
             self._perform("zap", op.process, address=first, end=last)
+        elif "mprotect" in self.design.programs:
+            self._perform("mprotect", op.process, address=first, end=last)
         self._family.apply(op)
 
     def _span(self, area: Area) -> tuple[int, int]:
@@ -132,9 +147,10 @@ class ModelRun:
         registers[child][R_CURRENT] = child * self.machine.task_depth + 1
         self._move_task(started, registers[child][R_CURRENT])
         for area in AREAS:
-            if not self._family.mapped[parent].get(area, False):
-                first, last = self._span(area)
-                self._perform("zap", child, address=first, end=last)
+            first, _ = self._span(area)
+            for page, vma in enumerate(self._family.mapped[parent][area], first):
+                if vma is None or not vma.anon:
+                    self._perform(self._drop, child, address=page, end=page + 1)
 
     def _move_task(self, old: int, new: int) -> None:
         """Give a task another number: its fields move, and what points to it follows."""
@@ -204,4 +220,4 @@ class ModelRun:
         self._plain.m[:] = m
         for mine, booted in zip(self._plain.registers, registers, strict=True):
             mine[:] = booted
-        self._family = Family(self.machine.cpus)
+        self._family = Family(self.machine.cpus, self.pages)

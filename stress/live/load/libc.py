@@ -24,7 +24,8 @@ _pointer_to: Any = types.CPointer
 
 mmap = _symbol("mmap", _i64(_i64, _u64, _i32, _i32, _i32, _i64))
 munmap = _symbol("munmap", _i32(_i64, _u64))
-mremap = _symbol("mremap", _i64(_i64, _u64, _u64, _i32))
+mremap = _symbol("mremap", _i64(_i64, _u64, _u64, _i32, _i64))
+mprotect = _symbol("mprotect", _i32(_i64, _u64, _i32))
 madvise = _symbol("madvise", _i32(_i64, _u64, _i32))
 read = _symbol("read", _i64(_i32, _i64, _u64))
 write = _symbol("write", _i64(_i32, _i64, _u64))

@@ -21,14 +21,17 @@ from stress.live.load.request import (
     CHURN,
     CLEAN,
     COW,
+    CUT,
     DISCARD,
     EXIT,
     FILE,
     FILE_SHARED,
     FORK,
     MAP,
+    MOVE,
     PIN,
     PREPARE,
+    PROTECT,
     REAP,
     RELEASE,
     RUN,
@@ -41,10 +44,10 @@ from stress.live.load.request import (
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-PROT_NONE, PROT_RW = 0, 3
+PROT_NONE, PROT_READ, PROT_RW = 0, 1, 3
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 1, 2, 0x10, 0x20, 0x4000
 MADV_RANDOM, MADV_DONTNEED = 1, 4
-MREMAP_MAYMOVE = 1
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 CLOCK_MONOTONIC, RUSAGE_SELF, RUSAGE_THREAD = 1, 0, 1
 
@@ -118,6 +121,31 @@ def discard(at: int, first: int, count: int, step: int, page: int) -> int:
 
 
 @compiled
+def cut(at: int, first: int, count: int, step: int, page: int) -> int:
+    """Unmap each of `count` pages that lie `step` bytes apart; return 0 or a negative errno."""
+    for i in range(first, first + count):
+        if libc.munmap(at + i * step, page):
+            return failed()
+    return 0
+
+
+@compiled
+def protect(at: int, first: int, count: int, step: int, page: int) -> int:
+    """Let each of `count` pages that lie `step` bytes apart be read alone; return 0 or a negative errno."""
+    for i in range(first, first + count):
+        if libc.mprotect(at + i * step, page, PROT_READ):
+            return failed()
+    return 0
+
+
+@compiled
+def move(at: int, old: int, new: int, step: int, page: int) -> int:
+    """Move one page to the place of another, which is unmapped; return 0 or a negative errno."""
+    moved = libc.mremap(at + old * step, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, at + new * step)
+    return failed() if moved == -1 else 0
+
+
+@compiled
 def pin(cpu: int, cpus: Any, mask: Any) -> int:
     """Let the calling thread run on one CPU, or on all of `cpus` (int64[n]) when `cpu` is -1."""
     mask[:] = 0
@@ -180,7 +208,7 @@ def churn_once(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, tally: 
         return failed() if libc.munmap(at, have * page) else 0
     elif dice < 997:
         size = 1 + draw(state, most)
-        moved = libc.mremap(at, have * page, size * page, MREMAP_MAYMOVE)
+        moved = libc.mremap(at, have * page, size * page, MREMAP_MAYMOVE, 0)
         if moved == -1:
             return failed()
         where[slot], pages[slot] = moved, size
@@ -267,6 +295,12 @@ def serve(state: Any, where: Any, pages: Any, cpus: Any, mask: Any, usage: Any, 
             reply[1] = touch(where[slot], request[2], request[3], request[4], request[5])
         elif op == DISCARD:
             reply[0] = discard(where[slot], request[2], request[3], request[4], state[PAGE])
+        elif op == CUT:
+            reply[0] = cut(where[slot], request[2], request[3], request[4], state[PAGE])
+        elif op == PROTECT:
+            reply[0] = protect(where[slot], request[2], request[3], request[4], state[PAGE])
+        elif op == MOVE:
+            reply[0] = move(where[slot], request[2], request[3], request[4], state[PAGE])
         elif op == UNMAP:
             reply[0] = failed() if where[slot] and libc.munmap(where[slot], pages[slot] * state[PAGE]) else 0
             where[slot] = 0

@@ -41,6 +41,12 @@ USAGE = 14
 """Reply: ru_maxrss of the process, in KiB."""
 RELEASE = 15
 """address, bytes: unmap what MAP has mapped in a slot that it has used for something else since."""
+CUT = 16
+"""slot, first, count, step: munmap of single pages."""
+PROTECT = 17
+"""slot, first, count, step: mprotect(PROT_READ) of single pages."""
+MOVE = 18
+"""slot, page, page that it goes to, step: mremap(MREMAP_FIXED) of one page."""
 
 ANON, FILE, SHMEM, FILE_SHARED, ANON_SHARED = range(5)
 """Kinds of mapping: private anonymous, private file, shared tmpfs file, shared file, shared anonymous."""
