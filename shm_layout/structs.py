@@ -23,7 +23,7 @@ from shm_layout.words import Words
 HEADER_WORDS = 16
 """Words of the segment's header, see `shm_layout.segment`."""
 
-CONSTANT_WORDS = 240
+CONSTANT_WORDS = 368
 """Words set aside for the constants after the header: a multiple of a cache line."""
 
 FIRST_WORD = HEADER_WORDS + CONSTANT_WORDS

@@ -10,7 +10,7 @@ from shm_layout.errors import UsageError
 from stress import designs
 from stress.design import Design
 from stress.kernel import exit as exit_
-from stress.kernel import memory, pte_access, spinlock, tlb, vmscan
+from stress.kernel import huge_memory, memory, pgalloc, pte_access, spinlock, tlb, vmscan
 from stress.kernel.rss import ptlock_split
 from stress.labels import AGAIN, COPY, DO_ANONYMOUS_PAGE, DO_WP_PAGE, NEXT_PTE, OUT_UNLOCK, STALE, label_info, outcomes
 from stress.program import END, NOWHERE, STAY, At, ByArch, Goto, Program, assemble, entry_name
@@ -247,6 +247,8 @@ def test_no_counter_comes_between_a_jump_and_its_place(name):
         memory.next_pte,
         ptlock_split.pte_unmap_unlock,
         tlb.is_unreachable,
+        pgalloc.free_pte_range,
+        huge_memory.next_pte_in_table,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from stress.checks import AT_REST, CHECKS, HOLDS, check_functions
 from stress.designs.parts.counter_checks import NEED_GHOST
-from stress.kernel.bug import USER
+from stress.kernel.bug import PAGE_TABLES, USER
 from stress.report.words import plural
 from stress.workers.observed import MmAtRest, Observed
 from stress.workers.records import Shown, Verdict
@@ -54,7 +54,7 @@ def _wanted(seen: Observed) -> list[str]:
         leave_out.add("rss_bounded")
     if not seen.layout.machine.ghost:
         leave_out |= {"data_kept", "dropped"}
-    if not seen.layout.machine.pmd:
+    if not seen.layout.machine.pmd and not any(worker.oops & PAGE_TABLES for worker in seen.workers):
         leave_out.add("page_tables")
     if not seen.layout.machine.mmu:
         leave_out.add("mmu_cache")
