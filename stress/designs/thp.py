@@ -2,10 +2,13 @@
 
 A write to anonymous memory below a pmd entry that is none maps a huge page, where frames are free in a row; any other
 fault gets a page table first. A page of the file that is read is mapped from the page cache, with a page table that was
-allocated before it was known to be needed (since 9aa1345d66b8, 6.5, it is not taken for granted). MADV_DONTNEED looks
-at a pmd entry without its lock, under mmap_lock held for read; NUMA balancing, which holds it for read, too, changes a
-huge entry without letting it become none (ced108037c2a, 4.12). munmap splits what it does not take away whole, and
-frees page tables in which nothing is left; fork splits huge pages, as later kernels do for those that may be pinned.
+allocated before it was known to be needed (since 9aa1345d66b8, 6.5, it is not taken for granted). A fault looks at the
+pte under RCU before it takes the lock, so a table that khugepaged takes away is freed behind a grace period.
+
+MADV_DONTNEED looks at a pmd entry without its lock, under mmap_lock held for read; NUMA balancing, which holds it for
+read, too, changes a huge entry without letting it become none (ced108037c2a, 4.12). munmap splits what it does not take
+away whole, and frees page tables in which nothing is left; fork splits huge pages, as later kernels do for those that
+may be pinned.
 
 On linux_6_8. Parts of two kernels stand side by side: what each of them promises holds with the other.
 """
@@ -33,6 +36,7 @@ from stress.kernel import (
     tlb,
     vmscan,
 )
+from stress.kernel.rss import task
 from stress.labels import (
     DO_NO_PAGE,
     HUGE_PMD,
@@ -42,6 +46,7 @@ from stress.labels import (
     NEXT_PMD,
     NEXT_PTE,
     NOT_CACHED,
+    NOT_MAPPED,
     OUT,
     OUT_UNLOCK,
     PMD_PRESENT,
@@ -53,6 +58,16 @@ from stress.labels import (
 )
 from stress.machine_kind import HUGE_PAGES
 from stress.program import At, Goto, Program
+
+ORIG_PTE: Fragment = (
+    task.rcu_read_lock,
+    pgalloc.pte_offset_map_nolock,
+    pgalloc.ptep_get_lockless,
+    At(SKIP),
+    task.rcu_read_unlock,
+    pgalloc.pte_unmap,
+)
+"""handle_pte_fault() of 6.5: the pte is looked at before its lock is taken, in a table that RCU keeps."""
 
 FILEMAP_MAP_PMD: Fragment = (
     pgalloc.if_pmd_none,
@@ -209,6 +224,12 @@ COLLAPSE_FILE = Program(
     spinlock.spin_lock,
     khugepaged.retract_page_table,
     spinlock.spin_unlock,
+    pgalloc.pte_free_defer,
+    pgalloc.pte_free,
+    Goto(SKIP),
+    At(NOT_MAPPED),
+    spinlock.spin_unlock,
+    At(SKIP),
     vmscan.next_mm,
     At(LAST),
 )
@@ -216,7 +237,7 @@ COLLAPSE_FILE = Program(
 
 
 def _fault(p: Program) -> Program:
-    p = p.after(spinlock.down_read, FAULT_AROUND, DO_HUGE_PMD, PTE_ALLOC)
+    p = p.after(spinlock.down_read, ORIG_PTE, FAULT_AROUND, DO_HUGE_PMD, PTE_ALLOC)
     return p.after(spinlock.spin_lock, pgalloc.if_page_table, within=DO_NO_PAGE)
 
 

@@ -33,7 +33,7 @@ from stress.kernel.account import ANON_PAGE, NO_PAGE, note
 from stress.kernel.bug import PAGE_REFS, oops
 from stress.kernel.memory import written_at
 from stress.kernel.page_alloc import alloc_page, alloc_pages, put_page
-from stress.kernel.pgalloc import count_table, mk_pmd, pmd_at, pmd_page, table_begins, table_ends
+from stress.kernel.pgalloc import count_table, is_table, mk_pmd, pmd_at, pmd_page, table_begins, table_ends
 from stress.kernel.pgtable import DIRTY, PG_ANON, PG_LRU, WRITABLE, YOUNG, mk_pte, pte_at, pte_page
 from stress.kernel.rmap import remove_rmap
 from stress.kernel.rss.amount import ANON_RSS, RSS, set_amount
@@ -205,8 +205,7 @@ def pmd_modify(m: Words, r: Words) -> int:
 @step
 def pmd_trans_unstable(m: Words, r: Words) -> int:
     """if (pmd_trans_unstable(pmd)) return 0: unless the entry is a page table the fault is tried again, `out`."""
-    entry = load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))
-    return OUT if entry == 0 or pmd_trans_huge(entry) else NEXT
+    return NEXT if is_table(load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))) else OUT
 
 
 # zap_pmd_range
@@ -284,8 +283,7 @@ def split_huge_pmd(m: Words, r: Words) -> int:
 @step
 def pmd_none_or_trans_huge(m: Words, r: Words) -> int:
     """if (pmd_none_or_trans_huge_or_clear_bad(pmd)) goto next, which is `skip_table`."""
-    entry = load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))
-    return SKIP_TABLE if entry == 0 or pmd_trans_huge(entry) else NEXT
+    return NEXT if is_table(load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))) else SKIP_TABLE
 
 
 @step(private=True)

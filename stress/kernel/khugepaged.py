@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shm_layout.atomic import read_once, store
-from shm_layout.registers import R_ADDRESS, R_MM
+from shm_layout.registers import R_ADDRESS, R_MM, R_PAGE
 from shm_layout.structs import PRIVATE_END
 from shm_layout.words import Words
-from stress.kernel.page_alloc import put_page
 from stress.kernel.pgalloc import count_table, pmd_at, pmd_page, table_begins, table_is_empty
+from stress.labels import NOT_MAPPED
 from stress.step import DONE, NEXT, step
 
 
@@ -17,17 +17,17 @@ def if_table_of_shared_file(m: Words, r: Words) -> int:
     return NEXT if table_begins(m, 0, r[R_ADDRESS]) >= m[PRIVATE_END] else DONE
 
 
-@step(whole="page_table_lock and zone->lock")
+@step(whole="page_table_lock")
 def retract_page_table(m: Words, r: Words) -> int:
-    """pmdp_collapse_flush(), mm_dec_nr_ptes(), pte_free_defer(): an empty page table is taken away, mmap_lock not held.
+    """pmdp_collapse_flush(), mm_dec_nr_ptes(): an empty page table is taken away, mmap_lock not held; it is in R_PAGE.
 
-    The pages of the file have been unmapped before; a table in which one is mapped again stays. Ptes are looked at
-    under page_table_lock alone here, so no grace period is needed.
+    The pages of the file have been unmapped before; a table in which one is mapped again stays, `not_mapped`.
     """
     pmd = pmd_at(m, r[R_MM], r[R_ADDRESS])
     entry = read_once(m, pmd)
-    if entry != 0 and table_is_empty(m, r[R_MM], r[R_ADDRESS]):
-        store(m, pmd, 0)
-        count_table(m, r[R_MM], -1)
-        put_page(m, r, pmd_page(entry))
+    if entry == 0 or not table_is_empty(m, r[R_MM], r[R_ADDRESS]):
+        return NOT_MAPPED
+    store(m, pmd, 0)
+    count_table(m, r[R_MM], -1)
+    r[R_PAGE] = pmd_page(entry)
     return NEXT

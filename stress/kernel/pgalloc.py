@@ -8,16 +8,41 @@ below an entry that is none they must all be none, see check `page_tables`. Two 
 from __future__ import annotations
 
 from shm_layout.atomic import cmpxchg, fetch_add, load, read_once, store, write_once
-from shm_layout.registers import R_ADDRESS, R_CHILD, R_END, R_ENTRY, R_MM, R_OLD_PAGE, R_PAGE, R_VALUE
-from shm_layout.structs import CHILD_TABLES, MM_NR_PTES, NR_PTES, PMD, PTRS_PER_PTE, at
+from shm_layout.registers import (
+    R_ADDRESS,
+    R_CHILD,
+    R_CPU,
+    R_END,
+    R_ENTRY,
+    R_LEVEL,
+    R_MM,
+    R_OLD_PAGE,
+    R_PAGE,
+    R_VALUE,
+)
+from shm_layout.structs import (
+    CHILD_TABLES,
+    CPU_RCU,
+    MM_NR_PTES,
+    NR_CPUS,
+    NR_PTES,
+    PAGE_CONTENT,
+    PAGE_FLAGS,
+    PMD,
+    PTRS_PER_PTE,
+    at,
+)
 from shm_layout.words import Words
+from stress.kernel.bug import PAGE_TABLES, oops
 from stress.kernel.page_alloc import alloc_page, put_page
-from stress.kernel.pgtable import first_page, pte_at
+from stress.kernel.pgtable import PG_FREE, first_page, pte_at
 from stress.labels import OUT, PMD_PRESENT, RACED, SKIP
-from stress.step import NEXT, helper, step
+from stress.step import NEXT, WAIT, helper, step
 
 PMD_TABLE = 1
 """Flag of a pmd entry: it names a page table."""
+PMD_FLAGS = 0xFFF
+"""Mask of the flags."""
 
 
 @helper
@@ -30,6 +55,12 @@ def pmd_at(m: Words, mm: int, address: int) -> int:
 def mk_pmd(frame: int, flags: int) -> int:
     """Return the entry for the page table in a frame."""
     return (frame << 12) | PMD_TABLE | flags
+
+
+@helper
+def is_table(entry: int) -> bool:
+    """Whether a pmd entry names a page table, and maps no huge page: that flag and no other."""
+    return (entry & PMD_FLAGS) == PMD_TABLE
 
 
 @helper
@@ -143,7 +174,50 @@ def pte_free_prealloc(m: Words, r: Words) -> int:
 @step
 def if_page_table(m: Words, r: Words) -> int:
     """pte_offset_map_lock(), the lock held: is there a page table (still)? Else to `raced`, to try again."""
-    return NEXT if load(m, pmd_at(m, r[R_MM], r[R_ADDRESS])) & PMD_TABLE != 0 else RACED
+    return NEXT if is_table(load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))) else RACED
+
+
+@step
+def pte_offset_map_nolock(m: Words, r: Words) -> int:
+    """pte = pte_offset_map_nolock(mm, pmd, address), under rcu_read_lock (6.5): the page table, in R_OLD_PAGE.
+
+    To `skip` where the entry is none or maps a huge page.
+    """
+    entry = load(m, pmd_at(m, r[R_MM], r[R_ADDRESS]))
+    r[R_OLD_PAGE] = pmd_page(entry)
+    return NEXT if is_table(entry) else SKIP
+
+
+@step(whole="a look at what is promised: whether the page table is one still")
+def ptep_get_lockless(m: Words, r: Words) -> int:
+    """orig_pte = ptep_get_lockless(pte): without the lock; in a table that was freed since, check `page_tables`.
+
+    What is decided is decided by the pte that is read again under the lock.
+    """
+    table = r[R_OLD_PAGE]
+    read_once(m, pte_at(m, r[R_MM], r[R_ADDRESS]))
+    freed = (read_once(m, at(m, PAGE_FLAGS, table)) & PG_FREE) != 0
+    if freed or read_once(m, at(m, PAGE_CONTENT, table)) != 0:
+        oops(r, PAGE_TABLES)
+    return NEXT
+
+
+@step(private=True)
+def pte_unmap(m: Words, r: Words) -> int:
+    """pte_unmap(pte): what was read without the lock is not used any more."""
+    r[R_OLD_PAGE] = 0
+    return NEXT
+
+
+@step(waits=True, whole="the RCU grace period")
+def pte_free_defer(m: Words, r: Words) -> int:
+    """pte_free_defer(mm, pgtable): behind a grace period no fault that found the table looks at it any more."""
+    for cpu in range(r[R_LEVEL], m[NR_CPUS]):
+        if cpu != r[R_CPU] and load(m, at(m, CPU_RCU, cpu)) != 0:
+            r[R_LEVEL] = cpu
+            return WAIT
+    r[R_LEVEL] = 0
+    return NEXT
 
 
 @step(private=True)

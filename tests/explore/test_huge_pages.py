@@ -7,6 +7,7 @@ from stress.designs.parts.correction import everywhere
 from stress.designs.parts.operations import FAULTS
 from stress.explore import explore
 from stress.kernel import huge_memory, madvise, pgalloc
+from stress.kernel.rss import task
 from stress.labels import DO_NO_PAGE
 from stress.workload import Workload
 
@@ -49,6 +50,18 @@ EDITS = {
         FILE,
         {"page_tables"},
         everywhere(FAULTS, lambda p: p.drop(pgalloc.if_page_table, within=DO_NO_PAGE)),
+    ),
+    "a table is freed without a grace period": (
+        "fault 0; madvise_dontneed 0 || fault 0 | collapse_file 0",
+        FILE,
+        {"page_tables"},
+        {"collapse_file": lambda p: p.drop(pgalloc.pte_free_defer)},
+    ),
+    "faults do not say that they look": (
+        "fault 0; madvise_dontneed 0 || fault 0 | collapse_file 0",
+        FILE,
+        {"page_tables"},
+        {"fault": lambda p: p.splice((task.rcu_read_lock,))},
     ),
     "a table that was put by is kept": (
         "fault 0 w || zap 0-1",

@@ -68,6 +68,9 @@ EXCEPTIONS = {
     "pte_alloc_map_child",
     "free_pte_range",
     "retract_page_table",
+    # They look at what a kernel has promised, beside what they stand for.
+    "ptep_get_lockless",
+    "pte_free_defer",
     "page_add_new_anon_rmap",
     "set_huge_pmd",
     "pmd_modify",
