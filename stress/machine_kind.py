@@ -32,7 +32,16 @@ class MachineKind:
     most_cpus: int | None = None
 
     def of(self, machine: Machine) -> Machine:
-        """Return a machine of this kind with the same CPUs.
+        """Return a machine of this kind with the same CPUs, and with small page tables where they come and go.
+
+        Raises as `of_real_size` does.
+        """
+        if self.allocates_tables and not machine.pmd and machine.ptrs_per_pte == REAL_TABLE:
+            machine = replace(machine, ptrs_per_pte=SMALL_TABLE)
+        return self.of_real_size(machine)
+
+    def of_real_size(self, machine: Machine) -> Machine:
+        """Return a machine of this kind with the same CPUs and the same page tables: for what faults cost.
 
         Raises `UsageError` for more CPUs than there may be, and for a machine that lacks the mm that is needed.
         """
@@ -79,8 +88,6 @@ def _with_pmds(machine: Machine, *, huge_pages: bool) -> Machine:
 
     With ``huge_pages`` each CPU has as many more as a huge page has.
     """
-    if machine.ptrs_per_pte == REAL_TABLE:
-        machine = replace(machine, ptrs_per_pte=SMALL_TABLE)
     tables = machine.page_tables + (machine.mms - 1) * machine.child_tables
     in_hands = machine.cpus * machine.ptrs_per_pte if huge_pages else 0
     return replace(machine, pmd=True, frames=machine.frames + tables + in_hands)

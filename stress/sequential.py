@@ -30,7 +30,8 @@ class PlainMachine:
     """
 
     def __init__(self, design: Design, machine: Machine) -> None:
-        """Boot it."""
+        """Boot it: of the kind that the design is for, see `stress.machine_kind`."""
+        machine = design.machine.of_real_size(machine)
         self.design = design
         self.layout = Layout(machine)
         self.m = [0] * self.layout.words

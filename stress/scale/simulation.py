@@ -190,6 +190,7 @@ class _Set:
         modelled = machine_for(kinds, workers=all_cpus, pages=pages, arch="64", batch=design.bound.batch(all_cpus))
         if given.readers:  # a reader's own task, and its mm
             modelled = dataclasses.replace(modelled, mms=2, child_pages=1)
+        modelled = design.machine.of_real_size(modelled)
         layout = Layout(modelled, PLACEMENTS[given.placement])
         self.memory = m = np.zeros(layout.words, np.int64)
         frames = layout.regions["page"]

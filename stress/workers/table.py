@@ -93,9 +93,9 @@ def measure(  # noqa: PLR0917
 
     workers, pages, rep, arch, placement, seed = given
     chosen = fault_kinds.KINDS[kind]
-    machine = fault_kinds.machine_for(
-        chosen, workers=workers, pages=pages, arch=arch, batch=design.bound.batch(workers)
-    )
+    batch = design.bound.batch(workers)
+    machine = fault_kinds.machine_for(chosen, workers=workers, pages=pages, arch=arch, batch=batch)
+    machine = design.machine.of_real_size(machine)
     if work is not None and work.name != "none":
         design = working(design, traps=work.name == "trap+clear")
     else:

@@ -11,6 +11,7 @@ from stress.kernel import memory, spinlock
 from stress.program import Program
 from stress.scale.machine import Fault, Level, Line, Memory, Process, ScaleMachine, get_machine
 from stress.scale.simulation import Given, near_share, simulate
+from stress.step import WAIT, step
 from tests.scale.slow import Slow
 
 TOY = ScaleMachine(
@@ -137,6 +138,23 @@ def test_every_kind_of_fault_is_simulated(kind):
     found = run("v12_sound", 4, 20, kind=kind)
     assert found.faults == 80
     assert found.work > 80 * 299
+
+
+@step(waits=True)
+def wait_for_ever(m, r):
+    return WAIT
+
+
+@pytest.mark.parametrize("name", ["v14", "thp", "mremap"])
+def test_a_design_is_simulated_on_a_machine_of_its_kind(name):
+    """With pmd entries, or with VMAs: their words are not there on a machine of another kind."""
+    assert simulate(designs.get(name), TOY, Given(4, faults=64)).per_second > 0
+
+
+def test_faults_under_a_vma_find_it():
+    """Where no VMA is there they take mmap_sem, which nobody gets here."""
+    design = designs.get("vma_refcnt").edit("a", "b", fault=lambda p: p.replace(spinlock.down_read, wait_for_ever))
+    assert simulate(design, TOY, Given(4, faults=64)).per_second > 0
 
 
 def test_a_reader_of_proc_slows_faults_down_where_it_takes_their_lock():
