@@ -96,17 +96,25 @@ def prepare_page(m: Words, r: Words, frame: int, content: int, references: int) 
 
 @helper
 def alloc_pages(m: Words, r: Words, address: int, pages: int) -> int:
-    """Return the first of so many frames in a row, cleared for the virtual pages from ``address`` on; or -1."""
-    for first in range(1, m[NR_PAGES] - pages + 1):
+    """Return the first of so many frames in a row, cleared for the virtual pages from ``address`` on; or -1.
+
+    From the CPU's own range first, as `find_frame` does, and its hand goes on behind them.
+    """
+    begin = max(r[R_FRAME_HAND], 1)
+    places = m[NR_PAGES] - pages
+    for number in range(places):
+        first = 1 + (begin - 1 + number) % places
         claimed = 0
         while claimed < pages and claim_frame(m, first + claimed):
             claimed += 1
         if claimed == pages:
-            for number in range(pages):
-                prepare_page(m, r, first + number, fresh_content(address + number), 1)
+            for page in range(pages):
+                prepare_page(m, r, first + page, fresh_content(address + page), 1)
+            if r[R_FRAME_FIRST] <= first and first + pages < r[R_FRAME_END]:
+                r[R_FRAME_HAND] = first + pages
             return first
-        for number in range(claimed):
-            write_once(m, at(m, PAGE_FLAGS, first + number), PG_FREE)
+        for page in range(claimed):
+            write_once(m, at(m, PAGE_FLAGS, first + page), PG_FREE)
     return -1
 
 
