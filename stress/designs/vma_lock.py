@@ -17,7 +17,7 @@ from stress.designs.parts.correction import everywhere
 from stress.designs.parts.counter import Fragment
 from stress.kernel import spinlock, vma_lock
 from stress.labels import DO_SWAP_PAGE, LOCKED, MMAP_LOCK, RETRY, UNLOCKED
-from stress.program import At, Goto, Program
+from stress.program import At, Entry, Goto, Program
 
 LOCK_VMA_UNDER_RCU: Fragment = (
     vma_lock.if_vma_anon,
@@ -34,23 +34,6 @@ LOCK_VMA_UNDER_RCU: Fragment = (
 )
 """do_user_addr_fault(): the lock of the VMA, or mmap_lock."""
 
-RETRY_UNDER_MMAP_LOCK: Fragment = (
-    vma_lock.if_vma_locked,
-    vma_lock.vma_end_read,
-    Goto(RETRY),
-    At(MMAP_LOCK),
-)
-"""do_swap_page(): VM_FAULT_RETRY under the lock of a VMA."""
-
-UNLOCK: Fragment = (
-    vma_lock.if_vma_locked,
-    vma_lock.vma_end_read,
-    Goto(UNLOCKED),
-    At(MMAP_LOCK),
-    spinlock.up_read,
-    At(UNLOCKED),
-)
-
 VMA_START_WRITE: Fragment = (
     vma_lock.read_mm_lock_seq,
     vma_lock.down_write_vma,
@@ -61,9 +44,20 @@ VMA_START_WRITE: Fragment = (
 _SWAPPED = (At(DO_SWAP_PAGE), spinlock.spin_unlock)
 
 
+def fault_under_vma(p: Program, lock: Fragment, if_locked: Entry, end_read: Entry) -> Program:
+    """Return a fault that takes its VMA by ``lock`` where it can, and gives it back by ``end_read``.
+
+    ``if_locked``: whether it has the VMA; else to `mmap_lock`. A swapped page is tried again under mmap_lock
+    (do_swap_page(): VM_FAULT_RETRY).
+    """
+    retry = (if_locked, end_read, Goto(RETRY), At(MMAP_LOCK))
+    unlock = (if_locked, end_read, Goto(UNLOCKED), At(MMAP_LOCK), spinlock.up_read, At(UNLOCKED))
+    p = p.splice(_SWAPPED, *_SWAPPED, *retry)
+    return p.replace(spinlock.down_read, *lock).replace(spinlock.up_read, *unlock)
+
+
 def _fault(p: Program) -> Program:
-    p = p.splice(_SWAPPED, *_SWAPPED, *RETRY_UNDER_MMAP_LOCK)
-    return p.replace(spinlock.down_read, *LOCK_VMA_UNDER_RCU).replace(spinlock.up_read, *UNLOCK)
+    return fault_under_vma(p, LOCK_VMA_UNDER_RCU, vma_lock.if_vma_locked, vma_lock.vma_end_read)
 
 
 def _write(p: Program) -> Program:

@@ -16,9 +16,10 @@ from dataclasses import replace
 from stress.designs import tlb_batch
 from stress.designs.parts.counter import Fragment
 from stress.designs.parts.operations import ZAPS
+from stress.designs.vma_lock import fault_under_vma
 from stress.kernel import exit as exit_
 from stress.kernel import fork, spinlock, vma_lock, vma_refcnt
-from stress.labels import DO_SWAP_PAGE, LOCKED, MMAP_LOCK, RETRY, UNLOCKED
+from stress.labels import LOCKED, MMAP_LOCK, RETRY
 from stress.machine_kind import VM_AREAS
 from stress.program import At, Goto, Program
 
@@ -42,23 +43,6 @@ LOCK_VMA_UNDER_RCU: Fragment = (
 )
 """do_user_addr_fault(): the VMA, or mmap_lock."""
 
-RETRY_UNDER_MMAP_LOCK: Fragment = (
-    vma_refcnt.if_area_locked,
-    vma_refcnt.vma_refcount_put,
-    Goto(RETRY),
-    At(MMAP_LOCK),
-)
-"""do_swap_page(): VM_FAULT_RETRY under the lock of a VMA."""
-
-UNLOCK: Fragment = (
-    vma_refcnt.if_area_locked,
-    vma_refcnt.vma_refcount_put,
-    Goto(UNLOCKED),
-    At(MMAP_LOCK),
-    spinlock.up_read,
-    At(UNLOCKED),
-)
-
 VMA_START_WRITE: Fragment = (
     vma_refcnt.find_own_vma,
     vma_lock.read_mm_lock_seq,
@@ -71,12 +55,9 @@ VMA_START_WRITE: Fragment = (
 FREE_VMA: Fragment = (vma_refcnt.find_own_vma, vma_refcnt.vma_mark_detached, vma_refcnt.vm_area_free)
 """exit_mmap: the last user's mm loses its VMA."""
 
-_SWAPPED = (At(DO_SWAP_PAGE), spinlock.spin_unlock)
-
 
 def _fault(p: Program) -> Program:
-    p = p.splice(_SWAPPED, *_SWAPPED, *RETRY_UNDER_MMAP_LOCK)
-    return p.replace(spinlock.down_read, *LOCK_VMA_UNDER_RCU).replace(spinlock.up_read, *UNLOCK)
+    return fault_under_vma(p, LOCK_VMA_UNDER_RCU, vma_refcnt.if_area_locked, vma_refcnt.vma_refcount_put)
 
 
 def _zap(p: Program) -> Program:
