@@ -183,13 +183,23 @@ def pairs(
     kinds: Sequence[str], arch: str, setup_kinds: Sequence[str], sizes: Sequence[Size]
 ) -> st.SearchStrategy[Workload]:
     """Return workloads of two operations at the same time, on one page in each of its `states`: all are tried."""
-    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, size: Size) -> Workload:
-        before = [(0, piece)] if piece else []
-        return _workload([[one], [other]], before, (1, 0, 0), arch=arch, mmu=True, above_4g=True, **size)
+    return _two_at_once((1, 0, 0), [(), *states(setup_kinds, 0)], _on_one_page(kinds), arch, sizes)
 
-    operation = st.sampled_from(_on_one_page(kinds))
-    pieces_ = st.sampled_from([(), *states(setup_kinds, 0)])
-    return st.builds(of, pieces_, operation, operation, st.sampled_from(sizes))
+
+def _two_at_once(
+    pages: tuple[int, int, int],
+    before: Sequence[tuple[Operation, ...]],
+    operations: Sequence[Operation],
+    arch: str,
+    sizes: Sequence[Size],
+) -> st.SearchStrategy[Workload]:
+    """Return every two of these operations at the same time, behind each of these pieces of a setup."""
+    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, size: Size) -> Workload:
+        setup = [(0, piece)] if piece else []
+        return _workload([[one], [other]], setup, pages, arch=arch, mmu=True, above_4g=True, **size)
+
+    each = st.sampled_from(operations)
+    return st.builds(of, st.sampled_from(before), each, each, st.sampled_from(sizes))
 
 
 def on_file(
@@ -211,14 +221,8 @@ def on_file(
     read = Operation("fault", 0, 1)
     took = [(read, Operation(kind, 0, 1)) for kind in ("zap", "madvise_dontneed")]
     pieces_ = [(), (read,), *took, (read, Operation("fork"))]
-    pieces_ = [piece for piece in pieces_ if {operation.name for operation in piece} <= set(setup_kinds)]
-
-    def of(piece: tuple[Operation, ...], one: Operation, other: Operation, size: Size) -> Workload:
-        before = [(0, piece)] if piece else []
-        return _workload([[one], [other]], before, (0, 0, 1), arch=arch, mmu=True, above_4g=True, **size)
-
-    each = st.sampled_from(operations)
-    return st.builds(of, st.sampled_from(pieces_), each, each, st.sampled_from(sizes))
+    before = [piece for piece in pieces_ if {operation.name for operation in piece} <= set(setup_kinds)]
+    return _two_at_once((0, 0, 1), before, operations, arch, sizes)
 
 
 def storing(
