@@ -183,12 +183,14 @@ def _own(found: History, memory: Any) -> int:
     return checks.HOLDS
 
 
+def _general(check: Callable[..., int]) -> Callable[[History, Any], int]:
+    if checks.takes_scratch(check):
+        return lambda found, m: check(m, _frames(found))
+    return lambda found, m: check(m)
+
+
 _AT_REST: dict[str, Callable[[History, Any], int]] = {
-    "mapcount": lambda found, m: checks.mapcount(m, _frames(found)),
-    "page_refs": lambda found, m: checks.page_refs(m, _frames(found)),
-    "data_kept": lambda found, m: checks.data_kept(m),
-    "mmu_cache": lambda found, m: checks.mmu_cache(m),
-    "page_tables": lambda found, m: checks.page_tables(m),
+    **{name: _general(check) for name, check in checks.AT_REST.items() if name != "progress"},
     "user": _own,
 }
 
