@@ -21,6 +21,17 @@ def file_word(m: Words, address: int) -> int:
     return at(m, FILE_PAGE, address - m[ANON_END])
 
 
+@helper
+def lookup_page(m: Words, index: int) -> int:
+    """Return the frame that the page cache has for a page of the file, with a reference; 0 for none."""
+    tree_lock(m)
+    frame = read_once(m, file_word(m, index))
+    if frame != 0:
+        get_page(m, frame)
+    tree_unlock(m)
+    return frame
+
+
 @step(whole="tree_lock and zone->lock")
 def filemap_nopage(m: Words, r: Words) -> int:
     """new_page = vma->vm_ops->nopage(): find the page or read it, with a reference; `out` without memory."""
@@ -49,13 +60,8 @@ def if_fault_around(m: Words, r: Words) -> int:
 @step(whole="tree_lock")
 def next_uptodate_page(m: Words, r: Words) -> int:
     """filemap_map_pages(): the page, with a reference, if the page cache has it; else to `not_cached`."""
-    tree_lock(m)
-    frame = read_once(m, file_word(m, linear_page_index(m, r[R_MM], r[R_ADDRESS])))
-    if frame != 0:
-        get_page(m, frame)
-    tree_unlock(m)
-    r[R_PAGE] = frame
-    return NEXT if frame != 0 else NOT_CACHED
+    r[R_PAGE] = lookup_page(m, linear_page_index(m, r[R_MM], r[R_ADDRESS]))
+    return NEXT if r[R_PAGE] != 0 else NOT_CACHED
 
 
 @step(private=True)
@@ -83,13 +89,8 @@ def find_get_page(m: Words, r: Words) -> int:
     """Truncate finds the page that it is to remove; the operation ends when there is none, or no file at all."""
     if r[R_ADDRESS] < m[ANON_END] or r[R_ADDRESS] >= m[NR_PTES]:
         return DONE
-    tree_lock(m)
-    frame = read_once(m, file_word(m, r[R_ADDRESS]))
-    if frame != 0:
-        get_page(m, frame)
-    tree_unlock(m)
-    r[R_PAGE] = frame
-    return NEXT if frame != 0 else DONE
+    r[R_PAGE] = lookup_page(m, r[R_ADDRESS])
+    return NEXT if r[R_PAGE] != 0 else DONE
 
 
 @step(whole="the page lock, tree_lock and zone->lock")

@@ -10,7 +10,6 @@ from shm_layout.atomic import (
     and_half,
     cmpxchg,
     fetch_add,
-    load,
     read_half,
     read_once,
     store,
@@ -20,7 +19,6 @@ from shm_layout.atomic import (
 from shm_layout.registers import (
     R_ADDRESS,
     R_CHILD,
-    R_CPU,
     R_CURRENT,
     R_ENTRY,
     R_MM,
@@ -30,7 +28,6 @@ from shm_layout.registers import (
     R_TASK,
 )
 from shm_layout.structs import (
-    CPU_RCU,
     GHOST,
     MENDED_ANON_RSS,
     MENDED_RSS,
@@ -57,6 +54,7 @@ from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
 from stress.kernel.page_alloc import get_page
 from stress.kernel.pgtable import LOW, WRITABLE, YOUNG, ZERO_PAGE, pte_at, pte_page, pte_present, pte_to_slot
 from stress.kernel.pte_access import high_half, this_pte
+from stress.kernel.rcupdate import next_reader
 from stress.kernel.swap_state import swap_duplicate
 from stress.labels import RESERVED, SKIP, SWAP_ENTRY
 from stress.program import ByArch
@@ -80,10 +78,9 @@ def alloc_task_struct(m: Words, r: Words) -> int:
     task = r[R_CURRENT] + 1
     if task % m[TASK_DEPTH] == 0:
         return DONE
-    for cpu in range(r[R_SCAN], m[NR_CPUS]):
-        if cpu != r[R_CPU] and load(m, at(m, CPU_RCU, cpu)) != 0:
-            r[R_SCAN] = cpu
-            return WAIT
+    r[R_SCAN] = next_reader(m, r, r[R_SCAN])
+    if r[R_SCAN] < m[NR_CPUS]:
+        return WAIT
     r[R_SCAN] = 0
     r[R_TASK] = task + 1
     r[R_MM] = current_mm(m, r)

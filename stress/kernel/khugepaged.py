@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shm_layout.atomic import read_once, store
 from shm_layout.registers import R_ADDRESS, R_MM, R_PAGE
 from shm_layout.structs import PRIVATE_END
 from shm_layout.words import Words
-from stress.kernel.pgalloc import count_table, pmd_at, pmd_page, table_begins, table_is_empty
+from stress.kernel.pgalloc import table_begins, take_empty_table
 from stress.labels import NOT_MAPPED
 from stress.step import DONE, NEXT, step
 
@@ -23,11 +22,8 @@ def retract_page_table(m: Words, r: Words) -> int:
 
     The pages of the file have been unmapped before; a table in which one is mapped again stays, `not_mapped`.
     """
-    pmd = pmd_at(m, r[R_MM], r[R_ADDRESS])
-    entry = read_once(m, pmd)
-    if entry == 0 or not table_is_empty(m, r[R_MM], r[R_ADDRESS]):
+    table = take_empty_table(m, r[R_MM], r[R_ADDRESS])
+    if table < 0:
         return NOT_MAPPED
-    store(m, pmd, 0)
-    count_table(m, r[R_MM], -1)
-    r[R_PAGE] = pmd_page(entry)
+    r[R_PAGE] = table
     return NEXT

@@ -28,6 +28,13 @@ def area(m: Words, address: int) -> int:
     return int(address >= m[ANON_END]) + int(address >= m[PRIVATE_END])
 
 
+@helper
+def set_vma(m: Words, mm: int, address: int, index: int, prot: int) -> None:
+    """Say what is mapped at a virtual page, and whether stores are allowed there."""
+    write_once(m, vma_at(m, mm, address), index)
+    write_once(m, prot_at(m, mm, address), prot)
+
+
 @step
 def find_vma(m: Words, r: Words) -> int:
     """vma = find_vma(mm, address): where nothing is mapped the access is a fault of the user's, `out`."""
@@ -58,8 +65,8 @@ def copy_vma(m: Words, r: Words) -> int:
     r[R_ADDRESS] = r[R_SCRATCH]
     if old == NO_VMA:
         return LAST
-    write_once(m, vma_at(m, r[R_MM], r[R_END] - 1), linear_page_index(m, r[R_MM], r[R_SCRATCH]) + 1)
-    write_once(m, prot_at(m, r[R_MM], r[R_END] - 1), read_once(m, prot_at(m, r[R_MM], r[R_SCRATCH])))
+    index = linear_page_index(m, r[R_MM], r[R_SCRATCH]) + 1
+    set_vma(m, r[R_MM], r[R_END] - 1, index, read_once(m, prot_at(m, r[R_MM], r[R_SCRATCH])))
     return NEXT
 
 
@@ -89,8 +96,7 @@ def to_old_place(m: Words, r: Words) -> int:
 @step(whole="mmap_lock, held for write, and the lock of the tree of VMAs")
 def unmap_old_vma(m: Words, r: Words) -> int:
     """do_munmap(mm, old_addr, old_len): nothing is mapped at the old place any more."""
-    write_once(m, vma_at(m, r[R_MM], r[R_SCRATCH]), NO_VMA)
-    write_once(m, prot_at(m, r[R_MM], r[R_SCRATCH]), 0)
+    set_vma(m, r[R_MM], r[R_SCRATCH], NO_VMA, 0)
     return NEXT
 
 
@@ -101,8 +107,7 @@ def unmap_old_vma(m: Words, r: Words) -> int:
 def mmap_anew(m: Words, r: Words) -> int:
     """What munmap takes away can be faulted in again on this machine, as if mmap followed: each page is its own."""
     for page in range(r[R_ADDRESS], r[R_END]):
-        write_once(m, vma_at(m, r[R_MM], page), 0)
-        write_once(m, prot_at(m, r[R_MM], page), 0)
+        set_vma(m, r[R_MM], page, 0, 0)
     return NEXT
 
 
@@ -110,8 +115,7 @@ def mmap_anew(m: Words, r: Words) -> int:
 def mm_init_vmas(m: Words, r: Words) -> int:
     """mm_init(): the VMAs of a new mm R_CHILD, each page its own."""
     for page in range(first_page(m, r[R_CHILD]), m[NR_PTES]):
-        write_once(m, vma_at(m, r[R_CHILD], page), 0)
-        write_once(m, prot_at(m, r[R_CHILD], page), 0)
+        set_vma(m, r[R_CHILD], page, 0, 0)
     return NEXT
 
 
@@ -119,8 +123,8 @@ def mm_init_vmas(m: Words, r: Words) -> int:
 def dup_mmap(m: Words, r: Words) -> int:
     """dup_mmap(): the child R_CHILD has the VMAs of its parent."""
     for page in range(first_page(m, r[R_CHILD]), m[NR_PTES]):
-        write_once(m, vma_at(m, r[R_CHILD], page), read_once(m, vma_at(m, r[R_MM], page)))
-        write_once(m, prot_at(m, r[R_CHILD], page), read_once(m, prot_at(m, r[R_MM], page)))
+        index, prot = read_once(m, vma_at(m, r[R_MM], page)), read_once(m, prot_at(m, r[R_MM], page))
+        set_vma(m, r[R_CHILD], page, index, prot)
     return NEXT
 
 

@@ -11,7 +11,6 @@ from shm_layout.atomic import cmpxchg, fetch_add, load, read_once, store, write_
 from shm_layout.registers import (
     R_ADDRESS,
     R_CHILD,
-    R_CPU,
     R_END,
     R_ENTRY,
     R_LEVEL,
@@ -22,7 +21,6 @@ from shm_layout.registers import (
 )
 from shm_layout.structs import (
     CHILD_TABLES,
-    CPU_RCU,
     MM_NR_PTES,
     NR_CPUS,
     NR_PTES,
@@ -36,6 +34,7 @@ from shm_layout.words import Words
 from stress.kernel.bug import PAGE_TABLES, oops
 from stress.kernel.page_alloc import alloc_page, put_page
 from stress.kernel.pgtable import PG_FREE, first_page, pte_at
+from stress.kernel.rcupdate import next_reader
 from stress.labels import OUT, PMD_PRESENT, RACED, SKIP
 from stress.step import NEXT, WAIT, helper, step
 
@@ -95,6 +94,21 @@ def count_table(m: Words, mm: int, tables: int) -> None:
     """Add to mm->nr_ptes, under page_table_lock."""
     count = at(m, MM_NR_PTES, mm)
     write_once(m, count, read_once(m, count) + tables)
+
+
+@helper
+def take_empty_table(m: Words, mm: int, address: int) -> int:
+    """Let the pmd entry of a virtual page be none where all ptes of its table are; return the table's frame, or -1.
+
+    Under page_table_lock.
+    """
+    pmd = pmd_at(m, mm, address)
+    entry = read_once(m, pmd)
+    if entry == 0 or not table_is_empty(m, mm, address):
+        return -1
+    store(m, pmd, 0)
+    count_table(m, mm, -1)
+    return pmd_page(entry)
 
 
 # pte_alloc_map(), in a fault
@@ -212,10 +226,9 @@ def pte_unmap(m: Words, r: Words) -> int:
 @step(waits=True, whole="the RCU grace period")
 def pte_free_defer(m: Words, r: Words) -> int:
     """pte_free_defer(mm, pgtable): behind a grace period no fault that found the table looks at it any more."""
-    for cpu in range(r[R_LEVEL], m[NR_CPUS]):
-        if cpu != r[R_CPU] and load(m, at(m, CPU_RCU, cpu)) != 0:
-            r[R_LEVEL] = cpu
-            return WAIT
+    r[R_LEVEL] = next_reader(m, r, r[R_LEVEL])
+    if r[R_LEVEL] < m[NR_CPUS]:
+        return WAIT
     r[R_LEVEL] = 0
     return NEXT
 
@@ -260,10 +273,7 @@ def free_pte_range(m: Words, r: Words) -> int:
     following = r[R_ADDRESS] + 1
     if following != r[R_END] and following != table_ends(m, r[R_ADDRESS]):
         return NEXT
-    pmd = pmd_at(m, r[R_MM], r[R_ADDRESS])
-    entry = read_once(m, pmd)
-    if entry != 0 and table_is_empty(m, r[R_MM], r[R_ADDRESS]):
-        store(m, pmd, 0)
-        count_table(m, r[R_MM], -1)
-        put_page(m, r, pmd_page(entry))
+    table = take_empty_table(m, r[R_MM], r[R_ADDRESS])
+    if table >= 0:
+        put_page(m, r, table)
     return NEXT
