@@ -7,15 +7,16 @@ which something is touched that the tables do not know begins again (docs/reduct
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
 from shm_layout.record import NOTED
 from shm_layout.structs import mm_struct, page_struct, pte_struct, swap_struct, task_struct
 from shm_layout.words import Words
-from stress.explore.model import alone, image, log, transition
+from stress.explore.model import alone, image, log, persistent, transition
 from stress.explore.model.model import Model
+from stress.explore.model.primitives import RAISED
 from stress.explore.model.symmetry import groups, own_words
 from stress.memory_model import SC
 from stress.program import END
@@ -39,6 +40,7 @@ def with_log(model: Model) -> Model:
     p = list(model.p)
     p[image.P_RECORDED] = p[p[image.P_RECORD] + NOTED] = 1
     p[image.P_ONE_MOVE] = transition.move
+    p[image.P_OWN_STEPS] = [_caught(function) for function in p[image.P_OWN_STEPS]]
     p[image.P_LOG] = len(p)
     p += [0] * log.LOG_WORDS
     p[image.P_TRUTH] = len(p)
@@ -53,6 +55,21 @@ def with_log(model: Model) -> Model:
     p[image.P_TOUCHED_ROW] = log.READS + 4 * _words(model)
     p += [0] * (places * p[image.P_TOUCHED_ROW])
     return replace(model, p=p)
+
+
+def _caught(function: Callable[..., int]) -> Callable[..., int]:
+    """Return what a design brings along as compiled code calls it: `RAISED` for an exception.
+
+    It is tried, in plain Python as there, where a CPU may not go on alone with it.
+    """
+
+    def caught(m: Words, r: Words) -> int:
+        try:
+            return function(m, r)
+        except Exception:
+            return RAISED
+
+    return caught
 
 
 def learn_touched(model: Model, p: Words) -> None:
@@ -267,6 +284,24 @@ class _Touched:
         return out
 
 
+def _looked_at_at_rest(model: Model, touched: _Touched) -> bool:
+    """Return whether what is looked at in states at rest can change: not where all that is written is a design's own.
+
+    That is what its variables hold, and checks that it brings along look at.
+    """
+    p = model.p
+    if p[image.P_CHECKS] or p[image.P_READS] or p[p[image.P_HOLDERS]]:
+        return True
+    own = 0
+    for region in model.layout.regions.values():
+        if region.struct.instances is not None:
+            own |= (1 << region.end) - (1 << region.start)
+    written = 0
+    for bits in touched.all:
+        written |= bits >> touched.half
+    return written & ~own & ~(1 << log.TRUTH) != 0
+
+
 def tell_alone(model: Model) -> None:
     """Put the tables by which CPUs go on alone into the image of a model that has a log."""
     touched, words = _Touched(model), _words(model)
@@ -321,6 +356,9 @@ def tell_alone(model: Model) -> None:
     head += [0] * (image.MADE_WORDS * p[image.P_CPUS])
     head[alone.A_CHAIN] = len(head)
     head += [0] * alone.MOST_ALONG
+    head[alone.A_AHEAD] = len(head)
+    head += [0] * (persistent.AHEAD_WORDS * p[image.P_CPUS])
+    head[alone.A_REST] = _looked_at_at_rest(model, touched)
     p += head
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import rule_breakers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mixed_words import MIXED
 
 from shm_layout.atomic import cmpxchg, read_once, write_once
 from shm_layout.errors import UsageError
@@ -17,6 +19,7 @@ from shm_layout.registers import R_USER
 from shm_layout.structs import at, variable
 from shm_layout.words import Words
 from stress import designs, findings
+from stress.checks import HOLDS
 from stress.design import Design
 from stress.explore import Bounds, Result, explore, reduction, search
 from stress.explore.counterexample.trace import trace
@@ -29,11 +32,12 @@ from stress.explore.searching.search import Search
 from stress.explore.strategies import breadth_first, reduced
 from stress.machine_kind import WORDS
 from stress.program import Program
-from stress.resolve import import_file
+from stress.resolve import import_file, resolve_design
 from stress.step import NEXT, WAIT, step
 from stress.workload import Workload
 
 MUTANTS = import_file(Path(__file__).parents[2] / "benchmarks" / "mutant_designs.py").MUTANTS
+FAMILIES = files("stress.examples") / "families"
 OF_READS = {"rss_exact", "anon_rss_exact", "rss_bounded", "read_regular", "read_pair"}
 LARGE = Bounds(states=60_000)
 
@@ -411,3 +415,125 @@ def test_small_searches_keep_every_state(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_it_is_for_breadth_first_alone() -> None:
     with pytest.raises(UsageError, match="--no-reduction means nothing to strategy pct"):
         search(designs.get("v12"), Workload.parse("fault 0 w | zap 0"), strategy="pct", reduction=False)
+
+
+OF_WORDS = st.lists(
+    st.lists(st.sampled_from(sorted(MIXED.programs)), min_size=1, max_size=2), min_size=2, max_size=4
+).map(lambda columns: " | ".join("; ".join(column) for column in columns))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=OF_WORDS)
+def test_drawn_workloads_on_words_come_to_the_same(text: str) -> None:
+    compare(MIXED, Workload.parse(text))
+
+
+def test_an_assertion_that_fails_on_the_way_is_a_broken_check() -> None:
+    """The schedule is taken once more in plain Python, where the step raises what it raises."""
+    both = compare(MIXED, Workload.parse("test_look | test_up; test_look | test_up_twice"))
+    assert both is not None
+    assert {v.check for v in both[0].violations} == {"user"}
+
+
+def test_the_nearest_state_without_an_end_is_not_proven_where_steps_jump_back() -> None:
+    workload = Workload.parse("test_locked_spin | test_locked_wait")
+    both = compare(MIXED, workload)
+    assert both is not None
+    passed, whole = both
+    assert {v.check for v in whole.violations} == {"progress"}
+    assert unproven(passed, "progress")
+
+
+def everything_depends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say of every place that nobody there goes before anybody else: CPUs only sleep."""
+
+    def met(self: Any, touched: list[int], future: list[int]) -> list[int]:
+        return [-1] * (len(touched) * ((len(future) >> 6) + 1))
+
+    monkeypatch.setattr(reduction._Touched, "meet", met)
+
+
+def sleeping_alone(design: Design, workload: Workload) -> tuple[Result, Result] | None:
+    """Explore with CPUs that sleep and nothing else, and without any reduction; None where that is too large."""
+    whole = explore(design, workload, finals=True, reduction=False, bounds=LARGE)
+    if not whole.complete:
+        return None
+    passed = explore(design, workload, finals=True, bounds=LARGE)
+    assert passed.reduced
+    assert verdict(passed)["finals"] == verdict(whole)["finals"]
+    return passed, whole
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_where_cpus_only_sleep_all_states_are_found(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything_depends(monkeypatch)
+    name, text, arch = CASES[case]
+    both = sleeping_alone(designs.get(name), Workload.parse(text, arch=arch))
+    assert both is not None
+    passed, whole = both
+    assert passed.states == whole.states
+    assert passed.transitions < whole.transitions * 0.9
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=OF_WORDS)
+def test_where_cpus_only_sleep_all_states_of_words_are_found(text: str) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        everything_depends(monkeypatch)
+        both = sleeping_alone(MIXED, Workload.parse(text))
+        assert both is None or both[0].states == both[1].states
+
+
+def second_not_alone(m: Words) -> int:
+    """At rest: second is not set before first."""
+    return HOLDS if read_once(m, at(m, FIRST, 0)) >= read_once(m, at(m, SECOND, 0)) else 0
+
+
+@step
+def set_second(m: Words, r: Words) -> int:
+    """second = 1"""
+    write_once(m, at(m, SECOND, 0), 1)
+    return NEXT
+
+
+PAIR = Design(
+    "pair",
+    2026,
+    "",
+    "two words that nobody reads but a check at rest",
+    {"test_first": Program(give), "test_second": Program(set_second)},
+    checks=(second_not_alone,),
+    machine=WORDS,
+)
+
+
+@pytest.mark.parametrize("text", ["test_first | test_second", "test_second | test_first"])
+def test_states_at_rest_are_left_out_only_where_nobody_looks_at_them(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = Workload.parse(text)
+    compare(PAIR, workload)
+    monkeypatch.setattr(reduction, "_looked_at_at_rest", lambda model, touched: False)
+    assert explore(PAIR, workload).states == 3  # of 4, for one of both goes first
+    assert explore(replace(PAIR, checks=()), workload).states == 3
+
+
+def test_states_at_rest_that_are_left_out_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduction, "_looked_at_at_rest", lambda model, touched: False)
+    texts = ("test_first | test_second", "test_second | test_first")
+    assert any(not explore(PAIR, Workload.parse(text)).violations for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "traces"),
+    [
+        ("lastzero", "add | add | add | add | add | add | look", 9 * 2**4),
+        ("readers", "look | look | look | look | look | look | give", 2**6),
+    ],
+)
+def test_families_have_as_many_final_states_as_traces(name: str, text: str, traces: int) -> None:
+    design = resolve_design(f"{FAMILIES}/{name}.py:{name.upper()}")
+    both = compare(design, Workload.parse(text))
+    assert both is not None
+    assert both[0].outcomes == traces
+    assert both[0].states < 7 * traces

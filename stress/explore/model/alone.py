@@ -55,14 +55,19 @@ from stress.explore.model.transition import FINISHED, REFUSED, WAITS
 from stress.step import helper
 
 A_WAIT_WORDS, A_PLACES, A_ROW, A_DIGITS, A_FUTURE, A_WRITTEN, A_KEPT, A_CHAIN, A_NEVER, A_NOW, A_MADE = range(11)
+A_AHEAD, A_REST, A_ASLEEP = 11, 12, 13
 """Words of what tells who may go on alone: how many words steps wait for; how many places; words of a row of bits;
 and where, from here, lie: for each wait word its index and `VALUES` numbers, what each value adds to the number of
 the table; in each table a row of bits for each place, words that can be read and words that can be written from there
 on; for each row which of the wait words are written; room for registers; the CPUs that went on alone; in each table for
 each place a bit for every other place that lets nobody at this one go on alone; the places of the CPUs now, the
 number of the table, and which wait words hold somebody up; room for the accesses that the rules of steps look at
-(`stress.explore.model.rules`), which are those of transitions from one and the same state."""
-A_WORDS = 11
+(`stress.explore.model.rules`), which are those of transitions from one and the same state; room for what the CPUs
+would do next (`stress.explore.model.persistent`); whether states at rest are looked at; the CPUs that sleep, as bits,
+in the state that a transition leads to: where one of these goes on alone, nothing is left to be tried (`ASLEEP`)."""
+A_WORDS = 14
+ASLEEP = -1
+"""In place of the CPUs that sleep: one of them could have gone on alone."""
 VALUES = 64
 MOST_ALONG = 2048
 """Transitions in a row that go on alone, at most."""
@@ -94,8 +99,8 @@ def note_held(p: Words, m: Words) -> None:
 
 
 @helper
-def table_now(p: Words, m: Words, cpu: int) -> int:
-    """Return the number of the table that says what others than a CPU can do while it does not move.
+def table_now(p: Words, m: Words, cpus: int) -> int:
+    """Return the number of the table that says what others than these CPUs, as bits, can do while these do not move.
 
     Words that others may write do not hold anybody up.
     """
@@ -106,7 +111,7 @@ def table_now(p: Words, m: Words, cpu: int) -> int:
     while held != 0:
         written = 0
         for other in range(p[P_CPUS]):
-            if other != cpu:
+            if ((cpus >> other) & 1) == 0:
                 written |= a[a[A_WRITTEN] + table * a[A_PLACES] + now[other]]
         free = held & written
         if free == 0:
@@ -231,7 +236,7 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     r = window(g, cpu * STRIDE)
     if r[R_OP] == 0 or has_no_undo(p, p[p[P_ALONE] + p[p[P_ALONE] + A_NOW] + cpu]):
         return False
-    table = table_now(p, m, cpu)
+    table = table_now(p, m, 1 << cpu)
     if is_hopeless(p, cpu, table):
         return False
     keep_registers(p, g, cpu)
@@ -272,6 +277,10 @@ def go_along(p: Words, m: Words, g: Words, cpu: int) -> None:
         if found < 0:
             return
         cpu = found
+        asleep = p[p[P_ALONE] + A_ASLEEP]
+        if ((asleep >> cpu) & 1) != 0:
+            p[p[P_ALONE] + A_ASLEEP] = ASLEEP
+            return
         chain[length] = cpu
         p[P_ALONG] = length + 1
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 from shm_layout.record import FAULT
-from shm_layout.registers import R_PC
+from stress.explore.model.alone import A_ASLEEP, ASLEEP
 from stress.explore.model.at_rest import at_rest, judge_rest
 from stress.explore.model.check_bits import GOES_ON, NAMES, PROGRESS, wanted_at_rest, wanted_of_step
 from stress.explore.model.image import (
+    P_ALONE,
     P_ALONG,
     P_CHOICES,
     P_CPUS,
@@ -27,15 +28,27 @@ from stress.explore.model.image import (
     P_RECORDED,
     P_SYMMETRY,
     P_WATCHED,
-    R_DONE,
     R_LAST,
     R_PREEMPTED,
-    STRIDE,
+)
+from stress.explore.model.persistent import (
+    AHEAD_BITS,
+    AHEAD_KIND,
+    AHEAD_ONWARD,
+    ENDED,
+    EVERY,
+    MOST_ASLEEP,
+    WOULD_WAIT,
+    ahead_of,
+    asleep_after,
+    is_reading,
+    persistent_set,
+    writing,
 )
 from stress.explore.model.primitives import call_move, prefetch, window
 from stress.explore.model.rules import first_torn, forget_accesses
-from stress.explore.model.symmetry import put_in_order
 from stress.explore.model.transition import FINISHED, REFUSED, WAITS
+from stress.explore.searching.ahead import advanced, in_turn, look_ahead, ordered
 from stress.explore.searching.intern import LOW, differ
 from stress.explore.searching.state import (
     AGAIN,
@@ -47,6 +60,7 @@ from stress.explore.searching.state import (
     BLOCKS_FULL,
     BUDGET,
     CHOICE_OF_VIA,
+    COPIES,
     CUR,
     DEPTH,
     DONE,
@@ -54,6 +68,7 @@ from stress.explore.searching.state import (
     LEARNED,
     LEVEL_END,
     NOT_ONWARD,
+    ORIGIN,
     PENDING,
     PREEMPTIONS,
     ROOM,
@@ -61,6 +76,7 @@ from stress.explore.searching.state import (
     ROW_ROOM,
     ROWS_FULL,
     RULE_BROKEN,
+    SLEEPS,
     STATES_FULL,
     STATUS,
     STOP_FIRST,
@@ -103,13 +119,6 @@ def is_enough(s: Any, found: Any) -> bool:
 
 
 @helper
-def advanced(g: Any, cpu: int) -> int:
-    """Return how far a CPU has come: more with every step that does not jump back and every operation that ends."""
-    r = cpu * STRIDE
-    return int((g[r + R_DONE] << 32) + g[r + R_PC])
-
-
-@helper
 def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
     """With bounded preemptions: the CPU that moved last, if it could go on; else -1. It has moved then."""
     if s[PREEMPTIONS] < 0 or g[R_LAST] == 0:
@@ -121,8 +130,11 @@ def last_goes_on(s: Any, p: Any, m: Any, g: Any) -> int:
 
 
 @helper
-def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, origin: Any) -> None:
+def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, sleep: Any, batch: Any, origin: Any) -> None:
     """Look up the states of a batch; those not known are put at the end of the queue, as far as there is room.
+
+    A state that was found before with CPUs asleep of which not all sleep now is not looked at any more as if they did:
+    if it was visited, it is put into the queue once more, for those that woke.
 
     Does nothing for a part of a level, whose batch is kept.
     """
@@ -132,32 +144,51 @@ def flush(s: Any, table: Any, states: Any, parent: Any, via: Any, batch: Any, or
     width = s[WIDTH]
     pending = s[PENDING]
     for b in range(pending):
-        found = origin[3 * b]
+        found = origin[ORIGIN * b]
         entry = table[found & mask]
         if entry != 0 and ((entry >> 32) & LOW) == found:
             prefetch(states, ((entry & LOW) - 1) * width)
     for b in range(pending):
-        found = origin[3 * b]
+        found = origin[ORIGIN * b]
         slot = found & mask
+        asleep = origin[ORIGIN * b + 3]
+        tried = 0
+        known = False
         while True:
             entry = table[slot]
             if entry == 0:
-                n = s[FOUND]
-                if n == s[ROOM]:
-                    s[STATUS] = STATES_FULL
-                    break
-                table[slot] = (found << 32) | (n + 1)
-                for i in range(width):
-                    states[n * width + i] = batch[b * width + i]
-                parent[n] = origin[3 * b + 1]
-                via[n] = origin[3 * b + 2] + NOT_ONWARD
-                s[FOUND] = n + 1
                 break
             if ((entry >> 32) & LOW) == found:
                 n = (entry & LOW) - 1
                 if not differ(states, n * width, batch, b * width, width):
+                    known = True
                     break
             slot = (slot + 1) & mask
+        if known:
+            if s[SLEEPS] == 0:
+                continue
+            n = (table[slot] & LOW) - 1
+            slept = sleep[n] & EVERY
+            asleep &= slept
+            if asleep == slept:
+                continue
+            if n >= s[LEVEL_END]:
+                sleep[n] = (sleep[n] & ~EVERY) | asleep
+                continue
+            tried = EVERY & ~slept
+            s[COPIES] += 1
+        n = s[FOUND]
+        if n == s[ROOM]:
+            s[STATUS] = STATES_FULL
+            break
+        table[slot] = (found << 32) | (n + 1)
+        for i in range(width):
+            states[n * width + i] = batch[b * width + i]
+        parent[n] = origin[ORIGIN * b + 1]
+        via[n] = origin[ORIGIN * b + 2] + NOT_ONWARD
+        if s[SLEEPS] != 0:
+            sleep[n] = (tried << MOST_ASLEEP) | asleep
+        s[FOUND] = n + 1
     s[PENDING] = 0
 
 
@@ -182,6 +213,7 @@ def expand(
     batch: Any,
     parent: Any,
     via: Any,
+    sleep: Any,
     origin: Any,
     found: Any,
 ) -> int:
@@ -189,11 +221,12 @@ def expand(
 
     ``s``: int64 (S_WORDS,), where the search stands; it goes on from there at the next call. ``p``, ``m``, ``g``,
     ``kept_m``, ``kept_g``, ``w``: words. ``states``: int64 (room, width); ``parent`` int32 and ``via`` int16
-    (room,): from which state, by which choice. ``table``: int64. ``loaded``: int64 (columns,), the state now in ``m``.
-    ``active``: blocks that have a column; ``column_of``: the column of each block, -1 for none. ``batch``: int64
-    (BATCH, width); ``origin``: int64 (BATCH, 3): hash, state, choice. ``found``: int64 (checks, 3): state, choice
-    and length of the shortest way to break each check. All are passed as pointers to the first element; the sizes are
-    words of ``s``.
+    (room,): from which state, by which choice; ``sleep`` int32 (room,), where CPUs sleep: in the lower half which do,
+    in the upper half which were tried when the state was visited before. ``table``: int64. ``loaded``: int64
+    (columns,), the state now in ``m``. ``active``: blocks that have a column; ``column_of``: the column of each block,
+    -1 for none. ``batch``: int64 (BATCH, width); ``origin``: int64 (BATCH, ORIGIN): hash, state, choice, CPUs that
+    sleep. ``found``: int64 (checks, 3): state, choice and length of the shortest way to break each check. All are
+    passed as pointers to the first element; the sizes are words of ``s``.
     """
     cpus = p[P_CPUS]
     choices = p[P_CHOICES]
@@ -207,7 +240,7 @@ def expand(
                 s[STATUS] = DONE
                 return DONE
         elif s[PENDING] + choices > BATCH or cur == s[LEVEL_END]:
-            flush(s, table, states, parent, via, batch, origin)
+            flush(s, table, states, parent, via, sleep, batch, origin)
             if s[STATUS] == STATES_FULL:
                 return STATES_FULL
         if cur == s[LEVEL_END]:
@@ -236,12 +269,42 @@ def expand(
                 forget_accesses(p, cpu)
         waiting = 0
         moved = 0
+        passed = 0
         along = 0
+        sleeps = 0
         onward = False
         goes_on = last_goes_on(s, p, m, g)
         if s[PREEMPTIONS] >= 0:
             put_back(p, m, g, kept_m, kept_g)
-        for choice in range(choices):
+        todo = EVERY
+        asleep = 0
+        reading = False
+        writers = 0
+        if s[SLEEPS] != 0:
+            if not look_ahead(p, m, g, kept_m, kept_g):
+                s[STATUS] = RULE_BROKEN
+                return RULE_BROKEN
+            reading = is_reading(p, g)
+            writers = writing(p)
+            asleep = sleep[cur] & EVERY
+            todo = persistent_set(p, m, g, reading) & ~asleep & ~(sleep[cur] >> MOST_ASLEEP)
+        for turn in range(choices):
+            choice = turn
+            if s[SLEEPS] != 0:
+                choice = in_turn(cpus, writers, turn)
+                ahead = ahead_of(p, choice)
+                if ((todo >> choice) & 1) == 0:
+                    if ahead[AHEAD_KIND] == WOULD_WAIT:
+                        waiting += 1
+                    elif ahead[AHEAD_KIND] != ENDED:
+                        passed += 1
+                        onward |= ahead[AHEAD_ONWARD] != 0 or (ahead[AHEAD_BITS] & ~GOES_ON) != 0
+                        if ahead[AHEAD_BITS] != 0:
+                            note_broken(found, wanted_of_step(ahead[AHEAD_BITS], s[WANTED]), cur, choice, s[DEPTH] + 1)
+                    continue
+                sleeps = asleep_after(p, choice, asleep, reading)
+                asleep |= 1 << choice
+                p[p[P_ALONE] + A_ASLEEP] = sleeps
             steps = choice < cpus  # else a store leaves the buffer of its CPU, which is no preemption
             cpu = choice if steps else choice % cpus
             preempts = steps and goes_on >= 0 and cpu != goes_on
@@ -266,8 +329,13 @@ def expand(
                     onward = True
                     put_back(p, m, g, kept_m, kept_g)
                     continue
+                if s[SLEEPS] != 0:
+                    sleeps = p[p[P_ALONE] + A_ASLEEP]
+                    if sleeps == ASLEEP:
+                        put_back(p, m, g, kept_m, kept_g)
+                        continue
                 if p[P_SYMMETRY] != 0:
-                    put_in_order(p, m, g, w)
+                    sleeps = ordered(p, m, g, w, sleeps)
                 if s[PREEMPTIONS] >= 0 and steps:
                     g[R_LAST] = cpu + 1
                     g[R_PREEMPTED] += preempts
@@ -275,14 +343,15 @@ def expand(
                 hashed = collect(s, p, m, g, kept_m, kept_g, a, tables, keys, out, cur, cpu)
                 if hashed < 0:
                     put_back(p, m, g, kept_m, kept_g)
-                    flush(s, table, states, parent, via, batch, origin)
+                    flush(s, table, states, parent, via, sleep, batch, origin)
                     if s[STATUS] == AGAIN:
                         s[STATUS] = BLOCK_CHANGED
                     return int(s[STATUS])
                 b = s[PENDING]
-                origin[3 * b] = hashed
-                origin[3 * b + 1] = cur
-                origin[3 * b + 2] = choice
+                origin[ORIGIN * b] = hashed
+                origin[ORIGIN * b + 1] = cur
+                origin[ORIGIN * b + 2] = choice
+                origin[ORIGIN * b + 3] = sleeps
                 s[PENDING] = b + 1
                 if s[APART] == 0:
                     prefetch(table, hashed & (s[TABLE_SIZE] - 1))
@@ -293,13 +362,13 @@ def expand(
         if p[P_LEARNED] != 0:
             s[STATUS] = LEARNED
             return LEARNED
-        if moved == 0 and waiting != 0:
+        if moved + passed == 0 and waiting != 0:
             note_broken(found, PROGRESS, cur, -1, s[DEPTH])
-        if onward or moved == 0:
+        if onward or moved + passed == 0:
             via[cur] &= CHOICE_OF_VIA
         s[TRANSITIONS] += moved + along
         s[CUR] = cur + 1
-    flush(s, table, states, parent, via, batch, origin)
+    flush(s, table, states, parent, via, sleep, batch, origin)
     return int(s[STATUS])
 
 
@@ -309,6 +378,7 @@ def look_up(
     table: Any,
     parent: Any,
     via: Any,
+    sleep: Any,
     batch: Any,
     origin: Any,
     count: int,
@@ -326,8 +396,8 @@ def look_up(
             break
         part = min(BATCH, count - done)
         for b in range(done, done + part):
-            prefetch(table, origin[3 * b] & mask)
+            prefetch(table, origin[ORIGIN * b] & mask)
         s[PENDING] = part
-        flush(s, table, states, parent, via, window(batch, done * s[WIDTH]), window(origin, 3 * done))
+        flush(s, table, states, parent, via, sleep, window(batch, done * s[WIDTH]), window(origin, ORIGIN * done))
         done += part
     return done

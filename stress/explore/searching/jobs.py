@@ -34,7 +34,6 @@ PARTS_OF_LEVEL = 4
 """Parts that a level has for each thread, at least, if they are not too small."""
 SHARE_OF_BATCHES = 16
 """Of the bound on memory, what batches may take at most, if parts are not too small: a 16th."""
-WORDS_OF_ORIGIN = 3
 AHEAD = 2
 """Parts that are visited, or wait to be looked up, beyond one for each thread."""
 _GOES_ON = (stored.AGAIN, stored.DONE)
@@ -64,8 +63,8 @@ class _Part:
         most = (end - begin) * search.choices
         if len(self.batch) < most * search.width:
             self.batch = np.empty(most * search.width, np.int64)
-        if len(self.origin) < most * WORDS_OF_ORIGIN:
-            self.origin = np.empty(most * WORDS_OF_ORIGIN, np.int64)
+        if len(self.origin) < most * stored.ORIGIN:
+            self.origin = np.empty(most * stored.ORIGIN, np.int64)
         if len(self.loaded) != search.columns:
             self.loaded = np.full(search.columns, -1, np.int64)
         self.found[:] = -1
@@ -130,7 +129,7 @@ class Jobs:
         free, under_way = list(self.parts), deque[_Part]()
         at = int(search.s[stored.CUR])
         size = min((end - at) // (self.count * PARTS_OF_LEVEL), MOST_PART * 4 // search.choices)
-        bytes_of_state = search.choices * (search.width + WORDS_OF_ORIGIN) * 8
+        bytes_of_state = search.choices * (search.width + stored.ORIGIN) * 8
         size = max(min(size, search.memory // SHARE_OF_BATCHES // len(self.parts) // bytes_of_state), LEAST_PART)
         try:
             while at < end or under_way:
@@ -179,8 +178,9 @@ class Jobs:
         s[stored.STATUS] = stored.AGAIN
         while done < count:
             search.tell(s)
-            given = (part.batch[done * width :], part.origin[WORDS_OF_ORIGIN * done :], count - done)
-            done += int(compiled()["look_up"](s, search.states, search.table, search.parent, search.via, *given))
+            kept = (search.states, search.table, search.parent, search.via, search.sleep)
+            given = (part.batch[done * width :], part.origin[stored.ORIGIN * done :], count - done)
+            done += int(compiled()["look_up"](s, *kept, *given))
             if s[stored.STATUS] == stored.STATES_FULL:
                 break
             search.make_way(int(s[stored.STATUS]))

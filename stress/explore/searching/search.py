@@ -17,6 +17,7 @@ from stress.explore.model import symmetry
 from stress.explore.model.check_bits import NAMES
 from stress.explore.model.image import P_ALONE, P_BUFFERS, P_CHOICES, P_ENTRIES, P_FULL, P_SYMMETRY, R_DONE, STRIDE
 from stress.explore.model.model import Model, scratch_words
+from stress.explore.model.persistent import MOST_ASLEEP
 from stress.explore.model.store_buffer import ENTRY_OF_BUFFER, PLACE
 from stress.explore.reduction import move_along
 from stress.explore.result import Bounds, Violation
@@ -34,8 +35,8 @@ LEAST_ROOM = 1 << 16
 """Make room for a number of states, or for none at all."""
 MOST_WORDS = 1 << 21
 """Words that final states take while they are counted."""
-BYTES_OF_WAY = 6
-"""Of a state: the state before it, and the choice there."""
+BYTES_OF_WAY, BYTES_OF_SLEEP = 6, 4
+"""Of a state: the state before it, and the choice there; which CPUs sleep."""
 BYTES_OF_WORD = 16
 """Of a state that is listed as a tuple: some of its numbers are objects of their own."""
 FEW, MANY = 16, 32
@@ -77,6 +78,8 @@ class Search:
         self.s[stored.WANTED], self.s[stored.STOP_FIRST] = wanted, stop_first
         self.s[stored.PREEMPTIONS] = preemptions
         self.s[stored.STOP_WHEN] = stop_when
+        self.s[stored.SLEEPS] = model.p[P_ALONE] != 0 and len(model.workload.cpus) <= MOST_ASLEEP
+        self.kept = 0
         self.found = np.full(3 * CHECK_COUNT, -1, np.int64)
         self.cpus, self.choices = len(model.workload.cpus), model.p[P_CHOICES]
         self.table = np.zeros(FIRST_TABLE + 1, np.int64)
@@ -97,6 +100,10 @@ class Search:
         """Words of 64 bits that a state takes."""
         return -(-self.columns * self.bits // 64)
 
+    @property
+    def _bytes_of_state(self) -> int:
+        return 8 * self.width + BYTES_OF_WAY + (BYTES_OF_SLEEP if self.s[stored.SLEEPS] else 0)
+
     def _numbers(self, begin: int, end: int) -> NDArray[Any]:
         """Return the numbers of states, a row for each."""
         words = self.states[begin * self.width : end * self.width].reshape(-1, self.width)
@@ -107,26 +114,37 @@ class Search:
 
         Where a limit on address space (ulimit -v) leaves no room for the bound on memory, the bound is halved.
         """
-        room = max(min(self.most_states, self.memory // (8 * self.width + BYTES_OF_WAY)), count, 1)
+        room = max(min(self.most_states, self.memory // self._bytes_of_state), count, 1)
         try:
             self.states = np.empty(room * self.width, np.int64)
             if count == 0:
                 self.parent, self.via = (np.empty(room, stored.SMALL[name]) for name in ("parent", "via"))
+                self.sleep = np.zeros(room if self.s[stored.SLEEPS] else 1, stored.SMALL["sleep"])
         except MemoryError:
             if room <= max(count, LEAST_ROOM):
                 raise MachineError(f"no memory for {room:,} states: raise the limit (ulimit -v)") from None
             self.memory //= 2
             self._make_room(count)
             return
-        self.parent, self.via = self.parent[:room], self.via[:room]
+        self.parent, self.via, self.sleep = self.parent[:room], self.via[:room], self.sleep[:room]
         self.loaded = np.full(self.columns, -1, np.int64)
         self.batch = np.empty(BATCH * self.width, np.int64)
-        self.origin = np.empty(BATCH * 3, np.int64)
+        self.origin = np.empty(BATCH * stored.ORIGIN, np.int64)
 
     @property
     def found_states(self) -> int:
-        """How many states were found."""
+        """How many states there are. Some may stand there twice, or be kept for a walk (`different_states`)."""
         return int(self.s[stored.FOUND])
+
+    @property
+    def keeps_more(self) -> bool:
+        """Whether there may be states that were passed over, which walks to an end come to and keep."""
+        return bool(self.s[stored.SLEEPS])
+
+    @property
+    def different_states(self) -> int:
+        """How many different states were found."""
+        return int(self.s[stored.FOUND] - self.s[stored.COPIES])
 
     @property
     def buffer_was_full(self) -> bool:
@@ -154,7 +172,7 @@ class Search:
     def expand(self, own: tuple[_Words, ...], loaded: _Words, batch: _Words, origin: _Words, found: _Words) -> int:
         """Call `stress.explore.searching.expand.expand`, for who has these arrays for itself."""
         given = self._arguments(own, loaded, batch)
-        return int(compiled()["expand"](*given, self.parent, self.via, origin, found))
+        return int(compiled()["expand"](*given, self.parent, self.via, self.sleep, origin, found))
 
     def merge(self, found: _Words) -> None:
         """Take over the shortest ways to break a check that were found from later states."""
@@ -260,17 +278,18 @@ class Search:
     def bytes(self) -> int:
         """Return the memory taken by the states and all that belongs to them."""
         fixed = (self.table, self.blocks, self.block_table, self.rows, self.row_table)
-        return int(self.s[stored.FOUND]) * (8 * self.width + BYTES_OF_WAY) + sum(a.nbytes for a in fixed)
+        return int(self.s[stored.FOUND]) * self._bytes_of_state + sum(a.nbytes for a in fixed)
 
     @property
     def depth(self) -> int:
         """Length of the longest way by which a state was found; where some are passed over, of the last one's."""
-        return len(self.schedule(self.found_states - 1)) if self.model.p[P_ALONE] else int(self.s[stored.DEPTH])
+        last = (self.kept or self.found_states) - 1
+        return len(self.schedule(last)) if self.model.p[P_ALONE] else int(self.s[stored.DEPTH])
 
     def forget(self) -> None:
         """Give back the room for states. Nothing can be asked of the search any more."""
         self.states = self.batch = self.table = np.empty(0, np.int64)
-        self.parent, self.via = self.parent[:0].copy(), self.via[:0].copy()
+        self.parent, self.via, self.sleep = self.parent[:0].copy(), self.via[:0].copy(), self.sleep[:0].copy()
 
     def schedule(self, state: int, *then: int) -> tuple[int, ...]:
         """Return the choices on the way to a state, and the one that is made there."""
@@ -306,10 +325,10 @@ class Search:
     def look_for_endless(self, in_time: Callable[[], bool]) -> None:
         """After the last state: note the nearest from which no end can be reached, if it is nearer than what is noted.
 
-        Raises `onward.OutOfTime`, `onward.OutOfRoom`.
+        Raises `endless.OutOfTime`, `endless.OutOfRoom`.
         """
         noted = 3 * NAMES.index("progress")
-        nearer = self.found_states
+        nearer = self.kept = self.found_states
         if self.found[noted] >= 0:  # states lie in the order of their distance
             length = int(self.found[noted + 2])
             nearer = bisect_left(range(nearer), length, key=lambda state: len(self.schedule(state)))

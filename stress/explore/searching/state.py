@@ -34,10 +34,12 @@ BLOCK = 8
 NOT_ONWARD, CHOICE_OF_VIA = -(1 << 15), (1 << 15) - 1
 """`via` names a choice (`stress.explore.model.transition.move`), and its sign bit a state that is no end and all of
 whose steps jump back in their programs."""
-SMALL = {"parent": "int32", "via": "int16", "known": "int8", "path": "int32"}
+SMALL = {"parent": "int32", "via": "int16", "sleep": "int32", "known": "int8", "path": "int32"}
 """Sizes of numbers in those arrays that are not of words, by the names of the arguments of compiled functions."""
 BATCH = MOST_CHOICES
 """New states that are looked up together."""
+ORIGIN = 4
+"""Words that are kept of each: its hash, the state and the choice that led to it, the CPUs that sleep in it."""
 GROUP = 4
 """Blocks that are looked at together for a change: the memory is padded to a multiple of them."""
 
@@ -47,10 +49,12 @@ intern_block, intern_registers = interning(BLOCK), interning(STRIDE)
 CUR, FOUND, TRANSITIONS, LEVEL_END, DEPTH, PENDING, WANTED, STOP_FIRST, STATUS, NEW_BLOCK, COLUMNS = range(11)
 ACTIVE, ROOM, TABLE_SIZE, BLOCK_ROOM, BLOCK_MASK, ROW_ROOM, ROW_MASK, BUDGET, PREEMPTIONS = range(11, 20)
 WIDTH, BITS, APART, STOP_WHEN = 20, 21, 22, 23
+SLEEPS, COPIES = 24, 25
 """Words that a state takes; bits of each of its numbers; 1 where what a part of a level leads to is kept in a batch
 that has room for all of it, to be looked up apart (`stress.explore.searching.jobs`); checks, as bits, with the last of
-which the search ends."""
-S_WORDS = 24
+which the search ends; 1 where it is noted which CPUs sleep; how many states were not found: they stand there once
+more, for that some CPUs no longer sleep, or are kept for a walk to an end."""
+S_WORDS = 26
 
 # why `expand` returned
 AGAIN, DONE, STATES_FULL, TABLE_FULL, BLOCKS_FULL, ROWS_FULL, BLOCK_CHANGED, STOPPED = range(8)
@@ -113,11 +117,13 @@ def hash_of_loaded(s: Any, loaded: Any, keys: Any) -> int:
 
 @helper
 def number_of(s: Any, table: Any, states: Any, batch: Any, found: int) -> int:
-    """Return the number of a state that is known: the first of the batch, with this hash."""
+    """Return the number of a state that is known: the first of the batch, with this hash; -1 for one that is not."""
     width, mask = s[WIDTH], s[TABLE_SIZE] - 1
     slot = found & mask
     while True:
         entry = table[slot]
+        if entry == 0:
+            return -1
         if ((entry >> 32) & LOW) == found:
             n = (entry & LOW) - 1
             if not differ(states, n * width, batch, 0, width):
@@ -192,7 +198,8 @@ def collect(
 
 
 def reindex(s: Any, states: Any, keys: Any, count: int, table: Any, mask: int) -> None:
-    """Enter the first ``count`` states into an empty table."""
+    """Enter the first ``count`` states into an empty table; of those that stand there twice the last."""
+    width = s[WIDTH]
     for n in range(count):
         total = 0
         for i in range(s[COLUMNS]):
@@ -200,5 +207,9 @@ def reindex(s: Any, states: Any, keys: Any, count: int, table: Any, mask: int) -
         found = spread(total)
         slot = found & mask
         while table[slot] != 0:
+            entry = table[slot]
+            same = ((entry >> 32) & LOW) == found
+            if s[SLEEPS] != 0 and same and not differ(states, ((entry & LOW) - 1) * width, states, n * width, width):
+                break
             slot = (slot + 1) & mask
         table[slot] = (found << 32) | (n + 1)

@@ -114,6 +114,7 @@ def breadth_first(
     image = search.p
     nearest: tuple[Violation, ...] = ()
     far: list[Violation] = []
+    unknown: set[str] = set()  # checks whose shortest way only a complete search of all states would tell
 
     def show(p: NDArray[np.int64]) -> None:
         nonlocal image
@@ -171,6 +172,7 @@ def breadth_first(
             bound = ""  # reached with the last state, if at all
             if explored is not model:
                 far.extend(search.violations())
+                unknown.update(("progress",) if len(search.not_onward()) else ())
             if preemptions < 0:
                 search.look_for_endless(in_time)
         elif explored is not model:
@@ -216,10 +218,11 @@ def breadth_first(
         bound = bound or BUFFER
         notes.append(buffer_note(model))
     violations = search.violations() if violations is None else violations
-    figures = (search.found_states, int(search.s[state.TRANSITIONS]), search.depth, search.bytes())
+    figures = (search.different_states, int(search.s[state.TRANSITIONS]), search.depth, search.bytes())
     reads, taken = reads_seen(model, search.p), taken_of(model, search.p)
     if explored is not model:
-        known = {violation.check for violation in nearest}
+        nearest = tuple(violation for violation in nearest if violation.check not in unknown)
+        known = {violation.check for violation in nearest} | unknown
         looked_for = [violation for violation in far if violation.check not in known]
         search.forget()  # the room is for the next
         found = {violation.check: violation for violation in nearest}

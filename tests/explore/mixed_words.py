@@ -1,0 +1,106 @@
+"""A design on words alone, for tests: words that are counted, copied, locked, waited for and asserted.
+
+Not in a test file, whose assertions pytest rewrites.
+"""
+
+from __future__ import annotations
+
+from shm_layout.atomic import cmpxchg, read_once, write_once
+from shm_layout.registers import R_USER
+from shm_layout.structs import at, variable
+from shm_layout.words import Words
+from stress.design import Design
+from stress.labels import label
+from stress.machine_kind import WORDS
+from stress.program import At, Program
+from stress.step import NEXT, WAIT, step
+
+COUNT, FLAG, GUARD, COPY = (variable(f"test_{name}", "a word") for name in ("count", "flag", "guard", "copy"))
+AGAIN = label("test again", back=True)
+
+
+@step
+def read_count(m: Words, r: Words) -> int:
+    """x = count"""
+    r[R_USER] = read_once(m, at(m, COUNT, 0))
+    return NEXT
+
+
+@step
+def write_count(m: Words, r: Words) -> int:
+    """count = x + 1"""
+    write_once(m, at(m, COUNT, 0), (r[R_USER] + 1) % 4)
+    return NEXT
+
+
+@step
+def read_flag(m: Words, r: Words) -> int:
+    """x = flag"""
+    r[R_USER] = read_once(m, at(m, FLAG, 0))
+    return NEXT
+
+
+@step
+def write_flag(m: Words, r: Words) -> int:
+    """flag = x"""
+    write_once(m, at(m, FLAG, 0), r[R_USER])
+    return NEXT
+
+
+@step
+def note_copy(m: Words, r: Words) -> int:
+    """copy = x"""
+    write_once(m, at(m, COPY, 0), r[R_USER])
+    return NEXT
+
+
+@step
+def spin(m: Words, r: Words) -> int:
+    """while (!flag);"""
+    return NEXT if read_once(m, at(m, FLAG, 0)) != 0 else AGAIN
+
+
+@step(waits=True)
+def wait_for_flag(m: Words, r: Words) -> int:
+    """Wait for flag"""
+    return NEXT if read_once(m, at(m, FLAG, 0)) != 0 else WAIT
+
+
+@step(waits=True)
+def take_guard(m: Words, r: Words) -> int:
+    """Take the lock"""
+    return NEXT if cmpxchg(m, at(m, GUARD, 0), 0, 1) == 0 else WAIT
+
+
+@step
+def drop_guard(m: Words, r: Words) -> int:
+    """Give it back"""
+    write_once(m, at(m, GUARD, 0), 0)
+    return NEXT
+
+
+@step
+def below_two(m: Words, r: Words) -> int:
+    """count < 2"""
+    assert read_once(m, at(m, COUNT, 0)) < 2
+    return NEXT
+
+
+MIXED = Design(
+    "mixed",
+    2026,
+    "",
+    "words that are counted, copied, waited for and asserted",
+    {
+        "test_up": Program(read_count, write_count),
+        "test_up_twice": Program(read_count, write_count, read_count, write_count),
+        "test_copy": Program(read_count, write_flag, read_flag, note_copy),
+        "test_locked": Program(take_guard, read_count, write_count, drop_guard),
+        "test_locked_wait": Program(take_guard, wait_for_flag, write_count, drop_guard),
+        "test_spin": Program(At(AGAIN), spin, note_copy),
+        "test_locked_spin": Program(take_guard, At(AGAIN), spin, write_count, drop_guard),
+        "test_look": Program(below_two, read_flag, note_copy),
+        "test_note": Program(note_copy),
+    },
+    machine=WORDS,
+)
