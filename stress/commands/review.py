@@ -9,12 +9,13 @@ import click
 from shm_layout.errors import PteStressError, UsageError
 from stress.commands.cases import case_options, judged
 from stress.commands.json_output import results_option, told_as_json
-from stress.commands.options import format_option, json_option, seed_option
+from stress.commands.options import dask_option, format_option, jobs_option, json_option, seed_option
 from stress.commands.pictures import PICTURES, picture_options
 from stress.memory_model import NAMES
 from stress.report.case import BROKEN, ERROR, HOLDS, OPEN, Case
 from stress.report.color import painted
 from stress.report.words import did_you_mean
+from stress.system.cpus import available_cores
 from stress.system.load import LoadWatch
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Length of the measurements; 1 is the usual one.",
 )
+@jobs_option("Processes that explore several findings at once.")
+@dask_option
 @picture_options
 @case_options
 @results_option
@@ -104,13 +107,14 @@ def review(
         explored = findings.ids(chapter)
         measured = [i for i in measured if i.startswith(findings.CHAPTERS[chapter])]
     counters = _own_counters(own, measured)
+    jobs = options["jobs"] or available_cores()
     shown: list[Shown] = []
     figures: dict[str, Measured] = {}
     failed: dict[str, Exception] = {}
     interrupted = False
     watch = LoadWatch()
     try:
-        _show_all(explored, shown, failed, memory)
+        _show_all(explored, shown, failed, memory, jobs=jobs, dask=options["dask"])
         watch = LoadWatch()  # figures of time are those of the measurements
         _measure_all(measured, figures, failed, counters, effort=options["effort"], seed=options["seed"])
     except KeyboardInterrupt:
@@ -184,18 +188,25 @@ def _in_words(error: Exception) -> str:
     return str(error) if isinstance(error, PteStressError) else f"{type(error).__name__}: {error}"
 
 
-def _show_all(identifiers: list[str], shown: list[Shown], failed: dict[str, Exception], memory: str | None) -> None:
+def _show_all(
+    identifiers: list[str],
+    shown: list[Shown],
+    failed: dict[str, Exception],
+    memory: str | None,
+    *,
+    jobs: int,
+    dask: str | None,
+) -> None:
     """Append what each finding shows to ``shown``; an error of one goes into ``failed``, and the others follow."""
-    from stress import findings
-    from stress.explore import Bounds
-    from stress.findings.show import show
+    from stress.commands.review_search import shown as searched
     from stress.report.progress import steps_shown
 
-    for name in steps_shown(identifiers, "exploring"):
-        try:
-            shown.append(show(findings.get(name), Bounds(seconds=60), memory))
-        except Exception as error:
-            failed[name] = error
+    with searched([(name, memory) for name in identifiers], jobs, dask) as results:
+        for (name, _), result in steps_shown(results, "exploring", len(identifiers)):
+            try:
+                shown.append(result())
+            except Exception as error:
+                failed[name] = error
 
 
 def _measure_all(
@@ -211,7 +222,7 @@ def _measure_all(
     from stress.findings.measurement import get_measurement
     from stress.report.progress import steps_shown
 
-    for name in steps_shown(identifiers, "measuring"):
+    for name in steps_shown(identifiers, "measuring", len(identifiers)):
         try:
             measurement = get_measurement(name)
             own = {"own": counters} if measurement.takes_counters and counters else {}

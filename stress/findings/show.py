@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from stress import designs
 from stress.design import Design
@@ -32,10 +33,37 @@ class Shown:
     harmless: tuple[Result, ...]
     wrong: tuple[str, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process without designs, whose edits are functions: there they are made once more."""
+        results = (self.posted, self.corrected, self.v12, *self.harmless)
+        bare = [None if result is None else _of(result, None) for result in results]
+        return _again, (self.finding.id, self.memory, bare, self.wrong)
+
     @property
     def ok(self) -> bool:
         """The finding is shown: broken as posted, sound when corrected, explored completely."""
         return not self.wrong
+
+
+def _of(result: Result, design: Any) -> Result:
+    return replace(result, design=design)
+
+
+def _again(identifier: str, memory: str, bare: list[Any], wrong: tuple[str, ...]) -> Shown:
+    """Return what was shown of a finding in another process, from results without designs."""
+    from stress.findings import get
+
+    finding = get(identifier)
+    posted, corrected, v12, *harmless = bare
+    return Shown(
+        finding,
+        memory,
+        _of(posted, finding.posted()),
+        _of(corrected, finding.corrected()),
+        None if v12 is None else _of(v12, designs.get(str(finding.shipped))),
+        tuple(_of(result, finding.posted()) for result in harmless),
+        wrong,
+    )
 
 
 def show(finding: Finding, bounds: Bounds | None = None, memory: str | None = None) -> Shown:

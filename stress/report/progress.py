@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -11,15 +11,15 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def steps_shown(items: Sequence[_T], description: str) -> Iterator[_T]:
-    """Yield the items, with a progress bar while they are worked on, if there are any."""
-    if not items or not sys.stderr.isatty():
+def steps_shown(items: Iterable[_T], description: str, count: int) -> Iterator[_T]:
+    """Yield the ``count`` items, with a progress bar while they are worked on, if there are any."""
+    if not count or not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, description=description, console=Console(stderr=True), transient=True)
+    yield from track(items, description=description, total=count, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

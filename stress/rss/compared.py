@@ -158,14 +158,14 @@ def compare(lines: Sequence[Compared], *, cores: int, updates: int, hop: bool, s
     library = [subject for subject in subjects if not subject.own]
 
     def explore(some: Sequence[Compared]) -> None:
-        for line in steps_shown(some, "exploring"):
+        for line in steps_shown(some, "exploring", len(some)):
             line.explored = explore_design(line.subject.design)
 
     # The user's steps are held against the rules of steps before workers run them at full speed.
     explore([line for line in lines if line.subject.own])
     ahead = [task for subject in library for task in loop_source.missing_fragments(subject)]
     compile_all([*working.missing_work(), *ahead], "the counters")
-    for line in steps_shown(lines, "counting"):
+    for line in steps_shown(lines, "counting", len(lines)):
         line.accuracy = measure_accuracy(
             line.subject,
             cpus=line.cpus,

@@ -27,7 +27,8 @@ def draw_curves(path: Path, lines: Sequence[Compared], *, cores: int, updates: i
     errors: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
     changes: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
     sums: dict[str, dict[float, float]] = {line.subject.name: {} for line in lines}
-    for cpus in steps_shown(sizes_up_to(most_cpus), "drawing"):
+    sizes = sizes_up_to(most_cpus)
+    for cpus in steps_shown(sizes, "drawing", len(sizes)):
         known = cpus == most_cpus == lines[0].threads
         costs = measure_cost(
             [line.subject for line in lines], cpus=cpus, threads=cpus, cores=1, rounds=ROUNDS, read_sizes=(cpus,)
