@@ -161,7 +161,7 @@ def main(seconds: float, only: tuple[str, ...], seed: int, as_json: bool) -> Non
     outcomes: list[Outcome] = []
     explore(designs.get(SOUND), Workload.parse("exit"))  # compile
     try:
-        for mutant in steps_shown(chosen, "hunting mutants"):
+        for mutant in steps_shown(chosen, "hunting mutants", len(chosen)):
             outcomes.append(hunt(mutant, seconds, seed))
     except KeyboardInterrupt:
         click.echo("interrupted: what follows is what was hunted until then", err=True)

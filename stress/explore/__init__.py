@@ -98,9 +98,9 @@ def search(
     """Look at ``workload`` by a strategy: breadth-first, random, pct or preemption; the model is for `trace`.
 
     ``seed`` and ``runs`` are for random and pct, ``depth`` for pct, ``preemptions`` for preemption;
-    ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can; ``jobs``: threads
-    of breadth-first and preemption, by default one for each CPU that may be used; ``reduction``, of breadth-first
-    alone, and ``symmetry`` as for `explore`.
+    ``memory`` is the memory model; ``finals``: give the final states, which breadth-first alone can; ``jobs``: threads,
+    by default one for each CPU that may be used; ``reduction``, of breadth-first alone, and ``symmetry`` as for
+    `explore`.
 
     Raises `UsageError` as `explore` does, and for a setting that means nothing to the strategy.
     """
@@ -109,7 +109,7 @@ def search(
 
     bounds = bounds or Bounds()
     _check_bounds(bounds)
-    _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions, "jobs": jobs})
+    _check_settings(strategy, {"runs": runs, "depth": depth, "preemptions": preemptions})
     if reduction is not None and strategy != "breadth-first":
         raise UsageError(f"--no-reduction means nothing to strategy {strategy}: it is for breadth-first")
     many = available_cores() if jobs is None else jobs
@@ -119,11 +119,11 @@ def search(
     if strategy == "random":
         from stress.explore.strategies.random_walk import random_walk
 
-        return random_walk(model, bounds, wanted, seed=seed, runs=runs, progress=progress), model
+        return random_walk(model, bounds, wanted, seed=seed, runs=runs, jobs=many, progress=progress), model
     if strategy == "pct":
         from stress.explore.strategies.pct import pct
 
-        return pct(model, bounds, wanted, seed=seed, runs=runs, depth=depth, progress=progress), model
+        return pct(model, bounds, wanted, seed=seed, runs=runs, depth=depth, jobs=many, progress=progress), model
     if strategy == "preemption":
         from stress.explore.strategies.preemption import preemption
 
@@ -152,7 +152,6 @@ _SETTINGS = {
     "runs": ("random", "pct"),
     "depth": ("pct",),
     "preemptions": ("preemption",),
-    "jobs": ("breadth-first", "preemption"),
 }
 
 

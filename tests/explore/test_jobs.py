@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import rule_breakers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shm_layout.errors import UsageError
 from stress import designs
 from stress.explore import Bounds, Result, explore, search
 from stress.explore.model.rules import RuleError
@@ -178,6 +178,30 @@ def test_threads_end_with_the_search() -> None:
     assert threading.active_count() <= before
 
 
-def test_jobs_mean_nothing_to_random_schedules() -> None:
-    with pytest.raises(UsageError, match="--jobs means nothing to strategy random"):
-        search(designs.get("v12"), Workload.parse("fault 0 w"), strategy="random", jobs=2)
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+@pytest.mark.parametrize(
+    ("name", "text", "memory"),
+    [
+        ("v12", "fault 0 w; zap 0 | fault 0 w; swap_out | statm", "sc"),
+        ("v12_sound", "fault 0 w; zap 0 | fault 1 w; swap_out | statm", "sc"),
+        ("v12", "fault 0 w | swap_out frame=1", "tso"),
+    ],
+)
+def test_schedules_at_random_do_not_depend_on_threads(strategy: str, name: str, text: str, memory: str) -> None:
+    design, workload = designs.get(name), Workload.parse(text)
+    results = [
+        search(design, workload, strategy=strategy, memory=memory, seed=3, runs=1500, jobs=jobs)[0]
+        for jobs in (1, 2, 3)
+    ]
+    assert {result.transitions for result in results} == {results[0].transitions}
+    for result in results:
+        assert replace(result, seconds=0) == replace(results[0], seconds=0)
+
+
+def test_a_schedule_at_random_that_never_ends_is_told_by_any_thread() -> None:
+    design = rule_breakers.after_rmap("endless", rule_breakers.endless_later)
+    for jobs in (1, 2):
+        given = {"strategy": "random", "runs": 2000, "jobs": jobs}
+        result, _ = search(design, Workload.parse("fault 0 w; zap 0 | fault 1 w; zap 1"), **given)
+        assert result.bound == "never ends"
+        assert {violation.check for violation in result.violations} == {"progress"}

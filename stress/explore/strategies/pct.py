@@ -11,13 +11,12 @@ from __future__ import annotations
 from shm_layout.errors import UsageError
 from stress.explore.model.model import Model
 from stress.explore.result import Bounds, Progress, Result
-from stress.explore.searching.sampling import Sampler, sample
-from stress.explore.searching.walks import LONGEST, RUNS_DONE
+from stress.explore.searching.sampling import sample
 from stress.memory_model import PSO, SC
 
 DEPTH = 3
 MEASURED = 100
-"""Random schedules that k is measured on beforehand; it grows when a longer schedule is seen."""
+"""Random schedules that k is measured on beforehand; it grows when a longer one is seen, for the rest of a block."""
 
 
 def chance(movers: int, steps: int, depth: int) -> float:
@@ -33,28 +32,40 @@ def pct(
     seed: int,
     runs: int | None = None,
     depth: int | None = None,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Result:
-    """Draw ``runs`` schedules (1000 by default) for bugs of ``depth`` (3 by default).
+    """Draw ``runs`` schedules (1000 by default) for bugs of ``depth`` (3 by default), by ``jobs`` threads.
 
     Raises `UsageError` for a number of runs or a depth below one.
     """
     depth = DEPTH if depth is None else depth
     if depth < 1:
         raise UsageError(f"a depth of {depth}: a bug has at least 1 ordering constraint")
-    sampler = Sampler(model, wanted, seed, depth)
     buffers = model.memory_model.number != SC
     movers = sum(1 + buffers for operations in model.workload.cpus if operations)
 
-    def note(s: list[int]) -> str:
+    def note(done: int, longest: int) -> str:
         if model.memory_model.number == PSO:
-            return f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; which store leaves a buffer first was drawn"
-        one = chance(movers, int(s[LONGEST]), depth)
-        every = 1 - (1 - one) ** int(s[RUNS_DONE])
+            return f"{done:,} schedules of PCT, seed {seed}; which store leaves a buffer first was drawn"
+        one = chance(movers, longest, depth)
+        every = 1 - (1 - one) ** done
         n = f"{movers}, CPUs and store buffers" if buffers else f"{movers}"
         return (
-            f"{s[RUNS_DONE]:,} schedules of PCT, seed {seed}; n = {n}, k = {s[LONGEST]}, d = {depth}: a bug of\n"
+            f"{done:,} schedules of PCT, seed {seed}; n = {n}, k = {longest}, d = {depth}: a bug of\n"
             f"that depth is found by each with a chance of at least 1/(n k^(d-1)) = {one:.2g}, by all with {every:.2g}"
         )
 
-    return sample(sampler, "pct", bounds, runs=runs, note=note, depth=depth, measured=MEASURED, progress=progress)
+    return sample(
+        model,
+        "pct",
+        bounds,
+        wanted,
+        seed=seed,
+        runs=runs,
+        jobs=jobs,
+        note=note,
+        depth=depth,
+        measured=MEASURED,
+        progress=progress,
+    )

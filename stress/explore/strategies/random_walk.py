@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from stress.explore.model.model import Model
 from stress.explore.result import Bounds, Progress, Result
-from stress.explore.searching.sampling import Sampler, sample
-from stress.explore.searching.walks import RUNS_DONE
+from stress.explore.searching.sampling import sample
 
 
 def random_walk(
-    model: Model, bounds: Bounds, wanted: int, *, seed: int, runs: int | None = None, progress: Progress | None = None
+    model: Model,
+    bounds: Bounds,
+    wanted: int,
+    *,
+    seed: int,
+    runs: int | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Result:
-    """Draw ``runs`` schedules (1000 by default). Raises `UsageError` for a number below one."""
-    sampler = Sampler(model, wanted, seed, 1)
+    """Draw ``runs`` schedules (1000 by default) by ``jobs`` threads. Raises `UsageError` for a number below one."""
     return sample(
-        sampler,
+        model,
         "random",
         bounds,
+        wanted,
+        seed=seed,
         runs=runs,
-        note=lambda s: f"{s[RUNS_DONE]:,} random schedules, seed {seed}",
+        jobs=jobs,
+        note=lambda done, _: f"{done:,} random schedules, seed {seed}",
         progress=progress,
     )
