@@ -18,6 +18,10 @@ from stress.design_rules import check_design
 from stress.report.words import did_you_mean
 from stress.step_rules import RuleBroken
 from stress.system.module_file import execute
+from stress.system.neighbours import importing_from, neighbours
+
+_OWN = "pte_stress_user_"
+"""Begins the names of modules that are users' files."""
 
 
 def resolve_design(name: str, *, named_in: tuple[Path, str] | None = None) -> Design:
@@ -48,7 +52,8 @@ def resolve_design(name: str, *, named_in: tuple[Path, str] | None = None) -> De
 def import_file(path: Path) -> ModuleType:
     """Import a Python file under a name of its own, once. Raises `UsageError`, one line, when it does not import.
 
-    The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again.
+    The name is that of its contents: a file that was copied or moved is the same one, and is not compiled again. In
+    another folder it is another one if it has neighbours there, which it may import.
     """
     try:
         path = Path(os.path.realpath(path))
@@ -62,16 +67,19 @@ def import_file(path: Path) -> ModuleType:
         raise UsageError(f"no design file is called {str(path)!r} ({e}): name one, as my_design.py:MINE") from None
     if not there:
         raise UsageError(f"{path} is no file: name one, as my_design.py:MINE")
-    module_name = f"pte_stress_user_{hashlib.sha256(contents).hexdigest()[:12]}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
+    module_name = f"{_OWN}{hashlib.sha256(contents).hexdigest()[:12]}"
+    made = sys.modules.get(module_name)
+    before = Path(str(made.__file__)).parent if made is not None else path.parent
+    if before != path.parent and any(not name.startswith(_OWN) for name in neighbours(before)):
+        module_name += f"_{hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:8]}"
+        made = sys.modules.get(module_name)
+    if made is not None:
+        return made
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is no Python file: a design file ends in .py")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # its neighbours; after all others, whose names they may have
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what was asked
+        with contextlib.redirect_stdout(sys.stderr), importing_from(path.parent, _OWN):  # stdout is for what was asked
             return execute(spec, contents)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):

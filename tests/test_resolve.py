@@ -9,8 +9,11 @@ from textwrap import dedent
 import pytest
 
 from shm_layout.errors import UsageError
+from shm_layout.structs import FIRST_WORD
 from stress import designs
+from stress.explore import search
 from stress.resolve import import_file, resolve_design
+from stress.workload import Workload
 
 MINE = """
     from stress.designs.v12 import DESIGN as V12
@@ -172,3 +175,46 @@ def test_a_copied_file_is_the_same_and_a_changed_one_another(tmp_path):
     assert names[0] == names[1] != names[2]
     (tmp_path / "a" / "mine.py").write_text("X = 3\n")
     assert import_file(tmp_path / "a" / "mine.py").X == 3
+
+
+HELPED = """
+from helpers_of_folder import plus
+from stress import Design, Program
+from stress.machine_kind import WORDS
+
+MINE = Design("mine", 2026, "", "adds", {"test_add": Program(plus)}, machine=WORDS)
+"""
+HELPERS = """
+from shm_layout.atomic import fetch_add
+from shm_layout.structs import at, variable
+from stress import NEXT, helper, step
+
+TOTAL = variable("test_total_of_folder", "a sum")
+
+@helper
+def add(m):
+    fetch_add(m, at(m, TOTAL, 0), NUMBER)
+
+@step
+def plus(m, r):
+    '''total += NUMBER'''
+    add(m)
+    return NEXT
+"""
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same", "changed"])
+def test_files_of_two_folders_import_their_own_neighbours(tmp_path, same):
+    """A copy of a design in another folder, with helpers of the same name beside it that say something else."""
+    for number, folder in enumerate(("a", "b"), 1):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(HELPED + ("" if same else f"# {number}\n"))
+        (tmp_path / folder / "helpers_of_folder.py").write_text(HELPERS.replace("NUMBER", str(number)))
+    totals = []
+    for folder in "abab":
+        result, model = search(
+            resolve_design(f"{tmp_path}/{folder}/mine.py:MINE"), Workload.parse("test_add"), finals=True
+        )
+        index = model.layout.regions["test_total_of_folder"].index(0, "value")
+        totals += [memory[index - FIRST_WORD] for memory, *_ in result.finals]
+    assert totals == [1, 2, 1, 2]
