@@ -49,12 +49,14 @@ class _Process:
         os.close(theirs)
 
     def perform(self, data: bytes) -> Any:
-        """Give it a shard, and return what it tells. Raises `Died`, and `BrokenPipeError` where it had ended before."""
+        """Give it a shard, and return what it tells. Raises `Died`, also where it had ended before."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(len(data).to_bytes(LENGTH) + data)
-        self._process.stdin.flush()
-        told = _read_frame(self._process.stdout)
+        told = None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(len(data).to_bytes(LENGTH) + data)
+            self._process.stdin.flush()
+            told = _read_frame(self._process.stdout)
         if told is None:
             raise Died(f"ended with status {self._process.wait()}")
         return pickle.loads(told)
@@ -90,7 +92,7 @@ def perform(wanted: dict[str, str], function: Callable[[_Item], _Result], item: 
         process = _idle.pop() if waited else _Process(get_worker().local_directory)
         try:
             told = process.perform(data)
-        except (BrokenPipeError, Died):
+        except Died:
             process.end()
             if not waited:
                 raise

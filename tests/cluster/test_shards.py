@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from shm_layout.errors import MachineError, UsageError
+from stress.cluster import apart as apart_from
 from stress.cluster import connecting, shards
 from stress.cluster.connecting import Cluster, connected
 from stress.cluster.identity import differences, identity
@@ -211,3 +212,12 @@ def test_a_design_goes_with_the_files_that_it_imported(
     assert Sent.of("v12") == Sent("v12")
     resolved: Shards[Sent, Design] = Shards(cluster, operator.methodcaller("resolve"), again=False)
     assert [result().name for _, result in resolved.in_order([sent, Sent("v12")])] == ["mine", "v12"]
+
+
+def test_a_process_that_was_killed_before_it_had_a_shard_has_died(tmp_path: Path) -> None:
+    process = apart_from._Process(str(tmp_path))
+    process._process.kill()
+    process._process.wait()
+    with pytest.raises(apart_from.Died):
+        process.perform(bytes(1 << 20))
+    process.end()
