@@ -37,8 +37,8 @@ def main(cpus: int, rounds: int, jobs: int) -> None:
     rows = []
     for name, one, last in (("lastzero", "add", "look"), ("readers", "look", "give")):
         design = resolve_design(f"{FOLDER}/{name}.py:{name.upper()}")
-        explore(design, Workload.parse(f"{one} | {last}"))  # compile
         workload = Workload.parse(" | ".join([*[one] * cpus, last]))
+        explore(design, workload, jobs=jobs)  # compile
         results = [explore(design, workload, jobs=jobs) for _ in range(rounds)]
         assert all(result.complete and result.outcomes == orders(name, cpus) for result in results)
         seconds = [result.seconds for result in results]
