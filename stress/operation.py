@@ -351,7 +351,10 @@ def parse_operation(text: str) -> Operation:
         if values.keys() & found.keys():
             raise UsageError(f"operation {text!r} is given {word!r} when it has one already")
         values |= found
-    if "address" not in values and kind.needs_page:
+    pages = values.get("end", 0) - values.get("address", 0)
+    if kind.two_pages and pages < 2:
+        raise UsageError(f"operation {text!r} needs two pages, as in `{name} 0-1`")
+    if kind.needs_page and pages == 0:
         raise UsageError(f"operation {text!r} needs a page, as in `{name} 0`")
     return Operation(name, **values)
 

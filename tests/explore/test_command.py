@@ -117,6 +117,7 @@ def test_workload_from_a_file(tmp_path):
         (["v12", "statm mm=7", "--mms", "1"], "mm that is not there"),
         (["v12", "fualt 0"], "did you mean fault"),
         (["v12", "zap 3-1"], "ends before it begins"),
+        (["mremap", "mremap 0"], "needs two pages, as in `mremap 0-1`"),
         (["v12", ""], "empty"),
         (["v12"], "give one workload"),
         (["v12", RACE, "--file", "x"], "give one workload"),
