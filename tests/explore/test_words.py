@@ -80,12 +80,21 @@ def test_a_stack_without_a_tag_breaks_when_a_node_comes_back():
         assert broken(TREIBER, text) == set()
 
 
-@pytest.mark.parametrize("name", ["peterson.py", "treiber.py"])
-def test_an_example_does_what_its_docstring_says(name):
-    found = COMMAND.findall((PROTOCOLS / name).read_text())
-    assert len(found) == 2
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [
+        ("protocols/peterson.py", 2),
+        ("protocols/treiber.py", 2),
+        ("families/lastzero.py", 1),
+        ("families/readers.py", 1),
+    ],
+)
+def test_an_example_does_what_its_docstring_says(name, commands):
+    file = PROTOCOLS.parent / name
+    found = COMMAND.findall(file.read_text())
+    assert len(found) == commands
     for reference, text, memory, shown in found:
-        result = explore(resolve_design(f"{PROTOCOLS}/{reference}"), Workload.parse(text), memory=memory or "sc")
+        result = explore(resolve_design(f"{file.parent}/{reference}"), Workload.parse(text), memory=memory or "sc")
         lengths = [int(length) for length in re.findall(r"broken in (\d+) steps", shown)]
         assert [violation.length for violation in result.violations] == lengths
         assert result.complete
