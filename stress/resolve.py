@@ -18,7 +18,7 @@ from stress.design_rules import check_design
 from stress.report.words import did_you_mean
 from stress.step_rules import RuleBroken
 from stress.system.module_file import execute
-from stress.system.neighbours import importing_from, neighbours
+from stress.system.neighbours import has_neighbours, importing_from
 
 _OWN = "pte_stress_user_"
 """Begins the names of modules that are users' files."""
@@ -70,7 +70,7 @@ def import_file(path: Path) -> ModuleType:
     module_name = f"{_OWN}{hashlib.sha256(contents).hexdigest()[:12]}"
     made = sys.modules.get(module_name)
     before = Path(str(made.__file__)).parent if made is not None else path.parent
-    if before != path.parent and any(not name.startswith(_OWN) for name in neighbours(before)):
+    if before != path.parent and has_neighbours(before, _OWN):
         module_name += f"_{hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:8]}"
         made = sys.modules.get(module_name)
     if made is not None:

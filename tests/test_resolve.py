@@ -11,6 +11,7 @@ import pytest
 from shm_layout.errors import UsageError
 from shm_layout.structs import FIRST_WORD
 from stress import designs
+from stress.cluster.sent import Sent
 from stress.explore import search
 from stress.resolve import import_file, resolve_design
 from stress.workload import Workload
@@ -204,17 +205,21 @@ def plus(m, r):
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["same", "changed"])
-def test_files_of_two_folders_import_their_own_neighbours(tmp_path, same):
+def test_files_of_several_folders_import_their_own_neighbours(tmp_path, same):
     """A copy of a design in another folder, with helpers of the same name beside it that say something else."""
-    for number, folder in enumerate(("a", "b"), 1):
+    path = list(sys.path)
+    for number, folder in enumerate(("a", "b.2", "c"), 1):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.py").write_text(HELPED + ("" if same else f"# {number}\n"))
         (tmp_path / folder / "helpers_of_folder.py").write_text(HELPERS.replace("NUMBER", str(number)))
     totals = []
-    for folder in "abab":
+    for folder in ("a", "b.2", "c", "b.2", "a"):
         result, model = search(
             resolve_design(f"{tmp_path}/{folder}/mine.py:MINE"), Workload.parse("test_add"), finals=True
         )
         index = model.layout.regions["test_total_of_folder"].index(0, "value")
         totals += [memory[index - FIRST_WORD] for memory, *_ in result.finals]
-    assert totals == [1, 2, 1, 2]
+    assert totals == [1, 2, 3, 2, 1]
+    assert sys.path == [*path, *(str(tmp_path / folder) for folder in ("a", "b.2", "c"))]
+    for folder in ("a", "b.2", "c"):
+        assert len(Sent.of(f"{tmp_path}/{folder}/mine.py:MINE").files) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from stress.design import Design
 from stress.resolve import resolve_design
+from stress.system.neighbours import imported
 from stress.system.own_sources import ROOT
 
 PACKAGES = {"dist-packages", "site-packages"}
@@ -24,7 +24,7 @@ def _loaded() -> Iterator[Path]:
     """
     python = [Path(os.path.realpath(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib")]
     installed = [*python, ROOT / "stress", ROOT / "shm_layout"]
-    for module in list(sys.modules.values()):
+    for module in imported():
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and Path(file).is_file():
             path = Path(os.path.realpath(file))

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-_folders: list[str] = []
-"""Folders whose files were imported, in the order in which that was done."""
+_behind: dict[str, dict[str, ModuleType]] = {}
+"""For each folder whose files were imported its modules whose names stand for those of another folder."""
 
 
 def _folder_of(name: str) -> str:
@@ -22,42 +22,38 @@ def _folder_of(name: str) -> str:
     return str(path.parent.parent if path.name == "__init__.py" else path.parent)
 
 
-def neighbours(folder: Path) -> dict[str, ModuleType]:
-    """Return the modules that were imported from a folder, by the names that other files import them by."""
-    return {name: module for name, module in list(sys.modules.items()) if _folder_of(name) == str(folder)}
+def imported() -> list[ModuleType]:
+    """Return all modules that were imported, also those whose names stand for others."""
+    return [*sys.modules.values(), *(module for modules in _behind.values() for module in modules.values())]
+
+
+def has_neighbours(folder: Path, own: str) -> bool:
+    """Return whether modules were imported from a folder, beside files whose names begin with ``own``."""
+    mine = str(folder)
+    return bool(_behind.get(mine)) or any(not n.startswith(own) and _folder_of(n) == mine for n in list(sys.modules))
 
 
 @contextmanager
 def importing_from(folder: Path, own: str) -> Iterator[None]:
     """In the block the modules of this folder can be imported, and none of other folders of users' files.
 
-    Afterwards a name stands for the module that had it first. Another one has the name and its folder: whoever looks at
-    what was imported finds both. ``own``: how the names of the files themselves begin, which are never the same.
+    Afterwards a name stands for the module that had it first. ``own``: how the names of the files themselves begin,
+    which are never the same.
     """
-    mine, mark = str(folder), f" of {folder}"
-    others = [other for other in _folders if other != mine]
-    aside = {
-        name: module
-        for name, module in list(sys.modules.items())
-        if not name.startswith(own) and " of " not in name and others and _folder_of(name) in others
-    }
+    mine = str(folder)
+    others = _behind.keys() - {mine}
+    aside = {n: sys.modules[n] for n in list(sys.modules) if not n.startswith(own) and _folder_of(n) in others}
     for name in aside:
         del sys.modules[name]
-    back = {name.removesuffix(mark): name for name in list(sys.modules) if name.endswith(mark)}
-    for name, marked in back.items():
-        sys.modules[name] = sys.modules.pop(marked)
-    path = [entry for entry in others if entry in sys.path]
-    for entry in path:
-        sys.path.remove(entry)
-    if mine not in _folders:
-        _folders.append(mine)
+    sys.modules.update(_behind.setdefault(mine, {}))
+    path = [(place, entry) for place, entry in enumerate(sys.path) if entry in others]
+    sys.path[:] = [entry for entry in sys.path if entry not in others]
     if mine not in sys.path:
         sys.path.append(mine)  # after all others, whose names its files may have
     try:
         yield
     finally:
-        sys.path += [entry for entry in path if entry not in sys.path]
-        for name, module in aside.items():
-            if name in sys.modules:
-                sys.modules[name + mark] = sys.modules[name]
-            sys.modules[name] = module
+        for place, entry in path:
+            sys.path.insert(place, entry)
+        _behind[mine] = {name: sys.modules[name] for name in aside if name in sys.modules}
+        sys.modules.update(aside)
