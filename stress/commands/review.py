@@ -15,7 +15,6 @@ from stress.memory_model import NAMES
 from stress.report.case import BROKEN, ERROR, HOLDS, OPEN, Case
 from stress.report.color import painted
 from stress.report.words import did_you_mean
-from stress.system.cpus import available_cores
 from stress.system.load import LoadWatch
 
 if TYPE_CHECKING:
@@ -107,14 +106,13 @@ def review(
         explored = findings.ids(chapter)
         measured = [i for i in measured if i.startswith(findings.CHAPTERS[chapter])]
     counters = _own_counters(own, measured)
-    jobs = options["jobs"] or available_cores()
     shown: list[Shown] = []
     figures: dict[str, Measured] = {}
     failed: dict[str, Exception] = {}
     interrupted = False
     watch = LoadWatch()
     try:
-        _show_all(explored, shown, failed, memory, jobs=jobs, dask=options["dask"])
+        _show_all(explored, shown, failed, memory, jobs=options["jobs"], dask=options["dask"])
         watch = LoadWatch()  # figures of time are those of the measurements
         _measure_all(measured, figures, failed, counters, effort=options["effort"], seed=options["seed"])
     except KeyboardInterrupt:
@@ -194,7 +192,7 @@ def _show_all(
     failed: dict[str, Exception],
     memory: str | None,
     *,
-    jobs: int,
+    jobs: int | None,
     dask: str | None,
 ) -> None:
     """Append what each finding shows to ``shown``; an error of one goes into ``failed``, and the others follow."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stress.system.cpus import available_cores
+
 if TYPE_CHECKING:
     from stress.findings.show import Shown
 
@@ -27,15 +29,16 @@ def show_named(named: Named) -> Shown:
 
 
 @contextmanager
-def shown(wanted: Sequence[Named], jobs: int, address: str | None) -> Iterator[Iterator[Result]]:
+def shown(wanted: Sequence[Named], jobs: int | None, address: str | None) -> Iterator[Iterator[Result]]:
     """Have findings explored by ``jobs`` processes, or by the workers of a cluster; gives them in this order.
 
-    ``address``: of the cluster, as option --dask has it, which ``jobs`` are workers of if it is local; None for none.
+    ``jobs``: as many as CPUs when it is None; where a cluster is started here, it is how many workers that has.
+    ``address``: of the cluster, as option --dask has it; None for none.
     """
     from stress.system.at_once import at_once
 
-    if address is None:
-        yield at_once(show_named, wanted, min(jobs, len(wanted)))
+    if address is None or not wanted:
+        yield at_once(show_named, wanted, min(jobs or available_cores(), len(wanted)))
         return
     from stress.cluster.connecting import connected
     from stress.cluster.shards import Shards

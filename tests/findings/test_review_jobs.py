@@ -28,6 +28,14 @@ def test_several_processes_show_the_same(options: tuple[str, ...]) -> None:
     assert told(*options) == told("--jobs", "1")
 
 
+def test_a_scheduler_that_runs_already_is_asked() -> None:
+    pytest.importorskip("distributed")
+    from stress.cluster.connecting import _started
+
+    with _started(1) as address:
+        assert told("--dask", address) == told("--jobs", "1")
+
+
 @pytest.mark.parametrize("identifier", ["F01", "F14", "W02"])
 def test_what_is_shown_of_a_finding_goes_to_another_process(identifier: str) -> None:
     shown = show(findings.get(identifier))
