@@ -105,6 +105,8 @@ def review(
     if chapter is not None:
         explored = findings.ids(chapter)
         measured = [i for i in measured if i.startswith(findings.CHAPTERS[chapter])]
+    if options["dask"] is not None and not explored:
+        raise UsageError("--dask explores findings, and measurements are taken here: leave it out")
     counters = _own_counters(own, measured)
     shown: list[Shown] = []
     figures: dict[str, Measured] = {}

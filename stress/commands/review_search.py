@@ -37,7 +37,7 @@ def shown(wanted: Sequence[Named], jobs: int | None, address: str | None) -> Ite
     """
     from stress.system.at_once import at_once
 
-    if address is None or not wanted:
+    if address is None:
         yield at_once(show_named, wanted, min(jobs or available_cores(), len(wanted)))
         return
     from stress.cluster.connecting import connected

@@ -28,6 +28,12 @@ def test_several_processes_show_the_same(options: tuple[str, ...]) -> None:
     assert told(*options) == told("--jobs", "1")
 
 
+def test_a_cluster_takes_no_measurement() -> None:
+    done = CliRunner().invoke(main, ["review", "--finding", "F05", "--dask", "local"])
+    assert done.exit_code == 2
+    assert "measurements are taken here" in done.stderr
+
+
 def test_a_scheduler_that_runs_already_is_asked() -> None:
     pytest.importorskip("distributed")
     from stress.cluster.connecting import _started
