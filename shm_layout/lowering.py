@@ -27,7 +27,6 @@ from numba.extending import intrinsic, lower_builtin, type_callable
 
 from shm_layout import atomic
 from shm_layout.record import (
-    CHANGED,
     COMPARE,
     FULL_BARRIER,
     READ,
@@ -140,7 +139,7 @@ def _register(fn: Callable[..., Any], emit: _Emit, kind: int, *, half: bool = Fa
             values = [builder.trunc(v, _I32) for v in values]
         value = emit(builder, pointer, *values)
         if watched and kind != READ:
-            note_change(builder, record, CHANGED, before, builder.load(word))
+            note_change(builder, record, before, builder.load(word))
         if not returns:
             return context.get_dummy_value()
         return builder.zext(value, _I64) if half else value

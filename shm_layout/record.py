@@ -21,23 +21,21 @@ COUNT = 0
 """Accesses since the record was cleared; those beyond `MOST` are counted and not kept."""
 CHANGED = 1
 """Not 0 when an access has changed a word."""
-REGISTERS_CHANGED = 2
-"""Not 0 when a register was given another value."""
-FAULT = 3
+FAULT = 2
 """What is wrong with the first wrong access, one of the numbers below; 0 for nothing."""
-FAULT_INDEX = 4
+FAULT_INDEX = 3
 """Index that the wrong access had, or the instance of a structure that is not there."""
-LIMIT = 5
+LIMIT = 4
 """Words of the memory: an index lies below it."""
-SPARE = 6
+SPARE = 5
 """A word that wrong accesses are led to."""
-FAULT_FIELD = 7
+FAULT_FIELD = 6
 """Constant of the field that a wrong stride or instance was given for, or the number that is no field."""
-STEP = 8
+STEP = 7
 """For an engine that takes steps: the number of the step under way, or of the one that was wrong."""
-NOTED = 9
+NOTED = 8
 """1 where plain Python notes accesses, too (`shm_layout.noting`); compiled code does on memory that is watched."""
-ENTRIES = 10
+ENTRIES = 9
 """Index of the first access."""
 
 ENTRY = 4

@@ -68,7 +68,7 @@ R_RESIDENT = 26
 R_SHARED = 27
 """What the read shows as shared (rss - anon_rss), pages; `stress.kernel.proc.NOT_SHOWN` where it shows none."""
 R_SCAN = 28
-"""A CPU, an mm or a level that a loop has come to."""
+"""A CPU, an mm or a level that a loop has come to; or what a grace period waits for (`stress.kernel.rcupdate`)."""
 R_SCRATCH = 29
 """A second number between its read and its write."""
 R_RSS_LOW = 30

@@ -43,7 +43,6 @@ from shm_layout.record import (
     NO_REGISTER,
     OUT_OF_BOUNDS,
     READ,
-    REGISTERS_CHANGED,
     SPARE,
     STRIDE_OF,
     WHOLE,
@@ -192,9 +191,9 @@ def note_barrier(builder: ir.IRBuilder, record: Any, kind: int) -> None:
     _enter(builder, record, _I64(0), plain(kind), _I64(0), _I64(0))
 
 
-def note_change(builder: ir.IRBuilder, record: Any, flag: int, before: Any, after: Any) -> None:
-    """Emit the note that a word was ``before`` and is ``after``."""
-    place = _word(builder, record, flag)
+def note_change(builder: ir.IRBuilder, record: Any, before: Any, after: Any) -> None:
+    """Emit the note that a word of the memory was ``before`` and is ``after``."""
+    place = _word(builder, record, CHANGED)
     builder.store(builder.or_(builder.load(place), builder.xor(before, after)), place)
 
 
@@ -286,31 +285,30 @@ def _set_memory(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any
     words, record, _ = parts(context, builder, sig.args[0], args[0])
     value = context.cast(builder, args[2], sig.args[2], types.int64)
     place = note(builder, words, record, args[1], plain(WRITE), value)
-    note_change(builder, record, CHANGED, builder.load(place), value)
+    note_change(builder, record, builder.load(place), value)
     builder.store(value, place)
     return context.get_dummy_value()
 
 
-def _register_place(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> tuple[Any, Any]:
+def _register_place(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
     words, record, size = parts(context, builder, sig.args[0], args[0])
     index = args[1]
     if isinstance(index, ir.Constant) and 0 <= index.constant < REGISTERS:
-        return _word(builder, words, index), record
+        return _word(builder, words, index)
     ok = builder.icmp_unsigned("<", index, size)
     _note_fault(builder, record, ok, _I64(NO_REGISTER), index, _I64(0))
-    return builder.select(ok, _word(builder, words, index), _word(builder, record, SPARE)), record
+    return builder.select(ok, _word(builder, words, index), _word(builder, record, SPARE))
 
 
 @_lower_builtin(operator.getitem, WatchedRegisters, types.Integer)  # type: ignore[untyped-decorator]
 def _get_register(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    place, _ = _register_place(context, builder, sig, args)
+    place = _register_place(context, builder, sig, args)
     return builder.load(place)
 
 
 @_lower_builtin(operator.setitem, WatchedRegisters, types.Integer, types.Any)  # type: ignore[untyped-decorator]
 def _set_register(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-    place, record = _register_place(context, builder, sig, args)
+    place = _register_place(context, builder, sig, args)
     value = context.cast(builder, args[2], sig.args[2], types.int64)
-    note_change(builder, record, REGISTERS_CHANGED, builder.load(place), value)
     builder.store(value, place)
     return context.get_dummy_value()

@@ -75,9 +75,11 @@ class Reference:
             return None
         m, r = self.constants + list(state[0]), list(registers)
         program = self._begin(cpu, r, done)
+        before, at = list(r), pc
         pc = program.jump[pc][program.steps[pc](m, r)]
-        if pc == STAY:
+        if pc == STAY and r == before:
             return None
+        pc = at if pc == STAY else pc
         broken = checks.oops_names(r[R_OOPS])
         r[R_OOPS] &= ~bug.OWNER
         if pc == END:

@@ -5,8 +5,8 @@ Not in a test file, whose assertions pytest rewrites.
 
 from __future__ import annotations
 
-from shm_layout.atomic import cmpxchg, read_once, write_once
-from shm_layout.registers import R_USER
+from shm_layout.atomic import cmpxchg, fetch_add, read_once, write_once
+from shm_layout.registers import R_EXTRA, R_USER
 from shm_layout.structs import at, variable
 from shm_layout.words import Words
 from stress.design import Design
@@ -15,7 +15,9 @@ from stress.machine_kind import WORDS
 from stress.program import At, Program
 from stress.step import NEXT, WAIT, step
 
-COUNT, FLAG, GUARD, COPY = (variable(f"test_{name}", "a word") for name in ("count", "flag", "guard", "copy"))
+COUNT, FLAG, GUARD, COPY, TICKET, TURN = (
+    variable(f"test_{name}", "a word") for name in ("count", "flag", "guard", "copy", "ticket", "turn")
+)
 AGAIN = label("test again", back=True)
 
 
@@ -79,6 +81,38 @@ def drop_guard(m: Words, r: Words) -> int:
     return NEXT
 
 
+@step(waits=True)
+def wait_and_remember(m: Words, r: Words) -> int:
+    """Wait for flag; x is 3 then, and one less where it was not set at once"""
+    if read_once(m, at(m, FLAG, 0)) != 0:
+        r[R_USER] = 3 - r[R_EXTRA]
+        r[R_EXTRA] = 0
+        return NEXT
+    r[R_EXTRA] = 1
+    return WAIT
+
+
+@step
+def take_ticket(m: Words, r: Words) -> int:
+    """x = ticket++"""
+    r[R_EXTRA] = fetch_add(m, at(m, TICKET, 0), 1)
+    return NEXT
+
+
+@step(waits=True)
+def wait_for_turn(m: Words, r: Words) -> int:
+    """Wait until turn is x"""
+    return NEXT if read_once(m, at(m, TURN, 0)) == r[R_EXTRA] else WAIT
+
+
+@step
+def next_turn(m: Words, r: Words) -> int:
+    """turn = x + 1"""
+    write_once(m, at(m, TURN, 0), r[R_EXTRA] + 1)
+    r[R_EXTRA] = 0
+    return NEXT
+
+
 @step
 def below_two(m: Words, r: Words) -> int:
     """count < 2"""
@@ -97,6 +131,8 @@ MIXED = Design(
         "test_copy": Program(read_count, write_flag, read_flag, note_copy),
         "test_locked": Program(take_guard, read_count, write_count, drop_guard),
         "test_locked_wait": Program(take_guard, wait_for_flag, write_count, drop_guard),
+        "test_remember": Program(wait_and_remember, note_copy),
+        "test_in_turn": Program(take_ticket, wait_for_turn, read_count, write_count, next_turn),
         "test_spin": Program(At(AGAIN), spin, note_copy),
         "test_locked_spin": Program(take_guard, At(AGAIN), spin, write_count, drop_guard),
         "test_look": Program(below_two, read_flag, note_copy),

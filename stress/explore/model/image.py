@@ -113,9 +113,10 @@ MOST_CHOICES = 256
 SEEN_EXACT, SEEN_BOUNDED = 0, 1
 
 CODE_STEP, CODE_KIND, CODE_TAKEN, CODE_JUMP = range(4)
-PRIVATE, WHOLE, USERS = 1, 2, 4
+PRIVATE, WHOLE, USERS, MAY_WAIT = 1, 2, 4, 8
 """Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for; it is
-a user's, not one of this package. `CODE_TAKEN` has a bit for each outcome that the step had, its number modulo 64."""
+a user's, not one of this package; it may return WAIT. `CODE_TAKEN` has a bit for each outcome that the step had, its
+number modulo 64."""
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
 """Words of a row of operations; `OP_READ` is 1 for a read that may be off by the
 bound, 2 for one that makes the precise sum (`SUMMED`), `OP_LATE` the pages that the design says it may be late

@@ -247,15 +247,20 @@ def note_waits(p: Words, m: Words, place: int) -> None:
 
 @helper
 def note_passes(p: Words, place: int) -> None:
-    """Note that the step at a place where some waited did not: what was taken for a reason to wait may be none."""
-    log = window(p, p[P_LOG])
+    """Note that the step at a place where one may wait did not: what is taken for a reason to wait may be none.
+
+    Where nobody ever waits `PASSED` is -1 from the beginning.
+    """
     touched = window(p, p[P_TOUCHED] + place * p[P_TOUCHED_ROW])
-    if touched[WAITED] == 0 or touched[PASSED] == -1:
+    if touched[PASSED] == -1:
         return
+    log = window(p, p[P_LOG])
     value = log[LOG_FIRST + 2]
+    if touched[WAIT_WORD] == 0 and log[LOG_COUNT] != 0:
+        touched[WAIT_WORD] = log[LOG_FIRST]
     if log[LOG_COUNT] == 0 or is_overfull(p) or log[LOG_FIRST] != touched[WAIT_WORD]:
         touched[PASSED] = -1
-        p[P_LEARNED] = 1
+        p[P_LEARNED] |= touched[WAITED] != 0
     elif 0 <= value < WAIT_VALUES and ((touched[PASSED] >> value) & 1) == 0:
         touched[PASSED] = touched[PASSED] | (1 << value)
         if ((touched[WAITED] >> value) & 1) != 0:

@@ -218,7 +218,7 @@ def _code(
             number = own_numbers[step] if step in own_numbers else library()[step]
             code.rows.append((name, step))
             kind = image.PRIVATE * info(step).private | image.WHOLE * bool(info(step).whole)
-            kind |= image.USERS * is_users(step)
+            kind |= image.USERS * is_users(step) | image.MAY_WAIT * info(step).waits
             code.words.extend((number, kind, 0, *(first + to if to >= 0 else to for to in jump)))
     return code
 

@@ -51,6 +51,7 @@ from stress.explore.model.image import (
     P_LEARNED,
     P_OPS,
     P_PTES,
+    P_READS,
     P_SEEN,
     R_DONE,
     STRIDE,
@@ -256,6 +257,14 @@ def widen_read(p: Words, m: Words, g: Words, cpu: int) -> None:
     under_way = operations_under_way(p, m, g, cpu)
     r[R_FILE_LOW] = min(r[R_FILE_LOW], file_pages - maybe - under_way)
     r[R_FILE_HIGH] = max(r[R_FILE_HIGH], file_pages + maybe + under_way)
+
+
+@helper
+def widen_reads(p: Words, m: Words, g: Words) -> None:
+    """Take the present state into the intervals of all reads that are under way. Called after every transition."""
+    if p[P_READS] != 0:
+        for cpu in range(p[P_CPUS]):
+            widen_read(p, m, g, cpu)
 
 
 @helper

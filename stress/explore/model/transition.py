@@ -6,7 +6,7 @@ workload (`stress.explore.model.image`), ``m`` the memory, ``g`` the registers o
 
 from __future__ import annotations
 
-from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, REGISTERS_CHANGED, STEP
+from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, STEP
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
 from shm_layout.words import Words
 from stress.explore.model.accesses import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS
@@ -16,6 +16,7 @@ from stress.explore.model.image import (
     CODE_KIND,
     CODE_STEP,
     CODE_TAKEN,
+    MAY_WAIT,
     OP_ADDRESS,
     OP_ARG,
     OP_END,
@@ -55,7 +56,7 @@ from stress.explore.model.read_interval import (
     keep_ptes,
     learn_changes,
     operation_row,
-    widen_read,
+    widen_reads,
 )
 from stress.explore.model.rules import forget_accesses, keep_accesses
 from stress.explore.model.store_buffer import (
@@ -124,11 +125,17 @@ def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
         record[STEP] = number
         record[COUNT] = 0
         record[CHANGED] = 0
-        record[REGISTERS_CHANGED] = 0
     outcome = take(p, number, m, r)
     if p[P_LOG] != 0:
         log_accesses(p)
     return outcome
+
+
+@helper
+def keep(p: Words, r: Words) -> None:
+    """Keep the registers as they are before a step."""
+    for i in range(STRIDE):
+        p[p[P_SAVED] + i] = r[i]
 
 
 @helper
@@ -146,8 +153,7 @@ def take_buffered(p: Words, m: Words, r: Words, row: int) -> int:
     """
     cpu = r[R_CPU]
     count = buffered(p, m, cpu)
-    for i in range(STRIDE):
-        p[p[P_SAVED] + i] = r[i]
+    keep(p, r)
     if (p[row + CODE_KIND] & WHOLE) != 0:
         return take_watched(p, p[row + CODE_STEP], m, r) if count == 0 else BLOCKED
     put_over(p, m, cpu, count)
@@ -219,19 +225,28 @@ def broke_private(p: Words, kind: int) -> bool:
 
 
 @helper
-def waited(p: Words, r: Words, pc: int, number: int) -> int:
+def waited(p: Words, m: Words, g: Words, cpu: int, pc: int) -> int:
     """End a step that waits: `WAITS`; 0, with the step still next, where it has changed registers.
 
     A worker tries again with the registers as the step left them, so that is a transition.
     """
+    r = window(g, cpu * STRIDE)
     record = window(p, p[P_RECORD])
-    if record[CHANGED] != 0:
+    if p[P_RECORDED] != 0 and record[CHANGED] != 0:
         record[FAULT] = CHANGED_BEFORE_WAIT
         return REFUSED
-    if number >= p[P_SPLIT] and record[REGISTERS_CHANGED] != 0:
-        r[R_PC] = pc
-        return 0
+    for i in range(STRIDE):
+        if r[i] != p[p[P_SAVED] + i]:
+            return stay(p, m, g, cpu, pc)
     return WAITS
+
+
+@helper
+def stay(p: Words, m: Words, g: Words, cpu: int, pc: int) -> int:
+    """End a transition with the same step still next: what came before it has changed something. Returns 0."""
+    window(g, cpu * STRIDE)[R_PC] = pc
+    widen_reads(p, m, g)
+    return 0
 
 
 @helper
@@ -303,10 +318,12 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
     if pc >= 0:
         row = p[P_CODE] + pc * p[P_ROW]
         outcome = 0
+        if (p[row + CODE_KIND] & MAY_WAIT) != 0:
+            keep(p, r)
         if p[P_RECORDED] == 0:
             outcome = take(p, p[row + CODE_STEP], m, r)
             if outcome == WAIT:
-                return WAITS
+                return waited(p, m, g, cpu, pc)
         else:
             left = p[P_LEFT]
             outcome = BLOCKED
@@ -318,12 +335,11 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
                 # What the private steps before it left in the buffer is there, so that they are a transition.
                 if outcome == WAIT:
                     restore(p, r)
-                r[R_PC] = pc
-                return 0
+                return stay(p, m, g, cpu, pc)
             if outcome == BLOCKED:
                 return WAITS
             if outcome == WAIT:
-                return waited(p, r, pc, p[row + CODE_STEP])
+                return waited(p, m, g, cpu, pc)
             if p[P_WATCHED] != 0:
                 keep_accesses(p, cpu, p[row + CODE_KIND])
         if p[P_READS] != 0:
@@ -343,9 +359,7 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
         broken |= PROGRESS
     else:
         broken |= end_operation(p, m, g, cpu)
-    if p[P_READS] != 0:
-        for other in range(p[P_CPUS]):
-            widen_read(p, m, g, other)
+    widen_reads(p, m, g)
     return broken
 
 
@@ -362,8 +376,7 @@ def drain(p: Words, m: Words, g: Words, cpu: int, number: int) -> int:
     place = let_out(p, m, cpu, number)
     if p[P_READS] != 0:
         learn_changes(p, m, operation_row(p, operation_of(place), cpu))
-        for other in range(p[P_CPUS]):
-            widen_read(p, m, g, other)
+    widen_reads(p, m, g)
     return 0
 
 
