@@ -35,7 +35,6 @@ from shm_layout.structs import (
     MM_RSS,
     MM_TASK_LIST,
     MM_USERS,
-    NR_CPUS,
     NR_MMS,
     PRIVATE_END,
     TASK_ANON_RSS,
@@ -54,7 +53,7 @@ from stress.kernel.mm_types import MM_EXITING, MM_FREE, MM_ONE_USER
 from stress.kernel.page_alloc import get_page
 from stress.kernel.pgtable import LOW, WRITABLE, YOUNG, ZERO_PAGE, pte_at, pte_page, pte_present, pte_to_slot
 from stress.kernel.pte_access import high_half, this_pte
-from stress.kernel.rcupdate import next_reader
+from stress.kernel.rcupdate import still_reading
 from stress.kernel.swap_state import swap_duplicate
 from stress.labels import RESERVED, SKIP, SWAP_ENTRY
 from stress.program import ByArch
@@ -78,10 +77,9 @@ def alloc_task_struct(m: Words, r: Words) -> int:
     task = r[R_CURRENT] + 1
     if task % m[TASK_DEPTH] == 0:
         return DONE
-    r[R_SCAN] = next_reader(m, r, r[R_SCAN])
-    if r[R_SCAN] < m[NR_CPUS]:
+    r[R_SCAN] = still_reading(m, r, r[R_SCAN])
+    if r[R_SCAN] != 0:
         return WAIT
-    r[R_SCAN] = 0
     r[R_TASK] = task + 1
     r[R_MM] = current_mm(m, r)
     return NEXT

@@ -22,7 +22,6 @@ from shm_layout.registers import (
 from shm_layout.structs import (
     CHILD_TABLES,
     MM_NR_PTES,
-    NR_CPUS,
     NR_PTES,
     PAGE_CONTENT,
     PAGE_FLAGS,
@@ -34,7 +33,7 @@ from shm_layout.words import Words
 from stress.kernel.bug import PAGE_TABLES, oops
 from stress.kernel.page_alloc import alloc_page, put_page
 from stress.kernel.pgtable import PG_FREE, first_page, pte_at
-from stress.kernel.rcupdate import next_reader
+from stress.kernel.rcupdate import still_reading
 from stress.labels import OUT, PMD_PRESENT, RACED, SKIP
 from stress.step import NEXT, WAIT, helper, step
 
@@ -226,11 +225,8 @@ def pte_unmap(m: Words, r: Words) -> int:
 @step(waits=True, whole="the RCU grace period")
 def pte_free_defer(m: Words, r: Words) -> int:
     """pte_free_defer(mm, pgtable): behind a grace period no fault that found the table looks at it any more."""
-    r[R_LEVEL] = next_reader(m, r, r[R_LEVEL])
-    if r[R_LEVEL] < m[NR_CPUS]:
-        return WAIT
-    r[R_LEVEL] = 0
-    return NEXT
+    r[R_LEVEL] = still_reading(m, r, r[R_LEVEL])
+    return NEXT if r[R_LEVEL] == 0 else WAIT
 
 
 @step(private=True)
