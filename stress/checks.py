@@ -52,9 +52,11 @@ from stress.kernel.pgtable import (
     PG_FREE,
     WRITABLE,
     first_page,
+    is_swap_entry,
     pte_anon,
     pte_at,
     pte_counted,
+    pte_holds,
     pte_page,
     pte_present,
     pte_to_slot,
@@ -94,11 +96,11 @@ def true_anon_rss(m: Words, mm: int) -> int:
 
 @helper
 def count_mappings(m: Words, w: Words) -> None:
-    """Add to ``w[frame]`` the ptes that map a page, counted ones."""
+    """Add to ``w[frame]`` the ptes that hold a page: present ones, and those that say so."""
     for mm in range(m[NR_MMS]):
         for address in range(used_ptes(m, mm), m[NR_PTES]):
             entry = read_once(m, pte_at(m, mm, address))
-            if pte_counted(m, entry) != 0:
+            if pte_holds(m, entry) != 0:
                 w[pte_page(m, entry)] += 1
 
 
@@ -164,7 +166,7 @@ def slot_refs(m: Words, w: Words) -> int:
     for mm in range(m[NR_MMS]):
         for address in range(used_ptes(m, mm), m[NR_PTES]):
             entry = read_once(m, pte_at(m, mm, address))
-            if entry != 0 and not pte_present(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
+            if is_swap_entry(entry) and 0 <= pte_to_slot(entry) < m[NR_SWAP]:
                 w[pte_to_slot(entry)] += 1
     for slot in range(m[NR_SWAP]):
         if read_once(m, at(m, SWAP_COUNT, slot)) != w[slot]:

@@ -230,6 +230,17 @@ KINDS: dict[str, Kind] = {
             hunt_rank=18,
         ),
         Kind(
+            "migrate",
+            "move the content of one page to another frame, starting from a frame, as memory compaction does",
+            frozenset((FRAME,)),
+            maps=ONE,
+            unmaps=ONE,
+            keeps_tasks=True,
+            run_weight=1,
+            hunt_weight=5,
+            hunt_rank=19,
+        ),
+        Kind(
             "mremap",
             "move a page to the place of another, as mremap(MREMAP_FIXED): `mremap 0-1`",
             frozenset((PAGE, RANGE)),

@@ -35,6 +35,7 @@ from stress.kernel.bug import PFN_VALID, oops
 from stress.kernel.page_alloc import fresh_content
 from stress.kernel.pgtable import (
     DIRTY,
+    NAMES_PAGE,
     PRESENT,
     WRITABLE,
     YOUNG,
@@ -76,7 +77,7 @@ def written_at(m: Words, mm: int, address: int) -> int:
 @helper
 def content_behind(m: Words, entry: int) -> int:
     """Return the content that a pte leads to, in memory or in swap; 0 for none."""
-    if pte_present(entry):
+    if (entry & NAMES_PAGE) != 0:
         frame = pte_page(m, entry)
         return 0 if frame <= ZERO_PAGE else read_once(m, at(m, PAGE_CONTENT, frame))
     slot = pte_to_slot(entry)

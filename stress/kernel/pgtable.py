@@ -3,6 +3,10 @@
 A pte is one 64-bit word. On arch=pae it is written and read as two halves unless an operation of the
 cmpxchg8b family is used. Bit 0 present, 1 writable, 5 young (accessed), 6 dirty; the page frame number from
 bit 12 on. A swap entry has a low half of 0 and the slot + 1 in its high half.
+
+An entry that is not present may be more than that. Its low half says so: with `PTE_COUNTS` rss counts its page, with
+`PTE_HOLDS` it holds its page as a present pte does. A kernel's migration entry counts; one for memory of a device does
+both.
 """
 
 from __future__ import annotations
@@ -27,6 +31,12 @@ PRESENT = 1
 WRITABLE = 2
 YOUNG = 0x20
 DIRTY = 0x40
+PTE_COUNTS = 0x80
+"""In an entry that is not present: it names a page by its frame number, and rss counts that page."""
+PTE_HOLDS = 0x100
+"""In an entry that is not present: it names a page, whose mapcount and count have one for it."""
+NAMES_PAGE = PRESENT | PTE_COUNTS | PTE_HOLDS
+"""Any of these: the entry names a page."""
 LOW = 0xFFFFFFFF
 """Mask of the low half."""
 
@@ -116,7 +126,7 @@ def mk_pte(m: Words, frame: int, flags: int) -> int:
 
 @helper
 def pte_page(m: Words, entry: int) -> int:
-    """Frame that a present pte names, or -1 when there is no such frame."""
+    """Frame that a pte names, one of `NAMES_PAGE`, or -1 when there is no such frame."""
     return pfn_to_page(m, entry >> 12)
 
 
@@ -124,6 +134,12 @@ def pte_page(m: Words, entry: int) -> int:
 def pte_present(entry: int) -> bool:
     """Return whether a pte is present: the bit lies in the low half."""
     return (entry & PRESENT) != 0
+
+
+@helper
+def is_swap_entry(entry: int) -> bool:
+    """Return whether a pte names a swap slot, which need not exist."""
+    return entry != 0 and (entry & LOW) == 0
 
 
 @helper
@@ -140,8 +156,19 @@ def pte_to_slot(entry: int) -> int:
 
 @helper
 def pte_counted(m: Words, entry: int) -> int:
-    """Return 1 when rss counts this pte: present, and neither the zero page nor a frame that does not exist."""
-    if not pte_present(entry):
+    """Return 1 when rss counts this pte: neither of the zero page nor of a frame that does not exist.
+
+    It is present, or says that it counts although it is not.
+    """
+    if (entry & (PRESENT | PTE_COUNTS)) == 0:
+        return 0
+    return 1 if pte_page(m, entry) > ZERO_PAGE else 0
+
+
+@helper
+def pte_holds(m: Words, entry: int) -> int:
+    """Return 1 when this pte has a part in mapcount and count of its page: present, or it says so."""
+    if (entry & (PRESENT | PTE_HOLDS)) == 0:
         return 0
     return 1 if pte_page(m, entry) > ZERO_PAGE else 0
 

@@ -259,6 +259,18 @@ def test_drawn_workloads_are_small_and_of_the_designs_operations(data, arch):
     assert Workload.from_json(workload.to_json()) == workload
 
 
+@pytest.mark.parametrize("name", ["v12_sound", "thp", "mremap", "migration"])
+@given(data=st.data())
+@settings(max_examples=50)
+def test_what_is_drawn_can_be_written_and_read(data, name):
+    """No operation is given what it does not take, whichever design has it."""
+    kinds = tuple(kinds_of(designs.get(name)))
+    others = (found for how in (watched, storing) if (found := how(kinds, "64", kinds, SIZES)) is not None)
+    for strategy in (workloads(kinds, "64"), *others):
+        workload = data.draw(strategy)
+        assert Workload.from_json(workload.to_json()) == workload
+
+
 def test_every_operation_of_the_design_is_drawn():
     drawn = set()
 

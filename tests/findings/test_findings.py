@@ -167,7 +167,7 @@ def test_an_exploration_that_was_interrupted_shows_nothing(monkeypatch):
 def test_a_design_under_one_lock_holds_every_case(case):
     workload = case.parse()
     used = {operation.name for operation in workload.operations()}
-    alike = map(designs.get, ("page_table_lock", "linux_6_8", "tlb_batch", "thp", "mremap"))
+    alike = map(designs.get, ("page_table_lock", "linux_6_8", "tlb_batch", "thp", "mremap", "migration"))
     design = next(design for design in alike if used <= design.programs.keys())
     result = explore(design, workload, bounds=BOUNDS)
     assert result.complete

@@ -24,7 +24,7 @@ BRIEF = settings(
     phases=(Phase.generate,),
 )
 OPERATIONS = ("fault", "zap", "madvise_dontneed", "fork", "clone", "exit", "statm", "tick", "user_write")
-OF_LATER_KERNELS = ("change_prot_numa", "collapse_file", "mprotect", "mremap")
+OF_LATER_KERNELS = ("change_prot_numa", "collapse_file", "migrate", "mprotect", "mremap")
 """What most designs are tested with: they compile in half the time."""
 
 SOUND = {
@@ -34,6 +34,7 @@ SOUND = {
     "deferred_16": "pae",
     "lazy": "64",
     "linux_6_16": "64",
+    "migration": "64",
     "mremap": "pae",
     "percpu": "64",
     "ptlock_split": "pae",

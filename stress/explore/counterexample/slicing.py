@@ -214,8 +214,8 @@ def _concerns(found: History, check: str, place: int, word: int) -> bool:
 
 
 def _leads_to(memory: Words, entry: int, place: int, frames: int) -> bool:
-    """Whether a pte maps a frame or, from ``frames`` on, names a swap slot."""
-    if pgtable.pte_present(entry):
+    """Whether a pte names a frame or, from ``frames`` on, a swap slot."""
+    if entry & pgtable.NAMES_PAGE:
         return pgtable.pte_page(memory, entry) == place
     return entry != 0 and place >= frames and pgtable.pte_to_slot(entry) == place - frames
 

@@ -15,6 +15,7 @@ from stress.kernel.pgalloc import pmd_page
 from stress.kernel.spinlock import WRITER, WRITER_WAITS
 
 _PTE_FLAGS = {"w": pgtable.WRITABLE, "d": pgtable.DIRTY, "y": pgtable.YOUNG}
+_ABSENT_FLAGS = {"counted": pgtable.PTE_COUNTS, "held": pgtable.PTE_HOLDS}
 _PMD_FLAGS = {"PROT_NONE": PMD_PROTNONE, "invalid": PMD_INVALID}
 _PAGE_FLAGS = {
     name.removeprefix("PG_").lower(): getattr(pgtable, name)
@@ -28,20 +29,27 @@ _PAGE_FLAGS = {
         "PG_FILE",
         "PG_FREE",
         "PG_RESERVED",
+        "PG_LOCKED",
     )
 }
 
 
 def pte(m: Words, entry: int) -> str:
-    """Format a pte: ``none``, ``frame 1 wdy`` (writable, dirty, young), ``slot 0``, or its halves where it is none."""
+    """Format a pte: ``none``, ``frame 1 wdy`` (writable, dirty, young), ``slot 0``, or its halves where it is none.
+
+    Of an entry that names a page and is not present: ``frame 1 w, not present, counted``.
+    """
     if entry == 0:
         return "none"
-    if pgtable.pte_present(entry):
+    if entry & pgtable.NAMES_PAGE:
         frame = pgtable.pte_page(m, entry)
         name = "zero page" if frame == pgtable.ZERO_PAGE else f"frame {frame}" if frame > 0 else "no such frame"
         flags = "".join(letter for letter, bit in _PTE_FLAGS.items() if entry & bit)
         high = f" (high half {entry >> 32:#x})" if frame < 0 else ""
-        return f"{name} {flags}".rstrip() + high
+        absent = "" if pgtable.pte_present(entry) else ", not present" + "".join(
+            f", {word}" for word, bit in _ABSENT_FLAGS.items() if entry & bit
+        )
+        return f"{name} {flags}".rstrip() + high + absent
     if entry & pgtable.LOW == 0:
         return f"slot {pgtable.pte_to_slot(entry)}"
     return f"low half {entry & pgtable.LOW:#x}, high half {entry >> 32 & pgtable.LOW:#x}"

@@ -47,6 +47,7 @@ TOLD_APART = frozenset(
         "deferred_16",
         "linux_6_8",
         "linux_6_16",
+        "migration",
         "mremap",
         "thp",
         "tlb_batch",

@@ -16,7 +16,7 @@ from stress.design import Design
 from stress.kernel.account import ACCOUNT_WORDS
 from stress.operation import OPERATIONS
 
-MAX_OPERATIONS = 24
+MAX_OPERATIONS = 32
 """Operations that a design can have."""
 KINDS = ("anon write", "anon read", "file", "swap-in", "copy-on-write", "young")
 """Kinds of fault, by what the fault found; only those count that were not raced."""
