@@ -218,8 +218,8 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "mprotect",
-            "take the right to store to the pages of a range away, until they are unmapped",
-            frozenset((PAGE, RANGE)),
+            "take the right to store to the pages of a range away, or with w give it back",
+            frozenset((PAGE, RANGE, WRITE)),
             needs_page=True,
             maps=ALL,
             unmaps=EACH,

@@ -5,7 +5,8 @@ translation before it drops the lock of the page table (4.20, eb66ae030829): tru
 at its new place, free it only when no CPU reaches it at the old one. Where reclaim may still have flushes to do it
 flushes first, as munmap does (4.13, 3ea277194daa).
 
-mprotect takes the right to store away, and flushes before it returns; what reclaim has left it flushes first.
+mprotect takes the right to store away, and flushes before it returns; what reclaim has left it flushes first. Where it
+gives the right back ptes stay as they are: the next store faults, and finds its page or makes a copy as any other.
 
 On `tlb_batch`, whose stores go through a TLB. One page moves at a time, to a higher address in a mapping of the same
 kind; page_table_lock stands for the locks of both page tables.
@@ -20,7 +21,7 @@ from stress.designs import tlb_batch
 from stress.designs.parts.counter import Fragment
 from stress.designs.parts.operations import FAULTS, Accesses
 from stress.kernel import fork, memory, mprotect, mremap, pte_access, spinlock, tlb, vmscan
-from stress.labels import LAST, NEXT_PTE, NOT_PRESENT, SKIP
+from stress.labels import LAST, NEXT_PTE, NOT_PRESENT, OUT, OUT_UNLOCK, SKIP, WP_PAGE_SHARED
 from stress.machine_kind import MOVABLE
 from stress.program import At, Program
 
@@ -59,6 +60,7 @@ MPROTECT = Program(
     spinlock.down_write_queue,
     spinlock.down_write,
     mprotect.set_vm_flags,
+    mprotect.if_taken_away,
     spinlock.spin_lock,
     tlb_batch.FLUSH_PENDING,
     At(NEXT_PTE),
@@ -74,9 +76,18 @@ MPROTECT = Program(
     tlb.flush_tlb_mm,
     At(SKIP),
     mprotect.is_unwritable,
+    At(OUT),
     spinlock.up_write,
 )
-"""The range can only be read from then on, until it is unmapped or moved over."""
+"""The range can only be read from then on, until it is given back, unmapped or moved over."""
+
+WP_SHARED: Fragment = (
+    At(WP_PAGE_SHARED),
+    memory.mk_reused_pte,
+    pte_access.SET_PTE,
+    tlb.update_mmu_cache,
+)
+"""wp_page_shared: the pte allows the store, as its VMA does."""
 
 
 def _walk(p: Program) -> Program:
@@ -87,7 +98,8 @@ def _programs() -> Mapping[str, Program]:
     programs = dict(tlb_batch.DESIGN.programs)
     for name in programs.keys() & set(FAULTS):
         p = programs[name].after(spinlock.down_read, mremap.find_vma, mprotect.if_vma_allows)
-        programs[name] = p.replace(memory.mk_file_pte, mprotect.mk_file_pte_of_vma)
+        p = p.replace(memory.mk_file_pte, mprotect.mk_file_pte_of_vma).before(At(OUT_UNLOCK), WP_SHARED)
+        programs[name] = p.after(memory.wp_pfn_valid, mprotect.if_vma_shared)
     programs["zap"] = programs["zap"].after(spinlock.down_write, mremap.mmap_anew)
     programs["fork"] = programs["fork"].after(spinlock.down_write, mremap.dup_mmap)
     programs["exec"] = programs["exec"].after(fork.alloc_mm, mremap.mm_init_vmas)

@@ -1,17 +1,17 @@
-"""The right to store to a page, taken away (mm/mprotect.c), on a machine whose VMAs say so (vmas=True)."""
+"""The right to store to a page, taken and given back (mm/mprotect.c), on a machine whose VMAs say so (vmas=True)."""
 
 from __future__ import annotations
 
 from shm_layout.atomic import load, read_once, write_once
 from shm_layout.registers import R_ADDRESS, R_END, R_ENTRY, R_FREED, R_MM, R_NEW, R_SCRATCH, R_WRITE
-from shm_layout.structs import MM_USERS, MMU, NR_CPUS, NR_MMS, NR_PTES, PTE, at
+from shm_layout.structs import MM_USERS, MMU, NR_CPUS, NR_MMS, NR_PTES, PRIVATE_END, PTE, at
 from shm_layout.words import Words
 from stress.kernel.bug import TLB, oops
 from stress.kernel.memory import mk_file_entry
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.pgtable import PRESENT, WRITABLE, first_page, prot_at, pte_at, pte_present
 from stress.kernel.tlb import mmu_at
-from stress.labels import OUT, SKIP
+from stress.labels import OUT, SKIP, WP_PAGE_SHARED
 from stress.step import NEXT, helper, step
 
 READ_ONLY = 1
@@ -40,11 +40,23 @@ def mk_file_pte_of_vma(m: Words, r: Words) -> int:
 
 @step(whole="mmap_lock, held for write")
 def set_vm_flags(m: Words, r: Words) -> int:
-    """vma->vm_flags = newflags: no store is allowed in the range. R_SCRATCH is where it begins."""
+    """vma->vm_flags = newflags: no store is allowed in the range; with R_WRITE each. R_SCRATCH is where it begins."""
     r[R_SCRATCH] = r[R_ADDRESS]
     for page in range(r[R_ADDRESS], r[R_END]):
-        write_once(m, prot_at(m, r[R_MM], page), READ_ONLY)
+        write_once(m, prot_at(m, r[R_MM], page), READ_ONLY if r[R_WRITE] == 0 else 0)
     return NEXT
+
+
+@step(private=True)
+def if_taken_away(m: Words, r: Words) -> int:
+    """change_protection: where stores are allowed again ptes stay as they are, to `out`; the next store faults."""
+    return NEXT if r[R_WRITE] == 0 else OUT
+
+
+@step(private=True)
+def if_vma_shared(m: Words, r: Words) -> int:
+    """do_wp_page: of a shared mapping that may be written, to `wp_page_shared`, nothing is copied (wp_page_shared)."""
+    return WP_PAGE_SHARED if r[R_ADDRESS] >= m[PRIVATE_END] else NEXT
 
 
 @step(private=True)

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from shm_layout.structs import FIRST_WORD, PTE
 from stress import designs
 from stress.checks import HOLDS, true_rss
 from stress.designs.tlb_batch import FLUSH_PENDING
-from stress.explore import explore
+from stress.explore import explore, search
 from stress.explore.hunt.workloads import variants
 from stress.kernel import memory, mprotect, mremap, tlb, vmscan
+from stress.kernel.pgtable import WRITABLE, pte_anon
 from stress.program import Program
 from stress.workload import Workload
 
@@ -28,6 +30,9 @@ WORKLOADS = (
     ("1: fault 0 w; 1: user_write 0 || mprotect 0; fault 0 | user_write 0 | swap_out; fault 0", ANON),
     ("fault 0 w; mprotect 0-1 || mremap 0-1; fault 1 | fork; fault 0 w | zap 1; fault 1 w", ANON),
     ("fault 0 || mprotect 0; fault 0 | user_write 0; truncate 0 | fault 0; fault 0 w", FILE),
+    ("fault 0 w; mprotect 0 || mprotect 0 w; fault 0 w | fork; fault 0 w | swap_out; fault 0", ANON),
+    ("1: fault 0 w; 1: user_write 0 || mprotect 0; mprotect 0 w | user_write 0 | fault 0 w; mremap 0-1", ANON),
+    ("fault 0 w; mprotect 0 || mprotect 0 w; fault 0 w | truncate 0; fault 0 w | user_write 0", FILE),
 )
 
 
@@ -108,3 +113,25 @@ def test_a_move_needs_two_pages_of_one_mapping():
     assert variants("mremap", 1, 1) == []
     other_kind = explore(MREMAP, Workload.parse("fault 0 w; mremap 0-1; user_write 0", anon=1, shared_file=1, mmu=True))
     assert other_kind.violations == ()
+
+
+def stored(design, machine, text="fault 0 w; mprotect 0 || {}fault 0 w"):
+    """What pte 0 is after a store that mprotect has forbidden, and after one that it has allowed again."""
+    found = []
+    for allowed in ("", "mprotect 0 w; "):
+        result, model = search(design, Workload.parse(text.format(allowed), **machine), finals=True)
+        assert (result.complete, result.violations) == (True, ())
+        ((memory, *_),) = result.finals
+        entry = memory[model.memory[PTE] - FIRST_WORD]
+        found.append((entry & WRITABLE != 0, pte_anon([*model.memory[:FIRST_WORD], *memory], entry)))
+    return found
+
+
+def test_the_right_to_store_is_given_back():
+    assert stored(MREMAP, ANON) == [(False, 1), (True, 1)]
+    assert stored(MREMAP, FILE) == [(False, 0), (True, 0)]
+
+
+def test_a_page_of_a_shared_mapping_is_not_copied():
+    copied = MREMAP.edit("a", "b", fault=lambda p: p.drop(mprotect.if_vma_shared))
+    assert stored(copied, FILE) == [(False, 0), (True, 1)]

@@ -76,7 +76,8 @@ def variants(kind: str, anon: int, pages: int) -> list[Operation]:
     """
     given = kind_of(kind)
     places = range(anon if given.of_file else 0, pages) if PAGE in given.takes else (-1,)
-    writes = (True, True, False) if WRITE in given.takes else (False,)
+    accesses = (True, True, False) if given.maps == ONE else (True, False)
+    writes = accesses if WRITE in given.takes else (False,)
     # 0 is what the task runs on, 1 the first mm
     targets = (1, 2, 3) if given.on_other_mm else (0, 0, 1, 2) if given.reads == PROC else (0,)
     if given.two_pages:
