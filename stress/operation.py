@@ -230,7 +230,7 @@ KINDS: dict[str, Kind] = {
             hunt_rank=18,
         ),
         Kind(
-            "migrate",
+            "migrate_pages",
             "move the content of one page to another frame, starting from a frame, as memory compaction does",
             frozenset((FRAME,)),
             maps=ONE,

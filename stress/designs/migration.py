@@ -123,7 +123,7 @@ def _fork(p: Program) -> Program:
 DESIGN = replace(
     linux_6_8.DESIGN.edit(fork=_fork, **everywhere(FAULTS, _fault))
     .edit(**everywhere((*ZAPS, "madvise_dontneed"), _zap))
-    .with_programs(migrate=MIGRATE),
+    .with_programs(migrate_pages=MIGRATE),
     name="migration",
     year=2024,
     source="Linux 6.8, mm/migrate.c, mm/memory.c, on the fault path of linux_6_8",

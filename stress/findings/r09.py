@@ -39,9 +39,9 @@ FINDING = Finding(
     ),
     edit="zap and fork pass over migration entries without counting",
     as_posted=_as_shipped,
-    case=Case("fault 0 w || migrate | zap 0"),
+    case=Case("fault 0 w || migrate_pages | zap 0"),
     check="rss_exact",
-    harmless=(("a migration and a fault count nothing", Case("fault 0 w || migrate | fault 0 w")),),
+    harmless=(("a migration and a fault count nothing", Case("fault 0 w || migrate_pages | fault 0 w")),),
     sound=migration,
     shipped=None,
 )

@@ -9,7 +9,9 @@ from stress.kernel.migrate import move_to_new_folio, reset_mapping
 
 
 def _mended_by_half(d: Design) -> Design:
-    return d.edit("R10 by half", "", migrate=lambda p: p.drop(reset_mapping).after(move_to_new_folio, reset_mapping))
+    return d.edit(
+        "R10 by half", "", migrate_pages=lambda p: p.drop(reset_mapping).after(move_to_new_folio, reset_mapping)
+    )
 
 
 FINDING = Finding(
@@ -23,9 +25,9 @@ FINDING = Finding(
     ),
     edit="the mapping of the old page is reset before the entries are replaced",
     as_posted=_mended_by_half,
-    case=Case("fault 0 w || migrate | zap 0"),
+    case=Case("fault 0 w || migrate_pages | zap 0"),
     check="anon_rss_exact",
-    harmless=(("nobody else looks at the entry", Case("fault 0 w || migrate | statm")),),
+    harmless=(("nobody else looks at the entry", Case("fault 0 w || migrate_pages | statm")),),
     sound=migration,
     shipped=None,
 )

@@ -16,14 +16,14 @@ from stress.workload import Workload
 MIGRATION = designs.get("migration")
 
 WORKLOADS = (
-    "fault 0 w || migrate | fault 0 w; zap 0 | statm",
-    "fault 0 w; fork || migrate | fault 0 w; exit | fault 0 w",
-    "fault 0 w; fault 1 w || migrate | swap_out; fault 0 | madvise_dontneed 1",
-    "fault 0 w; swap_out || migrate | fault 0; fault 0 w | swap_out",
-    "fault 0 w; fork; swap_out; fault 0 || migrate | exit; fault 0 w | fault 0",
-    "fault 0 w || migrate; migrate | fork; fault 0 w | fault 0",
-    "fault 0 w || migrate | exec; fault 0 w | precise",
-    "fault 0 w || migrate | migrate | access_process_vm 0 w mm=0",
+    "fault 0 w || migrate_pages | fault 0 w; zap 0 | statm",
+    "fault 0 w; fork || migrate_pages | fault 0 w; exit | fault 0 w",
+    "fault 0 w; fault 1 w || migrate_pages | swap_out; fault 0 | madvise_dontneed 1",
+    "fault 0 w; swap_out || migrate_pages | fault 0; fault 0 w | swap_out",
+    "fault 0 w; fork; swap_out; fault 0 || migrate_pages | exit; fault 0 w | fault 0",
+    "fault 0 w || migrate_pages; migrate_pages | fork; fault 0 w | fault 0",
+    "fault 0 w || migrate_pages | exec; fault 0 w | precise",
+    "fault 0 w || migrate_pages | migrate_pages | access_process_vm 0 w mm=0",
 )
 
 
@@ -43,42 +43,42 @@ def frames_at_the_end(design, text):
 
 
 def test_a_page_moves():
-    assert frames_at_the_end(MIGRATION, "fault 0 w; migrate") == {2}
+    assert frames_at_the_end(MIGRATION, "fault 0 w; migrate_pages") == {2}
 
 
 def test_a_page_that_somebody_holds_stays():
     """do_wp_page has a reference while it copies: the entry becomes the old page again, or the copy is in frame 2."""
-    assert frames_at_the_end(MIGRATION, "fault 0 w; fork; exit || migrate | fault 0 w") >= {1, 2}
+    assert frames_at_the_end(MIGRATION, "fault 0 w; fork; exit || migrate_pages | fault 0 w") >= {1, 2}
 
 
 PARTS = {
     "the entry is not held to count": (
-        "fault 0 w || migrate | zap 0",
-        {"migrate": lambda p: p.replace(migrate.make_migration_entry, memory.mk_young_pte)},
+        "fault 0 w || migrate_pages | zap 0",
+        {"migrate_pages": lambda p: p.replace(migrate.make_migration_entry, memory.mk_young_pte)},
     ),
     "fork leaves the parent's entry writable": (
-        "fault 0 w || migrate | fork; fault 0 w | fault 0 w",
+        "fault 0 w || migrate_pages | fork; fault 0 w | fault 0 w",
         {"fork": lambda p: p.drop(migrate.make_readable_migration_entry)},
     ),
     "the new page gets no reference": (
-        "fault 0 w || migrate | ",
-        {"migrate": lambda p: p.drop(fork.get_page_mapped)},
+        "fault 0 w || migrate_pages | ",
+        {"migrate_pages": lambda p: p.drop(fork.get_page_mapped)},
     ),
     "the new page is not mapped": (
-        "fault 0 w || migrate | ",
-        {"migrate": lambda p: p.drop(rmap.page_add_anon_rmap)},
+        "fault 0 w || migrate_pages | ",
+        {"migrate_pages": lambda p: p.drop(rmap.page_add_anon_rmap)},
     ),
     "an entry that fork copied behind the walk is left": (
-        "fault 0 w; 1: fork; fork; 1: exit || fork | migrate",
-        {"migrate": lambda p: p.drop(migrate.if_entries_left)},
+        "fault 0 w; 1: fork; fork; 1: exit || fork | migrate_pages",
+        {"migrate_pages": lambda p: p.drop(migrate.if_entries_left)},
     ),
     "the old page is kept": (
-        "fault 0 w || migrate | ",
-        {"migrate": lambda p: p.drop(migrate.release_old_folio)},
+        "fault 0 w || migrate_pages | ",
+        {"migrate_pages": lambda p: p.drop(migrate.release_old_folio)},
     ),
     "entries are looked for without the lock of the page table": (
-        "fault 0 w || migrate | zap 0",
-        {"migrate": lambda p: p.drop(spinlock.spin_lock).drop(spinlock.spin_unlock)},
+        "fault 0 w || migrate_pages | zap 0",
+        {"migrate_pages": lambda p: p.drop(spinlock.spin_lock).drop(spinlock.spin_unlock)},
     ),
 }
 
@@ -95,10 +95,10 @@ def test_each_part_is_needed(part):
 def test_a_fault_waits_for_the_page():
     """For ever where it is never unlocked."""
     locked = MIGRATION.edit(
-        "a", "b", migrate=lambda p: p.drop(migrate.unlock_old_folio).drop(migrate.release_old_folio)
+        "a", "b", migrate_pages=lambda p: p.drop(migrate.unlock_old_folio).drop(migrate.release_old_folio)
     )
-    assert explore(locked, Workload.parse("fault 0 w || migrate | fault 0 w")).violation("progress")
-    assert explore(locked, Workload.parse("fault 0 w || migrate | statm")).violation("progress") is None
+    assert explore(locked, Workload.parse("fault 0 w || migrate_pages | fault 0 w")).violation("progress")
+    assert explore(locked, Workload.parse("fault 0 w || migrate_pages | statm")).violation("progress") is None
 
 
 # entries of a user's own, as for memory of a device

@@ -24,7 +24,7 @@ BRIEF = settings(
     phases=(Phase.generate,),
 )
 OPERATIONS = ("fault", "zap", "madvise_dontneed", "fork", "clone", "exit", "statm", "tick", "user_write")
-OF_LATER_KERNELS = ("change_prot_numa", "collapse_file", "migrate", "mprotect", "mremap")
+OF_LATER_KERNELS = ("change_prot_numa", "collapse_file", "migrate_pages", "mprotect", "mremap")
 """What most designs are tested with: they compile in half the time."""
 
 SOUND = {
