@@ -35,7 +35,9 @@ STEP = 7
 """For an engine that takes steps: the number of the step under way, or of the one that was wrong."""
 NOTED = 8
 """1 where plain Python notes accesses, too (`shm_layout.noting`); compiled code does on memory that is watched."""
-ENTRIES = 9
+REGISTERS_READ = 9
+"""A bit for each register that was read, its number."""
+ENTRIES = 10
 """Index of the first access."""
 
 ENTRY = 4

@@ -43,6 +43,7 @@ from shm_layout.record import (
     NO_REGISTER,
     OUT_OF_BOUNDS,
     READ,
+    REGISTERS_READ,
     SPARE,
     STRIDE_OF,
     WHOLE,
@@ -303,6 +304,10 @@ def _register_place(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) ->
 @_lower_builtin(operator.getitem, WatchedRegisters, types.Integer)  # type: ignore[untyped-decorator]
 def _get_register(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
     place = _register_place(context, builder, sig, args)
+    _, record, _ = parts(context, builder, sig.args[0], args[0])
+    read = _word(builder, record, REGISTERS_READ)
+    number = builder.and_(args[1], _I64(63))
+    builder.store(builder.or_(builder.load(read), builder.shl(_I64(1), number)), read)
     return builder.load(place)
 
 

@@ -54,27 +54,7 @@ def with_log(model: Model) -> Model:
     p[image.P_TOUCHED] = len(p)
     p[image.P_TOUCHED_ROW] = log.READS + 4 * _words(model)
     p += [0] * (places * p[image.P_TOUCHED_ROW])
-    found = replace(model, p=p)
-    for place, waits in enumerate(_may_wait(found)):
-        if not waits:
-            p[p[image.P_TOUCHED] + place * p[image.P_TOUCHED_ROW] + log.PASSED] = -1
-    return found
-
-
-def _may_wait(model: Model) -> list[bool]:
-    """For each place whether a transition that begins there may meet a step that waits: behind private ones, too."""
-    p, following = model.p, _following(model)
-    kinds = [image.PRIVATE]  # no place: nothing follows
-    for begins, end in _programs(model):
-        kinds += [p[p[image.P_CODE] + p[image.P_ROW] * pc + image.CODE_KIND] for pc in range(begins, end)]
-    found = [bool(kind & image.MAY_WAIT) for kind in kinds]
-    changed = True
-    while changed:
-        changed = False
-        for place in range(len(found) - 1, 0, -1):
-            if not found[place] and kinds[place] & image.PRIVATE and any(found[to] for to in following[place]):
-                found[place] = changed = True
-    return found
+    return replace(model, p=p)
 
 
 def _caught(function: Callable[..., int]) -> Callable[..., int]:
@@ -369,7 +349,7 @@ def tell_alone(model: Model) -> None:
     head[alone.A_NEVER] = len(head)
     head += never
     head[alone.A_NOW] = len(head)
-    head += [0] * (p[image.P_CPUS] + 4)
+    head += [0] * (p[image.P_CPUS] + 2)
     head[alone.A_KEPT] = len(head)
     head += [0] * (image.STRIDE * (p[image.P_CPUS] + 1))
     head[alone.A_MADE] = len(head)

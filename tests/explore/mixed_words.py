@@ -13,7 +13,7 @@ from stress.design import Design
 from stress.labels import label
 from stress.machine_kind import WORDS
 from stress.program import At, Program
-from stress.step import NEXT, WAIT, step
+from stress.step import NEXT, WAIT, StepFunction, step
 
 COUNT, FLAG, GUARD, COPY, TICKET, TURN = (
     variable(f"test_{name}", "a word") for name in ("count", "flag", "guard", "copy", "ticket", "turn")
@@ -114,6 +114,43 @@ def next_turn(m: Words, r: Words) -> int:
 
 
 @step
+def choose_turn(m: Words, r: Words) -> int:
+    """x = flag ? 1 : 3"""
+    r[R_EXTRA] = 1 if read_once(m, at(m, FLAG, 0)) != 0 else 3
+    return NEXT
+
+
+@step
+def set_flag(m: Words, r: Words) -> int:
+    """flag = 1"""
+    write_once(m, at(m, FLAG, 0), 1)
+    return NEXT
+
+
+@step
+def note_turn(m: Words, r: Words) -> int:
+    """copy = x"""
+    write_once(m, at(m, COPY, 0), r[R_EXTRA])
+    return NEXT
+
+
+@step
+def read_copy(m: Words, r: Words) -> int:
+    """x = copy"""
+    r[R_USER] = read_once(m, at(m, COPY, 0))
+    return NEXT
+
+
+def _turn_to(number: int) -> StepFunction:
+    @step
+    def turn_to(m: Words, r: Words) -> int:
+        write_once(m, at(m, TURN, 0), number)
+        return NEXT
+
+    return turn_to
+
+
+@step
 def below_two(m: Words, r: Words) -> int:
     """count < 2"""
     assert read_once(m, at(m, COUNT, 0)) < 2
@@ -133,6 +170,9 @@ MIXED = Design(
         "test_locked_wait": Program(take_guard, wait_for_flag, write_count, drop_guard),
         "test_remember": Program(wait_and_remember, note_copy),
         "test_in_turn": Program(take_ticket, wait_for_turn, read_count, write_count, next_turn),
+        "test_choose": Program(choose_turn, wait_for_turn, note_turn),
+        "test_turns": Program(_turn_to(1), read_copy, _turn_to(2), _turn_to(3)),
+        "test_set": Program(set_flag),
         "test_spin": Program(At(AGAIN), spin, note_copy),
         "test_locked_spin": Program(take_guard, At(AGAIN), spin, write_count, drop_guard),
         "test_look": Program(below_two, read_flag, note_copy),

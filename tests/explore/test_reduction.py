@@ -428,6 +428,14 @@ def test_drawn_workloads_on_words_come_to_the_same(text: str) -> None:
     compare(MIXED, Workload.parse(text))
 
 
+@pytest.mark.parametrize("states", [1, 10, 20, 30, 40, 100, 1000])
+def test_who_waits_by_its_registers_is_not_held_up(states: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little was seen while learning: one that waited while turn was 1 says nothing of one whose turn it is."""
+    monkeypatch.setattr(reduced, "LEARNING_STATES", states)
+    monkeypatch.setattr(reduced, "LEARNING_RUNS", 0)
+    assert compare(MIXED, Workload.parse("test_choose | test_choose | test_turns | test_set")) is not None
+
+
 def test_an_assertion_that_fails_on_the_way_is_a_broken_check() -> None:
     """The schedule is taken once more in plain Python, where the step raises what it raises."""
     both = compare(MIXED, Workload.parse("test_look | test_up; test_look | test_up_twice"))

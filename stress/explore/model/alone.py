@@ -61,11 +61,10 @@ and where, from here, lie: for each wait word its index and `VALUES` numbers, wh
 the table; in each table a row of bits for each place, words that can be read and words that can be written from there
 on; for each row which of the wait words are written; room for registers; the CPUs that went on alone; in each table for
 each place a bit for every other place that lets nobody at this one go on alone; the places of the CPUs now, the
-number of the table, which wait words hold somebody up, and under which table which CPUs were tried; room for the
-accesses that the rules of steps look at (`stress.explore.model.rules`), which are those of transitions from one and the
-same state; room for what the CPUs would do next (`stress.explore.model.persistent`); whether states at rest are looked
-at; the CPUs that sleep, as bits, in the state that a transition leads to: where one of these goes on alone, nothing is
-left to be tried (`ASLEEP`)."""
+number of the table, and which wait words hold somebody up; room for the accesses that the rules of steps look at
+(`stress.explore.model.rules`), which are those of transitions from one and the same state; room for what the CPUs
+would do next (`stress.explore.model.persistent`); whether states at rest are looked at; the CPUs that sleep, as bits,
+in the state that a transition leads to: where one of these goes on alone, nothing is left to be tried (`ASLEEP`)."""
 A_WORDS = 14
 ASLEEP = -1
 """In place of the CPUs that sleep: one of them could have gone on alone."""
@@ -228,35 +227,6 @@ def has_no_undo(p: Words, place: int) -> bool:
 
 
 @helper
-def try_held(p: Words, m: Words, g: Words, cpu: int, table: int) -> None:
-    """Try the other CPUs that are taken for held up by the value of a word, each once for the values that words have.
-
-    One that can move has other registers than those that were seen to wait. That is learned (`note_passes`), and the
-    search begins again.
-    """
-    a = window(p, p[P_ALONE])
-    now = window(a, a[A_NOW])
-    cpus = p[P_CPUS]
-    if now[cpus + 2] != table + 1:
-        now[cpus + 2] = table + 1
-        now[cpus + 3] = 0
-    now[cpus + 3] = now[cpus + 3] & ~(1 << cpu)  # it is about to move
-    for other in range(cpus):
-        if other == cpu or now[other] == 0 or ((now[cpus + 3] >> other) & 1) != 0:
-            continue
-        now[cpus + 3] = now[cpus + 3] | (1 << other)
-        future = window(a, a[A_FUTURE] + (table * a[A_PLACES] + now[other]) * a[A_ROW])
-        touches = 0
-        for i in range(a[A_ROW]):
-            touches |= future[i]
-        if touches == 0:
-            keep_registers(p, g, other)
-            if one_move(p, m, g, other) != WAITS:
-                note_passes(p, now[other])
-            undo(p, m, g, other)
-
-
-@helper
 def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     """Let a CPU make its next transition if it may go on alone; return whether it did.
 
@@ -269,9 +239,6 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     table = table_now(p, m, 1 << cpu)
     if is_hopeless(p, cpu, table):
         return False
-    now = window(p, p[P_ALONE] + p[p[P_ALONE] + A_NOW])
-    if now[p[P_CPUS] + 1] != 0:
-        try_held(p, m, g, cpu, table)
     keep_registers(p, g, cpu)
     before = (r[R_DONE] << 32) + r[R_PC]
     bits = one_move(p, m, g, cpu)
@@ -280,6 +247,7 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     if bits == WAITS:
         undo(p, m, g, cpu)
         return False
+    now = window(p, p[P_ALONE] + p[p[P_ALONE] + A_NOW])
     note_passes(p, now[cpu])
     note_touched(p, now[cpu])
     onward = (r[R_DONE] << 32) + r[R_PC] > before
@@ -296,7 +264,6 @@ def go_along(p: Words, m: Words, g: Words, cpu: int) -> None:
     chain = window(p, p[P_ALONE] + p[p[P_ALONE] + A_CHAIN])
     cpus = p[P_CPUS]
     note_places(p, g)
-    window(p, p[P_ALONE] + p[p[P_ALONE] + A_NOW])[cpus + 2] = 0
     for length in range(MOST_ALONG):
         found = -1
         note_held(p, m)

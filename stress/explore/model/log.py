@@ -12,8 +12,8 @@ begins and ends.
 
 from __future__ import annotations
 
-from shm_layout.record import COUNT, ENTRIES, ENTRY, KIND, MOST, READ
-from shm_layout.registers import R_OP, R_PC, R_RESIDENT
+from shm_layout.record import COUNT, ENTRIES, ENTRY, KIND, MOST, READ, REGISTERS_READ, STEP
+from shm_layout.registers import R_CPU, R_LEVEL, R_OP, R_PC, R_RESIDENT, R_SCAN
 from shm_layout.structs import FIRST_WORD, NR_ALL_PTES, PTE
 from shm_layout.words import Words
 from stress.explore.model.image import (
@@ -26,6 +26,7 @@ from stress.explore.model.image import (
     P_OPS,
     P_PLACES,
     P_RECORD,
+    P_SPLIT,
     P_TOUCHED,
     P_TOUCHED_ROW,
     P_TRUTH,
@@ -40,8 +41,9 @@ from stress.kernel.pgtable import PG_FILE, pte_counted, pte_page
 from stress.kernel.proc import NOT_SHOWN
 from stress.step import helper
 
-LOG_COUNT, LOG_TRUTH, LOG_FIRST = range(3)
-"""Words of the log: how many accesses, whether `TRUTH` is read (bit 0) and written (bit 1), the first access."""
+LOG_COUNT, LOG_TRUTH, LOG_REGISTERS, LOG_FIRST = range(4)
+"""Words of the log: how many accesses; whether `TRUTH` is read (bit 0) and written (bit 1); the registers by which a
+step may have decided, a bit for each; the first access."""
 LOG_ENTRY = 3
 """Words of an access: the index, the kind as in the record, what the word held before."""
 LOG_MOST = 128
@@ -53,6 +55,8 @@ WAIT_WORD, WAITED, PASSED, SEEN, READS = range(5)
 """Words of what was touched at a place: the word that a step there waits for, with which values it waited, and with
 which it did not, a bit for each; whether a transition began there; then bits for the words that were read and for
 those that were written, and as many for those that were by every transition that was noted while learning."""
+OF_A_LOOP = (1 << R_SCAN) | (1 << R_LEVEL)
+"""Registers by which a step of this package may decide whether it waits. Others say for which word, and no more."""
 WAIT_VALUES = 63
 """Values from 0 on that are told apart."""
 
@@ -62,6 +66,7 @@ def forget_log(p: Words) -> None:
     """Begin the log of a transition."""
     p[p[P_LOG] + LOG_COUNT] = 0
     p[p[P_LOG] + LOG_TRUTH] = 0
+    p[p[P_LOG] + LOG_REGISTERS] = 0
 
 
 @helper
@@ -69,6 +74,8 @@ def log_accesses(p: Words) -> None:
     """Add to the log what the record holds of a step."""
     record = window(p, p[P_RECORD])
     log = window(p, p[P_LOG])
+    decides = OF_A_LOOP if record[STEP] < p[P_SPLIT] else ~(1 << R_CPU)
+    log[LOG_REGISTERS] = log[LOG_REGISTERS] | (record[REGISTERS_READ] & decides)
     made = record[COUNT]
     count = log[LOG_COUNT]
     if made > MOST or count + made > LOG_MOST:
@@ -230,11 +237,14 @@ def note_always(p: Words, place: int) -> None:
 
 @helper
 def note_waits(p: Words, m: Words, place: int) -> None:
-    """Note at a place what the step there, which has just returned WAIT, waits for: one word, and its value."""
+    """Note at a place what the step there, which has just returned WAIT, waits for: one word, and its value.
+
+    Nothing where it may wait by its registers, too, such as for the turn of its ticket: others may be given to it.
+    """
     log = window(p, p[P_LOG])
     touched = window(p, p[P_TOUCHED] + place * p[P_TOUCHED_ROW])
     word = log[LOG_FIRST]
-    single = log[LOG_COUNT] != 0 and log[LOG_COUNT] <= LOG_MOST
+    single = log[LOG_COUNT] != 0 and log[LOG_COUNT] <= LOG_MOST and log[LOG_REGISTERS] == 0
     for i in range(min(log[LOG_COUNT], LOG_MOST)):
         single = single and log[LOG_FIRST + LOG_ENTRY * i] == word
     if not single or (touched[WAIT_WORD] != 0 and touched[WAIT_WORD] != word):
@@ -247,20 +257,15 @@ def note_waits(p: Words, m: Words, place: int) -> None:
 
 @helper
 def note_passes(p: Words, place: int) -> None:
-    """Note that the step at a place where one may wait did not: what is taken for a reason to wait may be none.
-
-    Where nobody ever waits `PASSED` is -1 from the beginning.
-    """
-    touched = window(p, p[P_TOUCHED] + place * p[P_TOUCHED_ROW])
-    if touched[PASSED] == -1:
-        return
+    """Note that the step at a place where some waited did not: what was taken for a reason to wait may be none."""
     log = window(p, p[P_LOG])
+    touched = window(p, p[P_TOUCHED] + place * p[P_TOUCHED_ROW])
+    if touched[WAITED] == 0 or touched[PASSED] == -1:
+        return
     value = log[LOG_FIRST + 2]
-    if touched[WAIT_WORD] == 0 and log[LOG_COUNT] != 0:
-        touched[WAIT_WORD] = log[LOG_FIRST]
     if log[LOG_COUNT] == 0 or is_overfull(p) or log[LOG_FIRST] != touched[WAIT_WORD]:
         touched[PASSED] = -1
-        p[P_LEARNED] |= touched[WAITED] != 0
+        p[P_LEARNED] = 1
     elif 0 <= value < WAIT_VALUES and ((touched[PASSED] >> value) & 1) == 0:
         touched[PASSED] = touched[PASSED] | (1 << value)
         if ((touched[WAITED] >> value) & 1) != 0:

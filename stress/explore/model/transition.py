@@ -6,7 +6,7 @@ workload (`stress.explore.model.image`), ``m`` the memory, ``g`` the registers o
 
 from __future__ import annotations
 
-from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, STEP
+from shm_layout.record import CHANGED, COUNT, ENTRIES, ENTRY, FAULT, MOST, REGISTERS_READ, STEP
 from shm_layout.registers import KEPT, R_ADDRESS, R_ARG, R_CPU, R_END, R_OP, R_PC, R_WRITE
 from shm_layout.words import Words
 from stress.explore.model.accesses import CHANGED_BEFORE_WAIT, PRIVATE_ACCESS
@@ -125,6 +125,7 @@ def take_watched(p: Words, number: int, m: Words, r: Words) -> int:
         record[STEP] = number
         record[COUNT] = 0
         record[CHANGED] = 0
+        record[REGISTERS_READ] = 0
     outcome = take(p, number, m, r)
     if p[P_LOG] != 0:
         log_accesses(p)
