@@ -128,6 +128,13 @@ def set_flag(m: Words, r: Words) -> int:
 
 
 @step
+def clear_flag(m: Words, r: Words) -> int:
+    """flag = 0"""
+    write_once(m, at(m, FLAG, 0), 0)
+    return NEXT
+
+
+@step
 def note_turn(m: Words, r: Words) -> int:
     """copy = x"""
     write_once(m, at(m, COPY, 0), r[R_EXTRA])
@@ -173,6 +180,8 @@ MIXED = Design(
         "test_choose": Program(choose_turn, wait_for_turn, note_turn),
         "test_turns": Program(_turn_to(1), read_copy, _turn_to(2), _turn_to(3)),
         "test_set": Program(set_flag),
+        "test_pulse": Program(read_count, set_flag, read_copy, clear_flag),
+        "test_wait": Program(read_count, wait_for_flag, write_count),
         "test_spin": Program(At(AGAIN), spin, note_copy),
         "test_locked_spin": Program(take_guard, At(AGAIN), spin, write_count, drop_guard),
         "test_look": Program(below_two, read_flag, note_copy),

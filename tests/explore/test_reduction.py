@@ -436,6 +436,14 @@ def test_who_waits_by_its_registers_is_not_held_up(states: int, monkeypatch: pyt
     assert compare(MIXED, Workload.parse("test_choose | test_choose | test_turns | test_set")) is not None
 
 
+@pytest.mark.parametrize("states", [1, 3, 5, 10, 20, 40])
+def test_what_a_step_that_waits_reads_is_learned(states: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it was never seen to go on: another may let it do so for a moment alone."""
+    monkeypatch.setattr(reduced, "LEARNING_STATES", states)
+    monkeypatch.setattr(reduced, "LEARNING_RUNS", 0)
+    assert compare(MIXED, Workload.parse("test_wait | test_pulse")) is not None
+
+
 def test_an_assertion_that_fails_on_the_way_is_a_broken_check() -> None:
     """The schedule is taken once more in plain Python, where the step raises what it raises."""
     both = compare(MIXED, Workload.parse("test_look | test_up; test_look | test_up_twice"))

@@ -244,12 +244,12 @@ def goes_alone(p: Words, m: Words, g: Words, cpu: int) -> bool:
     bits = one_move(p, m, g, cpu)
     if bits == REFUSED:
         return False
+    now = window(p, p[P_ALONE] + p[p[P_ALONE] + A_NOW])
+    note_touched(p, now[cpu])
     if bits == WAITS:
         undo(p, m, g, cpu)
         return False
-    now = window(p, p[P_ALONE] + p[p[P_ALONE] + A_NOW])
     note_passes(p, now[cpu])
-    note_touched(p, now[cpu])
     onward = (r[R_DONE] << 32) + r[R_PC] > before
     if bits == 0 and onward and is_independent(p, g, cpu, table):
         now[cpu] = place_of(p, g, cpu)
@@ -296,12 +296,12 @@ def move_on(p: Words, m: Words, g: Words, cpu: int) -> int:
     bits = one_move(p, m, g, cpu)
     if bits in (FINISHED, REFUSED):
         return bits
+    note_touched(p, place)
     if bits == WAITS:
         if p[P_ALONE] == 0:
             note_waits(p, m, place)
         return bits
     note_passes(p, place)
-    note_touched(p, place)
     if p[P_ALONE] == 0:
         note_always(p, place)
     elif (bits & ~GOES_ON) == 0:

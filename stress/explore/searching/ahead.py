@@ -72,11 +72,11 @@ def look_ahead(p: Any, m: Any, g: Any, kept_m: Any, kept_g: Any) -> bool:
         if bits == FINISHED:
             note_ahead(p, cpu, ENDED, False, 0)
             continue
+        note_touched(p, place)
         if bits == WAITS:
             note_ahead(p, cpu, WOULD_WAIT, False, 0)
         else:
             note_passes(p, place)
-            note_touched(p, place)
             note_ahead(p, cpu, WOULD_MOVE, advanced(g, cpu) > before, bits)
         take_back(p, m, g, kept_m, kept_g, cpu)
     return True
