@@ -13,15 +13,12 @@ from dataclasses import replace
 from stress.designs import linux_6_8
 from stress.designs.parts.correction import everywhere
 from stress.designs.parts.counter import Fragment
-from stress.designs.parts.operations import FAULTS, ZAPS, Accesses
+from stress.designs.parts.operations import FAULTS, ZAPS, Accesses, clear_pte, rmap_walk
 from stress.kernel import fork, memory, migrate, page_alloc, pte_access, rmap, spinlock, tlb, vmscan
 from stress.labels import (
     AGAIN,
-    LAST,
     MIGRATION_ENTRY,
-    NEXT_MM,
     NOT_ANON,
-    NOT_MAPPED,
     OUT_UNLOCK,
     RACED,
     SKIP,
@@ -36,40 +33,21 @@ ZAP_COUNT: Fragment = (rmap.if_page_anon, COUNTER.dec_anon_rss, At(NOT_ANON), me
 FORK_COUNT: Fragment = (COUNTER.child_rss, rmap.if_page_anon, COUNTER.child_anon_rss, At(NOT_ANON))
 """copy_nonpresent_pte: rss[mm_counter(page)]++ for a migration entry."""
 
-TRY_TO_MIGRATE: Fragment = (
-    At(NEXT_MM),
-    vmscan.next_vma,
-    spinlock.spin_lock,
-    pte_access.READ_PTE,
+TRY_TO_MIGRATE = rmap_walk(
     vmscan.page_check_address,
-    pte_access.PTEP_GET_AND_CLEAR,
-    tlb.flush_tlb_page,
-    vmscan.move_dirty,
+    clear_pte(Accesses()),
     migrate.make_migration_entry,
     pte_access.SET_PTE,
     rmap.page_remove_rmap,
     page_alloc.page_cache_release,
-    At(NOT_MAPPED),
-    spinlock.spin_unlock,
-    vmscan.next_mm,
-    At(LAST),
 )
-REMOVE_MIGRATION_PTES: Fragment = (
-    At(NEXT_MM),
-    vmscan.next_vma,
-    spinlock.spin_lock,
-    pte_access.READ_PTE,
+REMOVE_MIGRATION_PTES = rmap_walk(
     migrate.if_entry_of_old_page,
     fork.get_page_mapped,
     migrate.mk_migrated_pte,
     rmap.page_add_anon_rmap,
     pte_access.SET_PTE,
     tlb.update_mmu_cache,
-    At(NOT_MAPPED),
-    spinlock.spin_unlock,
-    vmscan.next_mm,
-    At(LAST),
-    migrate.if_entries_left,
 )
 
 MIGRATE = Program(
@@ -78,6 +56,7 @@ MIGRATE = Program(
     TRY_TO_MIGRATE,
     migrate.move_to_new_folio,
     REMOVE_MIGRATION_PTES,
+    migrate.if_entries_left,
     migrate.reset_mapping,
     migrate.putback_new_folio,
     migrate.unlock_old_folio,

@@ -122,21 +122,30 @@ def unmap_one(counter: Counter, accesses: Accesses) -> Program:
     )
 
 
+def rmap_walk(*one: Source) -> Program:
+    """Return a walk over all mms that may map a page: in each, ``one`` is done with its pte, page_table_lock held.
+
+    The pte was read. Where it is none of the page's, ``one`` goes to `not_mapped`.
+    """
+    return Program(
+        At(NEXT_MM),
+        vmscan.next_vma,
+        spinlock.spin_lock,
+        pte_access.READ_PTE,
+        one,
+        At(NOT_MAPPED),
+        spinlock.spin_unlock,
+        vmscan.next_mm,
+        At(LAST),
+    )
+
+
 def swap_out(counter: Counter, accesses: Accesses) -> Program:
     """Return swap-out: vmscan takes a page off the LRU and unmaps it from every mm (try_to_unmap)."""
     return Program(
         vmscan.isolate_lru_page,
         vmscan.add_to_swap_cache,
-        At(NEXT_MM),
-        vmscan.next_vma,
-        spinlock.spin_lock,
-        pte_access.READ_PTE,
-        vmscan.page_check_address,
-        unmap_one(counter, accesses),
-        At(NOT_MAPPED),
-        spinlock.spin_unlock,
-        vmscan.next_mm,
-        At(LAST),
+        rmap_walk(vmscan.page_check_address, unmap_one(counter, accesses)),
         vmscan.pageout,
     )
 
@@ -145,19 +154,13 @@ def truncate(counter: Counter, accesses: Accesses) -> Program:
     """Truncation of the file's page at R_ADDRESS: its ptes go under page_table_lock, without mmap_sem."""
     return Program(
         filemap.find_get_page,
-        At(NEXT_MM),
-        vmscan.next_vma,
-        spinlock.spin_lock,
-        pte_access.READ_PTE,
-        vmscan.page_check_address,
-        clear_pte(accesses),
-        rmap.page_remove_rmap,
-        page_alloc.page_cache_release,
-        counter.dec_rss,
-        At(NOT_MAPPED),
-        spinlock.spin_unlock,
-        vmscan.next_mm,
-        At(LAST),
+        rmap_walk(
+            vmscan.page_check_address,
+            clear_pte(accesses),
+            rmap.page_remove_rmap,
+            page_alloc.page_cache_release,
+            counter.dec_rss,
+        ),
         filemap.truncate_complete_page,
         page_alloc.page_cache_release,
     )
