@@ -1,4 +1,4 @@
-"""R10: what kind of page a migration entry counts is asked of a page that knows it no more."""
+"""R10: an anonymous page that is unmapped while it moves leaves rss and stays in anon_rss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _mended_by_half(d: Design) -> Design:
 
 FINDING = Finding(
     id="R10",
-    title="a migration entry counts for a page that has forgotten its kind",
+    title="a page that is unmapped while it moves stays in anon_rss",
     point=(
         "Who clears or copies a migration entry asks the old page whether it is anonymous. Migration resets its "
         "mapping once the content has moved, and replaces the entries then, so that in between an anonymous page goes "

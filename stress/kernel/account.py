@@ -12,7 +12,7 @@ from __future__ import annotations
 from shm_layout.atomic import read_half, read_once, write_once
 from shm_layout.registers import R_GHOST
 from shm_layout.words import Words
-from stress.kernel.pgtable import PRESENT, PTE_COUNTS, pte_anon, pte_counted
+from stress.kernel.pgtable import COUNTS, pte_anon, pte_counted
 from stress.step import helper
 
 ACCOUNT_WORDS = 4
@@ -20,7 +20,6 @@ ACCOUNT_WORDS = 4
 SET, CLEARED, FILE_SET, FILE_CLEARED = range(ACCOUNT_WORDS)
 
 NO_PAGE, ANON_PAGE, FILE_PAGE = range(3)
-_COUNTS = PRESENT | PTE_COUNTS
 
 
 @helper
@@ -52,7 +51,7 @@ def note(m: Words, r: Words, mm: int, old: int, new: int, kind: int) -> None:  #
     """
     if r[R_GHOST] == 0:
         return
-    if old >> 12 == new >> 12 and (old & _COUNTS) != 0 and (new & _COUNTS) != 0:  # the same page
+    if old >> 12 == new >> 12 and (old & COUNTS) != 0 and (new & COUNTS) != 0:  # the same page
         return
     word = r[R_GHOST] + ACCOUNT_WORDS * mm
     was = pte_kind(m, r, old)

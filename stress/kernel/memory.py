@@ -260,11 +260,17 @@ def user_access_anywhere(m: Words, r: Words) -> int:
     return NEXT
 
 
+@helper
+def expect_no_data(m: Words, r: Words) -> None:
+    """Note that the user no longer expects what was written to this virtual page; only where `GHOST` is set."""
+    if m[GHOST] != 0:
+        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), 0)
+
+
 @step(private=True)
 def zap_entry(m: Words, r: Words) -> int:
     """zap_pte_range: what the entry was that has been cleared. The user no longer expects its data."""
-    if m[GHOST] != 0:
-        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), 0)
+    expect_no_data(m, r)
     if pte_present(r[R_ENTRY]):
         return NEXT
     return SKIP if r[R_ENTRY] == 0 else SWAP_ENTRY

@@ -11,14 +11,12 @@ from shm_layout.atomic import fetch_and, fetch_or, load, read_once, store, write
 from shm_layout.registers import (
     R_ADDRESS,
     R_ENTRY,
-    R_MM,
     R_NEW,
     R_OLD_PAGE,
     R_PAGE,
     R_SCAN,
 )
 from shm_layout.structs import (
-    GHOST,
     MM_USERS,
     NR_MMS,
     NR_PTES,
@@ -32,7 +30,7 @@ from shm_layout.structs import (
 )
 from shm_layout.words import Words
 from stress.kernel.fork import inherit_written
-from stress.kernel.memory import written_at
+from stress.kernel.memory import expect_no_data
 from stress.kernel.mm_types import MM_FREE
 from stress.kernel.page_alloc import alloc_page, content_address, get_page, put_page
 from stress.kernel.pgtable import (
@@ -98,8 +96,7 @@ def zap_migration_entry(m: Words, r: Words) -> int:
     """zap_pte_range: a migration entry that has been cleared, to `migration_entry`. Its data is expected no more."""
     if not is_migration_entry(r[R_ENTRY]):
         return NEXT
-    if m[GHOST] != 0:
-        write_once(m, written_at(m, r[R_MM], r[R_ADDRESS]), 0)
+    expect_no_data(m, r)
     r[R_PAGE] = pte_page(m, r[R_ENTRY])
     return MIGRATION_ENTRY
 

@@ -40,7 +40,7 @@ def mk_file_pte_of_vma(m: Words, r: Words) -> int:
 
 @step(whole="mmap_lock, held for write")
 def set_vm_flags(m: Words, r: Words) -> int:
-    """vma->vm_flags = newflags: no store is allowed in the range; with R_WRITE each. R_SCRATCH is where it begins."""
+    """vma->vm_flags = newflags: stores to the range are allowed (R_WRITE) or not. R_SCRATCH is where it begins."""
     r[R_SCRATCH] = r[R_ADDRESS]
     for page in range(r[R_ADDRESS], r[R_END]):
         write_once(m, prot_at(m, r[R_MM], page), READ_ONLY if r[R_WRITE] == 0 else 0)
@@ -55,7 +55,7 @@ def if_taken_away(m: Words, r: Words) -> int:
 
 @step(private=True)
 def if_vma_shared(m: Words, r: Words) -> int:
-    """do_wp_page: of a shared mapping that may be written, to `wp_page_shared`, nothing is copied (wp_page_shared)."""
+    """do_wp_page: if (vma->vm_flags & VM_SHARED), to `wp_page_shared`: the page is not copied."""
     return WP_PAGE_SHARED if r[R_ADDRESS] >= m[PRIVATE_END] else NEXT
 
 

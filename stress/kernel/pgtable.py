@@ -37,6 +37,10 @@ PTE_HOLDS = 0x100
 """In an entry that is not present: it names a page, whose mapcount and count have one for it."""
 NAMES_PAGE = PRESENT | PTE_COUNTS | PTE_HOLDS
 """Any of these: the entry names a page."""
+COUNTS = PRESENT | PTE_COUNTS
+"""Any of these: rss counts that page."""
+HOLDS_PAGE = PRESENT | PTE_HOLDS
+"""Any of these: the entry is in that page's mapcount and count."""
 LOW = 0xFFFFFFFF
 """Mask of the low half."""
 
@@ -126,7 +130,7 @@ def mk_pte(m: Words, frame: int, flags: int) -> int:
 
 @helper
 def pte_page(m: Words, entry: int) -> int:
-    """Frame that a pte names, one of `NAMES_PAGE`, or -1 when there is no such frame."""
+    """Frame that a pte names which has a bit of `NAMES_PAGE`, or -1 when there is no such frame."""
     return pfn_to_page(m, entry >> 12)
 
 
@@ -155,22 +159,26 @@ def pte_to_slot(entry: int) -> int:
 
 
 @helper
-def pte_counted(m: Words, entry: int) -> int:
-    """Return 1 when rss counts this pte: neither of the zero page nor of a frame that does not exist.
-
-    It is present, or says that it counts although it is not.
-    """
-    if (entry & (PRESENT | PTE_COUNTS)) == 0:
+def names_page_as(m: Words, entry: int, bits: int) -> int:
+    """Return 1 when a pte has any of these bits and names a page: not the zero page, nor a frame that is not there."""
+    if (entry & bits) == 0:
         return 0
     return 1 if pte_page(m, entry) > ZERO_PAGE else 0
 
 
 @helper
+def pte_counted(m: Words, entry: int) -> int:
+    """Return 1 when rss counts this pte: neither of the zero page nor of a frame that does not exist.
+
+    It is present, or says that it counts although it is not.
+    """
+    return names_page_as(m, entry, COUNTS)
+
+
+@helper
 def pte_holds(m: Words, entry: int) -> int:
     """Return 1 when this pte has a part in mapcount and count of its page: present, or it says so."""
-    if (entry & (PRESENT | PTE_HOLDS)) == 0:
-        return 0
-    return 1 if pte_page(m, entry) > ZERO_PAGE else 0
+    return names_page_as(m, entry, HOLDS_PAGE)
 
 
 @helper

@@ -121,20 +121,6 @@ def choose_turn(m: Words, r: Words) -> int:
 
 
 @step
-def set_flag(m: Words, r: Words) -> int:
-    """flag = 1"""
-    write_once(m, at(m, FLAG, 0), 1)
-    return NEXT
-
-
-@step
-def clear_flag(m: Words, r: Words) -> int:
-    """flag = 0"""
-    write_once(m, at(m, FLAG, 0), 0)
-    return NEXT
-
-
-@step
 def note_turn(m: Words, r: Words) -> int:
     """copy = x"""
     write_once(m, at(m, COPY, 0), r[R_EXTRA])
@@ -148,13 +134,13 @@ def read_copy(m: Words, r: Words) -> int:
     return NEXT
 
 
-def _turn_to(number: int) -> StepFunction:
+def _sets(word: int, number: int) -> StepFunction:
     @step
-    def turn_to(m: Words, r: Words) -> int:
-        write_once(m, at(m, TURN, 0), number)
+    def set_word(m: Words, r: Words) -> int:
+        write_once(m, at(m, word, 0), number)
         return NEXT
 
-    return turn_to
+    return set_word
 
 
 @step
@@ -178,9 +164,9 @@ MIXED = Design(
         "test_remember": Program(wait_and_remember, note_copy),
         "test_in_turn": Program(take_ticket, wait_for_turn, read_count, write_count, next_turn),
         "test_choose": Program(choose_turn, wait_for_turn, note_turn),
-        "test_turns": Program(_turn_to(1), read_copy, _turn_to(2), _turn_to(3)),
-        "test_set": Program(set_flag),
-        "test_pulse": Program(read_count, set_flag, read_copy, clear_flag),
+        "test_turns": Program(_sets(TURN, 1), read_copy, _sets(TURN, 2), _sets(TURN, 3)),
+        "test_set": Program(_sets(FLAG, 1)),
+        "test_pulse": Program(read_count, _sets(FLAG, 1), read_copy, _sets(FLAG, 0)),
         "test_wait": Program(read_count, wait_for_flag, write_count),
         "test_spin": Program(At(AGAIN), spin, note_copy),
         "test_locked_spin": Program(take_guard, At(AGAIN), spin, write_count, drop_guard),

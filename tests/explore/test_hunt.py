@@ -42,7 +42,7 @@ from stress.explore.hunt.workloads import (
 from stress.explore.model.model import SetupError, build
 from stress.kernel.rss import percpu
 from stress.machine_kind import PAGE_TABLES
-from stress.operation import Operation
+from stress.operation import KINDS, ONE, PAGE, Kind, Operation
 from stress.resolve import import_file
 from stress.workers.records import Verdict
 
@@ -269,6 +269,14 @@ def test_what_is_drawn_can_be_written_and_read(data, name):
     for strategy in (workloads(kinds, "64"), *others):
         workload = data.draw(strategy)
         assert Workload.from_json(workload.to_json()) == workload
+
+
+def test_an_operation_on_files_alone_is_drawn_on_no_anonymous_page(monkeypatch):
+    """Nothing of its kind can be drawn on a machine without pages of a file, and the others are."""
+    monkeypatch.setitem(KINDS, "test_of_file", Kind("test_of_file", "", frozenset((PAGE,)), of_file=True, maps=ONE))
+    strategy = watched(("test_of_file", "fault", "zap", "statm"), "64", ("fault",), SIZES)
+    drawn = drawn_once(strategy)
+    assert "test_of_file" not in {op.name for workload in drawn for op in workload.operations()}
 
 
 def test_every_operation_of_the_design_is_drawn():

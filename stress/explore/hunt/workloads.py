@@ -262,8 +262,7 @@ def watched(
 
     None where the kinds lack one of the three.
     """
-    setting = (kind for kind in map(kind_of, kinds) if kind.maps == ONE and not kind.two_pages)
-    maps = [variants(kind.name, 1, 1)[0] for kind in setting]
+    maps = [first for kind in kinds if kind_of(kind).maps == ONE for first in variants(kind, 1, 1)[:1]]
     goes = [operation for kind in ("swap_out", "zap") if kind in kinds for operation in variants(kind, 1, 1)]
     reads = [Operation(name) for name in kinds if kind_of(name).reads == PROC]
     if not (maps and goes and reads):

@@ -239,7 +239,7 @@ def note_always(p: Words, place: int) -> None:
 def note_waits(p: Words, m: Words, place: int) -> None:
     """Note at a place what the step there, which has just returned WAIT, waits for: one word, and its value.
 
-    Nothing where it may wait by its registers, too, such as for the turn of its ticket: others may be given to it.
+    Nothing where it may wait by its registers, too, such as for the turn of its ticket: at another time these differ.
     """
     log = window(p, p[P_LOG])
     touched = window(p, p[P_TOUCHED] + place * p[P_TOUCHED_ROW])
