@@ -20,7 +20,7 @@ class Machine:
     loads a cache. ``ghost``: what the user wrote is kept, for check `data_kept`. ``ptrs_per_pte``: ptes in a
     page-table page. ``pmd``: page tables are not there from the beginning: pmd entries begin as none, and a page
     table that is allocated takes a frame. ``vmas``: what is mapped at a virtual page can be moved to another.
-    ``vm_areas``: VMAs are objects that are used again.
+    ``vm_areas``: VMAs are objects with ranges that are used again.
     ``child_pages``: virtual pages of every mm but mm 0, the last ones (None: all); the others are as if marked by
     madvise(MADV_DONTFORK), and no operation may be asked to touch them there. With no ``mms`` it is a machine of words
     alone: no pages, frames, swap or tasks.

@@ -241,9 +241,7 @@ MM_SUM_ANON_RSS = mm_struct.word("sum_anon_rss", "reads, under page_table_lock",
 MM_SINGLE = mm_struct.word("single", "fork, exec, clone", "1 until a second task starts")
 MM_FLUSH_BATCHED = mm_struct.word("tlb_flush_batched", "swap-out; zap", "1: reclaim may still have flushes to do")
 
-# the lock of its VMA (6.4)
-MM_VM_LOCK = mm_struct.word("vm_lock", "faults; what changes the VMA", "readers of the VMA's lock; WRITER")
-MM_VM_LOCK_SEQ = mm_struct.word("vm_lock_seq", "who holds vm_lock for write", "mm_lock_seq when write-locked, + 1")
+# which of its VMAs are write-locked (6.4)
 MM_LOCK_SEQ = mm_struct.word("mm_lock_seq", "who holds mmap_sem for write", "how often it was given up")
 
 # its page tables, where they are allocated (`pmd`)
@@ -293,11 +291,17 @@ NR_VMAS = vma_struct.count
 VMA_INDEX = vma_struct.word("index", "mremap; munmap, fork, exec", "page->index there, + 1; 0 as at first; -1 no VMA")
 VMA_PROT = vma_struct.word("prot", "mprotect; munmap, mremap, fork, exec", "1: the user may not store there")
 
-vm_area_struct = Struct("vm_area", "VMAs that are used again, one for each mm and one more")
+vm_area_struct = Struct("vm_area", "VMAs, objects that are used again: as many as there are ptes")
 NR_AREAS = vm_area_struct.count
 AREA_MM = vm_area_struct.word("vm_mm", "munmap, fork, exec, exit", "number of the mm that it belongs to, + 1; 0: free")
+AREA_START = vm_area_struct.word("vm_start", "who holds it for write", "first virtual page that it maps")
+AREA_END = vm_area_struct.word("vm_end", "who holds it for write", "one past the last")
 AREA_REFCNT = vm_area_struct.word("vm_refcnt", "faults; munmap, fork", "0 detached, 1 attached, more: readers; writer")
+AREA_LOCK = vm_area_struct.word("vm_lock", "faults; what changes the VMA", "readers of its lock; WRITER (6.4)")
 AREA_LOCK_SEQ = vm_area_struct.word("vm_lock_seq", "who holds it for write", "mm_lock_seq when write-locked, + 1")
+
+mm_mt_struct = Struct("mm_mt", "the tree of VMAs: what maps each virtual page of mm 0, of mm 1, ...")
+MM_MT = mm_mt_struct.word("vma", "munmap, mmap, fork, exec, exit", "VMA + 1; 0 none; -(VMA + 1) on munmap's list")
 
 # what later kernels count and lock elsewhere than in the mm
 

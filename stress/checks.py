@@ -17,15 +17,17 @@ from typing import Any
 from shm_layout.atomic import read_once
 from shm_layout.layout import Layout
 from shm_layout.structs import (
+    AREA_LOCK,
+    AREA_MM,
     CPU_RCU,
     FILE_PAGE,
     GHOST,
     MM_NR_PTES,
     MM_PAGE_TABLE_LOCK,
     MM_USERS,
-    MM_VM_LOCK,
     MMU,
     NR_ALL_PTES,
+    NR_AREAS,
     NR_CPUS,
     NR_FILE,
     NR_MMS,
@@ -233,18 +235,21 @@ def data_kept(m: Words) -> int:
 
 @helper
 def locks_free(m: Words) -> int:
-    """At rest nobody holds page_table_lock, mmap_sem, the VMA's or a page-table page's lock; else the first mm.
+    """At rest nobody holds page_table_lock, mmap_sem, a VMA's or a page-table page's lock; else the first mm.
 
     After the last mm come the CPUs: none is left between rcu_read_lock and rcu_read_unlock.
     """
     for mm in range(m[NR_MMS]):
         if read_once(m, at(m, MM_PAGE_TABLE_LOCK, mm)) != 0:
             return mm
-        if not sem_is_free(m, mm) or read_once(m, at(m, MM_VM_LOCK, mm)) != 0:
+        if not sem_is_free(m, mm):
             return mm
         for table in range(first_page(m, mm) // m[PTRS_PER_PTE], (m[NR_PTES] - 1) // m[PTRS_PER_PTE] + 1):
             if read_once(m, pte_lockptr(m, mm, table * m[PTRS_PER_PTE])) != 0:
                 return mm
+    for area in range(m[NR_AREAS]):
+        if read_once(m, at(m, AREA_LOCK, area)) != 0:
+            return max(read_once(m, at(m, AREA_MM, area)) - 1, 0)
     for cpu in range(m[NR_CPUS]):
         if read_once(m, at(m, CPU_RCU, cpu)) != 0:
             return m[NR_MMS] + cpu
@@ -351,7 +356,7 @@ CHECKS: dict[str, Check] = {
         Check("data_kept", "what the user wrote is still there", 0, data_kept, _written_page),
         Check("mmu_cache", "no CPU's MMU cache holds a translation whose pte is gone", 0, mmu_cache, _numbered("CPU")),
         Check("tlb", "no page is freed or given out, and no munmap returns, while some CPU's TLB maps it", bug.TLB),
-        Check("dropped", "what MADV_DONTNEED was told to drop is gone when it returns", bug.DROPPED),
+        Check("dropped", "what munmap and MADV_DONTNEED were told to drop is gone when they return", bug.DROPPED),
         Check("owner", "a count lands on the mm whose page it is", bug.OWNER, goes_on=True),
         Check("progress", "no deadlock, no lock kept, no operation that can never finish", 0, locks_free, _lock),
         Check("user", "the checks that a design brings along", bug.USER),

@@ -28,7 +28,7 @@ class MachineKind:
     moves_pages: bool = False
     """Whether pages can be moved to other addresses (``vmas``)."""
     reuses_vmas: bool = False
-    """Whether VMAs are objects that are used again (``vm_areas``)."""
+    """Whether VMAs are objects with ranges that are used again (``vm_areas``)."""
     most_cpus: int | None = None
 
     def of(self, machine: Machine) -> Machine:
@@ -101,7 +101,7 @@ HUGE_PAGES = replace(TWO_LEVELS, name="huge pages", summary="the same, with huge
 MOVABLE = MachineKind(
     "movable pages", "the same as page tables, and pages move to other addresses", True, moves_pages=True
 )
-VM_AREAS = MachineKind("VMAs", "the same as page tables, and VMAs that are used again", True, reuses_vmas=True)
+VM_AREAS = MachineKind("VMAs", "the same as page tables, and VMAs that have ranges", True, reuses_vmas=True)
 WORDS = MachineKind(
     "words",
     "the words that a design declares (`shm_layout.structs.variable`), CPUs with registers, and nothing else",

@@ -64,7 +64,7 @@ def _machine(path: str) -> tuple[Key, ...]:
         Key(f"{path}child_pages", "integer or null", "pages of an mm other than mm 0; null: all", "pages"),
         Key(f"{path}pmd", "boolean", "page tables are allocated as they are needed"),
         Key(f"{path}vmas", "boolean", "what is mapped at a page can be moved to another"),
-        Key(f"{path}vm_areas", "boolean", "VMAs are objects that are used again"),
+        Key(f"{path}vm_areas", "boolean", "VMAs are objects with ranges that are used again"),
     )
 
 

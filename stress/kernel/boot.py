@@ -9,6 +9,7 @@ from shm_layout.registers import R_CPU, R_CURRENT, R_FRAME_END, R_FRAME_FIRST, R
 from shm_layout.words import Words
 from stress.kernel.mm_types import MM_EXITING, NO_MM
 from stress.kernel.pgtable import PG_FREE, PG_RESERVED, ZERO_PAGE
+from stress.kernel.vma import first_vmas
 
 
 def boot(layout: Layout, m: Words) -> None:
@@ -41,9 +42,7 @@ def boot_tasks(layout: Layout, m: Words) -> None:
     for not_begun in set(range(task.count)).difference(tasks):
         m[task.index(not_begun, "mm")] = NO_MM
     if machine.vm_areas:
-        area = layout.regions["vm_area"]
-        m[area.index(0, "vm_mm")] = 1
-        m[area.index(0, "vm_refcnt")] = 1
+        first_vmas(m, 0)
     m[mm.index(0, "task_list")] = tasks[0] + 1
     for before, after in pairwise(tasks):
         m[task.index(before, "next")] = after + 1

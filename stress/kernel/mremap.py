@@ -10,22 +10,16 @@ from __future__ import annotations
 
 from shm_layout.atomic import read_once, write_once
 from shm_layout.registers import R_ADDRESS, R_CHILD, R_END, R_ENTRY, R_MM, R_NEW, R_SCAN, R_SCRATCH
-from shm_layout.structs import ANON_END, GHOST, MM_USERS, NR_MMS, NR_PTES, PRIVATE_END, at
+from shm_layout.structs import GHOST, MM_USERS, NR_MMS, NR_PTES, at
 from shm_layout.words import Words
 from stress.kernel.memory import written_at
 from stress.kernel.mm_types import MM_FREE
-from stress.kernel.pgtable import first_page, linear_page_index, prot_at, vma_at
+from stress.kernel.pgtable import first_page, kind_of_mapping, linear_page_index, prot_at, vma_at
 from stress.labels import LAST, NOT_PRESENT, OUT
 from stress.step import DONE, NEXT, helper, step
 
 NO_VMA = -1
 """In the words of `shm_layout.structs.vma_struct`: nothing is mapped at that virtual page."""
-
-
-@helper
-def area(m: Words, address: int) -> int:
-    """What kind of mapping a virtual page lies in: 0 anonymous, 1 a private, 2 a shared one of the file."""
-    return int(address >= m[ANON_END]) + int(address >= m[PRIVATE_END])
 
 
 @helper
@@ -51,7 +45,7 @@ def mremap_to(m: Words, r: Words) -> int:
     Both lie in mappings of one kind, or the operation ends (EINVAL).
     """
     new = r[R_END] - 1
-    if new == r[R_ADDRESS] or area(m, new) != area(m, r[R_ADDRESS]):
+    if new == r[R_ADDRESS] or kind_of_mapping(m, new) != kind_of_mapping(m, r[R_ADDRESS]):
         return DONE
     r[R_SCRATCH] = r[R_ADDRESS]
     r[R_ADDRESS] = new

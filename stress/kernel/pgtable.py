@@ -14,11 +14,13 @@ from __future__ import annotations
 from shm_layout.atomic import read_once
 from shm_layout.structs import (
     ABOVE_4G,
+    ANON_END,
     CHILD_PTES,
     NR_PAGES,
     NR_PTES,
     NR_VMAS,
     PAGE_FLAGS,
+    PRIVATE_END,
     PTE,
     VMA_INDEX,
     VMA_PROT,
@@ -74,6 +76,12 @@ def pte_at(m: Words, mm: int, address: int) -> int:
 def first_page(m: Words, mm: int) -> int:
     """First virtual page of an mm: mm 0 has all, the others the last `CHILD_PTES`, so that ptes lie without gaps."""
     return 0 if mm == 0 else m[NR_PTES] - m[CHILD_PTES]
+
+
+@helper
+def kind_of_mapping(m: Words, address: int) -> int:
+    """What kind of mapping a virtual page lies in: 0 anonymous, 1 a private, 2 a shared one of the file."""
+    return int(address >= m[ANON_END]) + int(address >= m[PRIVATE_END])
 
 
 @helper

@@ -154,6 +154,19 @@ def up_write(m: Words, r: Words) -> int:
     return NEXT
 
 
+@step
+def downgrade_write(m: Words, r: Words) -> int:
+    """downgrade_write(&mm->mmap_sem): the writer is a reader from now on, and no other writer comes in between."""
+    sem = at(m, MM_MMAP_SEM, r[R_MM])
+    if sem_cpus(m) == 0:
+        fetch_add(m, sem, 1 - WRITER)
+        return NEXT
+    fetch_add(m, sem_of_reader(m, r[R_CPU], r[R_MM]), 1)
+    admit_readers(m, r[R_MM])
+    fetch_and(m, sem, ~WRITER)
+    return NEXT
+
+
 @helper
 def down_write_try(m: Words, mm: int) -> bool:
     """down_write_trylock(&mm->mmap_sem): whether it was free, and is taken now."""

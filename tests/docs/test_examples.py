@@ -71,7 +71,7 @@ STATUS = {
     "fold.py:DOUBLE": 1,
     'fold.py:ONCE "1: ': 1,
     "neighbour.py:HASTY": 1,
-    'unlocked.py:UNLOCKED "1: ': 1,
+    "unlocked.py:NONE_LOCKED": 1,
     "explore v15 ": 1,
 }
 

@@ -84,13 +84,21 @@ EXCEPTIONS = {
     "mmap_anew",
     "mm_init_vmas",
     "dup_mmap",
-    "mas_walk",
-    "find_own_vma",
-    "vma_link",
-    "vm_area_dup",
+    "for_each_vma_range",
+    "split_vma_new_unlocked",
+    "split_vma_new_locked",
+    "vma_iter_clear",
+    "remove_mt",
+    "mmap_region",
+    "mas_find",
+    "remove_vma",
     "unmap_old_vma",
     "set_vm_flags",
     "mk_file_pte_of_vma",
+    # The VMA is held: its range stays.
+    "if_in_range",
+    # The RCU grace period.
+    "call_rcu",
     # A look at what mprotect has promised.
     "is_unwritable",
     # A look at what MADV_DONTNEED has promised, which no kernel takes.
