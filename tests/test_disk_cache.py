@@ -6,6 +6,7 @@ Processes that compile at the same time do not spoil it for each other.
 import errno
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from shm_layout.errors import MachineError
 from stress.compiling import disk_cache
+from stress.system.own_sources import ROOT
 
 FUNCTION = "def plus(x, y):\n    return x + y\n"
 
@@ -158,6 +160,35 @@ def keeps(folder, **environment):
 def added(tmp_path):
     (tmp_path / "added.py").write_text(TWO)
     return tmp_path
+
+
+KEEPS_OWN = """
+    import numba
+    from stress.compiling.disk_cache import njit_kept
+    from stress.kernel.pgtable import is_swap_entry
+
+    kept = njit_kept(is_swap_entry)
+    kept.compile((numba.int64,))
+    print(sum(kept.stats.cache_hits.values()), is_swap_entry.__code__.co_filename)
+"""
+
+
+def test_a_copy_of_the_package_finds_what_another_one_has_compiled(tmp_path):
+    """As where tests run in a working tree, and the commands that they start are those that are installed."""
+    found = []
+    for copy in ("one", "two"):
+        for package in ("stress", "shm_layout"):
+            shutil.copytree(
+                ROOT / package, tmp_path / copy / package, ignore=shutil.ignore_patterns("docs", "examples")
+            )
+        path = os.pathsep.join([str(tmp_path / copy), *sys.path])
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": path}
+        command = [sys.executable, "-P", "-c", textwrap.dedent(KEEPS_OWN)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+        hits, file = done.stdout.split()
+        assert Path(file).is_relative_to(tmp_path / copy)
+        found.append(int(hits))
+    assert found == [0, 1]
 
 
 def flipped(data):

@@ -41,7 +41,7 @@ from numba.core.ccallback import CFunc
 
 from shm_layout.errors import MachineError
 from stress.system.cache_home import ADVICE, code_base
-from stress.system.own_sources import hash_of, source_files
+from stress.system.own_sources import ROOT, hash_of, source_files
 from stress.system.private_folder import NotPrivate, make_private, others_write
 from stress.system.writing import replace_file
 
@@ -115,7 +115,25 @@ def keep_source(path: Path, source: bytes) -> None:
 
 
 class _Locator(UserProvidedCacheLocator):
-    """Numba's folder for the functions of one file, below `cache_folder`."""
+    """Numba's folder for the functions of one file, below `cache_folder`.
+
+    That is named after what this package's files say, not after where they lie or when they were written: a copy of
+    the package, installed elsewhere, finds what another one has compiled.
+    """
+
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        self._is_own = Path(file) in own_files()
+        super().__init__(function, file)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, file: str) -> str:
+        path = Path(file)
+        if path in own_files():
+            return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        return str(super().get_suitable_cache_subpath(file))  # type: ignore[no-untyped-call]
+
+    def get_source_stamp(self) -> Any:
+        return None if self._is_own else super().get_source_stamp()  # type: ignore[no-untyped-call]
 
     def ensure_cache_path(self) -> None:
         _private(Path(self.get_cache_path()))  # type: ignore[no-untyped-call]
