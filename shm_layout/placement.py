@@ -48,7 +48,7 @@ SEPARATE = Placement(
         **_OWN_LINES,
         "mm_struct": (
             ("mmap_sem", "page_table_lock"),
-            ("rss", "anon_rss", "file_rss", "local_rss", "local_anon_rss"),
+            ("rss", "anon_rss", "file_rss", "shmem_rss", "local_rss", "local_anon_rss"),
             ("mm_users", "task_list"),
         ),
     },

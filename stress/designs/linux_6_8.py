@@ -107,42 +107,45 @@ _REUSE_OF_2_6: Fragment = (
     Goto(OUT_UNLOCK),
 )
 
-SWAP_FAULT = Program(
-    swap_sync.swapcache_prepare,
-    swap_sync.swap_read_folio,
-    spinlock.spin_lock,
-    pte_access.PTE_SAME,
-    memory.swap_free_entry,
-    COUNTER.inc_rss,
-    swap_sync.mk_exclusive_pte,
-    pte_access.SET_PTE,
-    COUNTER.inc_anon_rss,
-    rmap.page_add_anon_rmap,
-    swap.lru_cache_add_active,
-    tlb.update_mmu_cache,
-    spinlock.spin_unlock,
-    swap_sync.swapcache_clear,
-    Goto(OUT),
-    At(RACED),
-    spinlock.spin_unlock,
-    page_alloc.page_cache_release,
-    At(STALE),
-    swap_sync.swapcache_clear,
-    Goto(OUT),
-    At(SWAP_CACHED),
-    swap_fault(COUNTER),
-)
-"""do_swap_page. The page is on the LRU behind its mapping: pages that are added wait on the CPU's own list first."""
+
+def swap_fault_6_8(counter: Counter) -> Program:
+    """Return do_swap_page. The page is on the LRU behind its mapping: what is added first waits on the CPU's list."""
+    return Program(
+        swap_sync.swapcache_prepare,
+        swap_sync.swap_read_folio,
+        spinlock.spin_lock,
+        pte_access.PTE_SAME,
+        memory.swap_free_entry,
+        counter.inc_rss,
+        swap_sync.mk_exclusive_pte,
+        pte_access.SET_PTE,
+        counter.inc_anon_rss,
+        rmap.page_add_anon_rmap,
+        swap.lru_cache_add_active,
+        tlb.update_mmu_cache,
+        spinlock.spin_unlock,
+        swap_sync.swapcache_clear,
+        Goto(OUT),
+        At(RACED),
+        spinlock.spin_unlock,
+        page_alloc.page_cache_release,
+        At(STALE),
+        swap_sync.swapcache_clear,
+        Goto(OUT),
+        At(SWAP_CACHED),
+        swap_fault(counter),
+    )
 
 
-def _fault() -> Program:
-    p = locked_fault(COUNTER).splice(tuple(Program(_REUSE_OF_2_6)), REUSE, within=DO_WP_PAGE)
-    return p.splice(tuple(swap_fault(COUNTER)), SWAP_FAULT)
+def _fault(counter: Counter) -> Program:
+    p = locked_fault(counter).splice(tuple(Program(_REUSE_OF_2_6)), REUSE, within=DO_WP_PAGE)
+    return p.splice(tuple(swap_fault(counter)), swap_fault_6_8(counter))
 
 
-def _programs(counter: Counter) -> dict[str, Program]:
+def programs_of(counter: Counter, check_mm: Fragment) -> dict[str, Program]:
+    """Return the operations of this kernel with another way of counting, which ``check_mm`` looks at as an mm ends."""
     accesses = Accesses()
-    programs = dict(operations(_fault(), counter, accesses))
+    programs = dict(operations(_fault(counter), counter, accesses))
     programs["madvise_dontneed"] = Program(
         memory.mmap_current,
         spinlock.down_read,
@@ -162,7 +165,7 @@ def _programs(counter: Counter) -> dict[str, Program]:
         cpu_hotplug.set_cpu_online,
     )
     for name in programs.keys() & set(ZAPS) - {"zap"}:
-        programs[name] = programs[name].before(exit_.free_mm, CHECK_MM)
+        programs[name] = programs[name].before(exit_.free_mm, check_mm)
     return programs
 
 
@@ -171,13 +174,8 @@ DESIGN = Design(
     year=2024,
     source="Linux 6.8, mm/memory.c, mm/madvise.c, lib/percpu_counter.c",
     summary="MADV_DONTNEED under mmap_lock for read, the page lock, swap-in without a cache, CPUs that go offline",
-    programs=_programs(COUNTER),
+    programs=programs_of(COUNTER, CHECK_MM),
     bound=COUNTER.bound,
     checks=COUNTER.checks,
     counter=COUNTER,
 )
-
-
-def with_reads(counter: Counter) -> Design:
-    """Return the same kernel with other reads, those of ``counter``; it counts as `COUNTER` does."""
-    return replace(DESIGN, programs=_programs(counter), counter=counter)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from shm_layout.atomic import fetch_or, read_once, store, write_once
 from shm_layout.registers import R_ADDRESS, R_MM, R_OLD_PAGE, R_PAGE, R_WRITE
-from shm_layout.structs import ANON_END, FILE_PAGE, NR_PTES, PAGE_FLAGS, at
+from shm_layout.structs import ANON_END, FILE_PAGE, NR_PTES, PAGE_FLAGS, PRIVATE_END, at
 from shm_layout.words import Words
 from stress.kernel.bug import PAGE_TABLES, oops
 from stress.kernel.page_alloc import alloc_page, fresh_content, get_page, put_page
 from stress.kernel.pgalloc import mk_pmd, pmd_at
-from stress.kernel.pgtable import PG_FILE, PG_LRU, linear_page_index
+from stress.kernel.pgtable import PG_FILE, PG_LRU, PG_SWAPBACKED, linear_page_index
 from stress.kernel.swap_state import tree_lock, tree_unlock
 from stress.labels import NOT_CACHED, OUT, PMD_PRESENT, SKIP
 from stress.step import DONE, NEXT, helper, step
@@ -44,7 +44,8 @@ def filemap_nopage(m: Words, r: Words) -> int:
     else:
         frame = alloc_page(m, r, fresh_content(index), 2)
         if frame >= 0:
-            fetch_or(m, at(m, PAGE_FLAGS, frame), PG_FILE | PG_LRU)
+            shmem = PG_SWAPBACKED if index >= m[PRIVATE_END] else 0
+            fetch_or(m, at(m, PAGE_FLAGS, frame), PG_FILE | PG_LRU | shmem)
             write_once(m, word, frame)
     tree_unlock(m)
     r[R_PAGE] = frame

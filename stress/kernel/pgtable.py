@@ -62,6 +62,8 @@ PG_FREE = 128
 PG_RESERVED = 256
 PG_LOCKED = 512
 """The page lock, where a design takes it by steps of its own; elsewhere it is held within a step."""
+PG_SWAPBACKED = 1024
+"""With PG_FILE: a page of shared memory (shmem), which goes to swap and not to a file."""
 SLOT_SHIFT = 32
 """page->private: the swap slot + 1, above this bit of flags."""
 

@@ -17,7 +17,7 @@ from stress.designs.v12 import INC_TASK_RSS
 from stress.designs.v12_reviewed import own_or_mm
 from stress.designs.v12_sound import GET_RSS_LOCKED
 from stress.kernel import proc, spinlock
-from stress.kernel.rss import amount, task
+from stress.kernel.rss import amount, kinds, task
 from stress.kernel.rss import mm as mm_rss
 from stress.kernel.rss.cached import TASK_RSS_EVENTS_THRESH
 from stress.kernel.rss.deferred import MOST
@@ -86,6 +86,10 @@ def _fill_tree(cpus: int, batch: int) -> list[int]:
 
 def _percpu_bytes(cpus: int, threads: int) -> int:
     return 2 * WORD * (2 + cpus)
+
+
+def _three_percpu_bytes(cpus: int, threads: int) -> int:
+    return 3 * _percpu_bytes(cpus, threads) // 2
 
 
 def _tree_bytes(cpus: int, threads: int) -> int:
@@ -173,11 +177,11 @@ SUBJECTS: dict[str, Subject] = {
         ),
         Subject(
             "linux_6_16",
-            linux_6_16.COUNTER.fault_rss,
-            linux_6_16.COUNTER.sub_freed,
+            linux_6_16.COUNTER.fault_anon_rss,
+            (kinds.rss_vec_anon, *linux_6_16.COUNTER.sub_freed),
             linux_6_16.COUNTER.statm,
             "cpu_then_locked_mm",
-            _percpu_bytes,
+            _three_percpu_bytes,
             stay=_below_batch,
         ),
         Subject(

@@ -111,10 +111,12 @@ EXCEPTIONS = {
     # It holds the counter's lock from its beginning to its end.
     "percpu_counter_cpu_dead",
     "percpu_counter_destroy",
+    "percpu_counters_destroy",
     # A new mm is not known to anybody but the one who made it, nor is a new task.
     "alloc_mm",
     "init_single",
     "percpu_counter_init",
+    "percpu_counters_init",
     "init_tree",
     "dup_task_struct",
     "dup_task_struct_zeroed",
@@ -168,7 +170,17 @@ EXCEPTIONS = {
     "inc_child_anon_rss",
 }
 """Steps that touch more than one word, or one word more than once, by the reason why they may."""
-PRIVATE_READS = {"file_rss_up", "file_rss_down", "old_file_rss_down", "child_file_rss_up"}
+PRIVATE_READS = {
+    "file_rss_up",
+    "file_rss_down",
+    "old_file_rss_down",
+    "child_file_rss_up",
+    "mm_counter_file_up",
+    "mm_counter_file_down",
+    "old_mm_counter_file_down",
+    "child_mm_counter_file_up",
+    "rss_vec_down",
+}
 """Private steps that read what cannot change meanwhile: whether a page that is held belongs to the file."""
 
 

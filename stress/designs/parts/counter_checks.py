@@ -8,15 +8,22 @@ from __future__ import annotations
 from shm_layout.atomic import read_once
 from shm_layout.layout import Layout
 from shm_layout.structs import (
+    CPU_ANON_RSS,
+    CPU_FILE_RSS,
+    CPU_SHMEM_RSS,
     GHOST,
     MENDED_ANON_RSS,
     MENDED_RSS,
     MM_ANON_RSS,
+    MM_FILE_RSS,
     MM_LOCAL_ANON_RSS,
     MM_LOCAL_RSS,
     MM_RSS,
+    MM_SHMEM_RSS,
     MM_SINGLE,
+    NR_CPUS,
     NR_MMS,
+    NR_PTES,
     TASK_ANON_RSS,
     TASK_MM,
     TASK_RSS,
@@ -24,10 +31,13 @@ from shm_layout.structs import (
     task_struct,
 )
 from shm_layout.words import Words
-from stress.checks import HOLDS, true_anon_rss, true_rss
+from stress.checks import HOLDS, true_anon_rss, true_rss, used_ptes
 from stress.kernel.mm_types import NO_MM
+from stress.kernel.pgtable import pte_at, pte_counted, pte_page
+from stress.kernel.rss.amount import ANON_RSS, FILE_RSS, SHMEM_RSS
 from stress.kernel.rss.cached import TASK_RSS_EVENTS_THRESH
 from stress.kernel.rss.deferred import MOST
+from stress.kernel.rss.kinds import mm_counter
 from stress.step import helper
 
 NR_TASKS = task_struct.count
@@ -123,6 +133,35 @@ def harmed_by_a_read(m: Words) -> int:
 
 NEED_GHOST = frozenset((harmed_by_a_read,))
 """Checks that look at what only a machine with `ghost` keeps; on others they are not made."""
+
+
+@helper
+def true_of_kind(m: Words, mm: int, kind: int) -> int:
+    """Return the pages of one kind (`stress.kernel.rss.kinds.mm_counter`) that the ptes of an mm count."""
+    pages = 0
+    for address in range(used_ptes(m, mm), m[NR_PTES]):
+        entry = read_once(m, pte_at(m, mm, address))
+        if pte_counted(m, entry) != 0 and mm_counter(m, pte_page(m, entry)) == kind:
+            pages += 1
+    return pages
+
+
+@helper
+def kinds_are_true(m: Words) -> int:
+    """linux_6_16: the precise sum of each kind of page is what the page table says; else the first mm where not."""
+    for mm in range(m[NR_MMS]):
+        file = read_once(m, at(m, MM_FILE_RSS, mm))
+        anon = read_once(m, at(m, MM_ANON_RSS, mm))
+        shmem = read_once(m, at(m, MM_SHMEM_RSS, mm))
+        for cpu in range(m[NR_CPUS]):
+            file += read_once(m, at(m, CPU_FILE_RSS, cpu * m[NR_MMS] + mm))
+            anon += read_once(m, at(m, CPU_ANON_RSS, cpu * m[NR_MMS] + mm))
+            shmem += read_once(m, at(m, CPU_SHMEM_RSS, cpu * m[NR_MMS] + mm))
+        if file != true_of_kind(m, mm, FILE_RSS) or shmem != true_of_kind(m, mm, SHMEM_RSS):
+            return mm
+        if anon != true_of_kind(m, mm, ANON_RSS):
+            return mm
+    return HOLDS
 
 
 @helper

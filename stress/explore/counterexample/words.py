@@ -30,6 +30,7 @@ _PAGE_FLAGS = {
         "PG_FREE",
         "PG_RESERVED",
         "PG_LOCKED",
+        "PG_SWAPBACKED",
     )
 }
 

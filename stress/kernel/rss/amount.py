@@ -19,7 +19,7 @@ from shm_layout.registers import (
     R_RSS,
     R_SCRATCH,
 )
-from shm_layout.structs import MM_ANON_RSS, MM_FILE_RSS, MM_RSS, PAGE_FLAGS, at
+from shm_layout.structs import MM_ANON_RSS, MM_FILE_RSS, MM_RSS, MM_SHMEM_RSS, PAGE_FLAGS, at
 from shm_layout.words import Words
 from stress.kernel.pgtable import PG_FILE
 from stress.labels import FILE_COUNTED
@@ -28,6 +28,7 @@ from stress.step import NEXT, helper, step
 RSS = 0
 ANON_RSS = 1
 FILE_RSS = 2
+SHMEM_RSS = 3
 
 
 @helper
@@ -37,7 +38,9 @@ def counted(m: Words, r: Words) -> int:
         return at(m, MM_RSS, r[R_COUNTED_MM])
     if r[R_MEMBER] == ANON_RSS:
         return at(m, MM_ANON_RSS, r[R_COUNTED_MM])
-    return at(m, MM_FILE_RSS, r[R_COUNTED_MM])
+    if r[R_MEMBER] == FILE_RSS:
+        return at(m, MM_FILE_RSS, r[R_COUNTED_MM])
+    return at(m, MM_SHMEM_RSS, r[R_COUNTED_MM])
 
 
 @helper

@@ -11,9 +11,13 @@ from shm_layout.registers import R_AMOUNT, R_CHILD, R_COUNTED_MM, R_CPU, R_LEVEL
 from shm_layout.structs import (
     BATCH,
     CPU_ANON_RSS,
+    CPU_FILE_RSS,
     CPU_RSS,
+    CPU_SHMEM_RSS,
     MM_ANON_RSS_LOCK,
+    MM_FILE_RSS_LOCK,
     MM_RSS_LOCK,
+    MM_SHMEM_RSS_LOCK,
     MM_STRIDE,
     NR_CPUS,
     NR_MMS,
@@ -21,7 +25,7 @@ from shm_layout.structs import (
     at,
 )
 from shm_layout.words import Words
-from stress.kernel.rss.amount import RSS, counted
+from stress.kernel.rss.amount import ANON_RSS, FILE_RSS, RSS, counted
 from stress.kernel.spinlock import spin_trylock
 from stress.labels import IN_BATCH, NEXT_CPU
 from stress.step import NEXT, WAIT, helper, step
@@ -30,14 +34,24 @@ from stress.step import NEXT, WAIT, helper, step
 @helper
 def local(m: Words, r: Words, cpu: int) -> int:
     """Return the index of what a CPU counted: per_cpu_ptr(fbc->counters, cpu)."""
-    field = m[CPU_RSS] if r[R_MEMBER] == RSS else m[CPU_ANON_RSS]
+    if r[R_MEMBER] == RSS:
+        field = m[CPU_RSS]
+    elif r[R_MEMBER] == ANON_RSS:
+        field = m[CPU_ANON_RSS]
+    else:
+        field = m[CPU_FILE_RSS] if r[R_MEMBER] == FILE_RSS else m[CPU_SHMEM_RSS]
     return field + (cpu * m[NR_MMS] + r[R_COUNTED_MM]) * m[RSS_STAT_STRIDE]
 
 
 @helper
 def counter_lock(m: Words, r: Words) -> int:
     """Return the index of fbc->lock."""
-    field = m[MM_RSS_LOCK] if r[R_MEMBER] == RSS else m[MM_ANON_RSS_LOCK]
+    if r[R_MEMBER] == RSS:
+        field = m[MM_RSS_LOCK]
+    elif r[R_MEMBER] == ANON_RSS:
+        field = m[MM_ANON_RSS_LOCK]
+    else:
+        field = m[MM_FILE_RSS_LOCK] if r[R_MEMBER] == FILE_RSS else m[MM_SHMEM_RSS_LOCK]
     return field + r[R_COUNTED_MM] * m[MM_STRIDE]
 
 
