@@ -33,6 +33,7 @@ CENTRAL: Fragment = (kinds.percpu_counter_read, kinds.add_positive)
 """get_mm_counter() of one kind."""
 
 STATM: Fragment = (
+    kinds.no_sum,
     kinds.of_file,
     *PRECISE,
     kinds.of_shmem,
@@ -42,6 +43,7 @@ STATM: Fragment = (
     show_statm_positive,
 )
 STATUS: Fragment = (
+    kinds.no_sum,
     kinds.of_anon,
     *PRECISE,
     kinds.of_file,
@@ -52,6 +54,7 @@ STATUS: Fragment = (
 )
 """VmRSS, the sum of RssAnon, RssFile and RssShmem, which status shows as well."""
 STAT: Fragment = (
+    kinds.no_sum,
     kinds.of_file,
     *CENTRAL,
     kinds.of_anon,

@@ -14,7 +14,16 @@ from stress.program import Program
 from stress.workload import Workload
 
 LINUX_6_16 = designs.get("linux_6_16")
-CENTRAL_STATM = (kinds.of_file, *CENTRAL, kinds.of_shmem, *CENTRAL, kinds.of_anon, *CENTRAL, show_statm_positive)
+CENTRAL_STATM = (
+    kinds.no_sum,
+    kinds.of_file,
+    *CENTRAL,
+    kinds.of_shmem,
+    *CENTRAL,
+    kinds.of_anon,
+    *CENTRAL,
+    show_statm_positive,
+)
 APPROXIMATE_STATM = LINUX_6_16.edit(
     "m", "statm shows what is central", statm=lambda p: p.splice(tuple(Program(*STATM)), *CENTRAL_STATM)
 )

@@ -142,6 +142,13 @@ def shmem_freed(m: Words, r: Words) -> int:
 
 
 @step(private=True)
+def no_sum(m: Words, r: Words) -> int:
+    """A read begins to add up."""
+    r[R_RSS] = 0
+    return NEXT
+
+
+@step(private=True)
 def of_file(m: Words, r: Words) -> int:
     """What follows reads MM_FILEPAGES of mm R_MM."""
     set_amount(r, r[R_MM], FILE_RSS, 0)
