@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from string import Template
 from typing import Any
@@ -19,7 +18,7 @@ from shm_layout.errors import UsageError
 from stress import checks
 from stress.checks import check_functions
 from stress.compiling import clock, program_loop, random_numbers
-from stress.compiling.beside import children
+from stress.compiling.beside import perform_all
 from stress.compiling.modules import WORDS, compiled_module, module_path, name_steps, refused_in_words
 from stress.compiling.program_loop import Loop, loop_lines
 from stress.design import Design
@@ -441,10 +440,13 @@ def compile_design(
         namespace = compiled_module(_module_name(design, arch), text, functions)
         namespace["ticks"] = clock.ticks
         entries = {name: namespace[name] for name in ENTRIES if name in namespace}
-        tasks = [partial(entry.compile, ENTRIES[name]) for name, entry in entries.items()]
-        with children([*tasks[:-2], *_operations(namespace), *tasks[-2:]]) if new else nullcontext():
-            for task in tasks:
-                task()
+        tasks = {name: partial(entry.compile, ENTRIES[name]) for name, entry in entries.items()}
+        if new:  # what is made of all operations comes when they are there
+            apart = [tasks.pop(name) for name in ("scan", "check")]
+            perform_all([*_operations(namespace), *apart])
+            perform_all(list(tasks.values()))
+        for task in tasks.values():
+            task()
     return entries
 
 
