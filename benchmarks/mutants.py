@@ -1,11 +1,12 @@
 """How many broken designs `pte-stress hunt` catches: v12_sound with one edit each, see `mutant_designs.py`.
 
-    python benchmarks/mutants.py [--seconds 10] [--only NAME ...] [--json]
+    python benchmarks/mutants.py [--seconds 10] [--only NAME ...] [--dask ADDRESS|local] [--json]
 
 Each mutant is hunted for the given time at most, the arches on which it differs from v12_sound one after the other,
 up to the first find, which Hypothesis may make smaller for a moment. Nothing is remembered between runs, so all take
-17 minutes at most. A mutant that is missed is tried on a workload written by hand, if it has one, and is listed.
-Exit status 1 when one survives that is not explained as harmless, or one is caught that is.
+17 minutes at most; with --dask the workers of a cluster hunt a mutant each (docs/cluster.md). A mutant that is missed
+is tried on a workload written by hand, if it has one, and is listed. Exit status 1 when one survives that is not
+explained as harmless, or one is caught that is.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import one_line
@@ -26,6 +29,10 @@ from hypothesis.database import InMemoryExampleDatabase
 from mutant_designs import MUTANTS, SOUND, Mutant, get
 
 from stress import designs
+from stress.cluster.connecting import connected
+from stress.cluster.sent import SentCall, make
+from stress.cluster.shards import Shards
+from stress.commands.options import dask_option
 from stress.explore import explore
 from stress.explore.hunt.hunt import Hunt, TimeUp
 from stress.explore.hunt.workloads import batches_of, kinds_of, workloads
@@ -108,6 +115,23 @@ def hunt(mutant: Mutant, seconds: float, seed: int) -> Outcome:
     return Outcome(mutant.name, mutant.what, None, None, None, None, spent, explored, mutant.harmless, tried)
 
 
+def hunted(name: str, seconds: float, seed: int) -> dict[str, Any]:
+    """Hunt a mutant on a worker of a cluster; returns the fields of its `Outcome`."""
+    return asdict(hunt(get(name), seconds, seed))
+
+
+def outcomes_of(chosen: list[Mutant], seconds: float, seed: int, dask: str | None) -> Iterator[Outcome]:
+    """Yield the outcome of each of these mutants, in order, as they come."""
+    if dask is None:
+        explore(designs.get(SOUND), Workload.parse("exit"))  # compile
+        yield from (hunt(mutant, seconds, seed) for mutant in chosen)
+        return
+    with connected(dask) as cluster:
+        calls = [SentCall.of(hunted, mutant.name, seconds, seed) for mutant in chosen]
+        for _, result in Shards(cluster, make, again=False).in_order(calls):
+            yield Outcome(**result())
+
+
 def _by_hand(mutant: Mutant, arches: list[str]) -> str:
     """Return what the workload written by hand breaks in the mutant and not in the sound design; empty for nothing."""
     for arch in arches:
@@ -154,15 +178,15 @@ def show(outcomes: list[Outcome]) -> None:
 @click.option("--seconds", type=float, default=10, show_default=True, help="Time for each mutant, at most.")
 @click.option("--only", multiple=True, type=click.Choice([m.name for m in MUTANTS]), help="This one; may be repeated.")
 @click.option("--seed", type=int, default=1, show_default=True)
+@dask_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def main(seconds: float, only: tuple[str, ...], seed: int, as_json: bool) -> None:
+def main(seconds: float, only: tuple[str, ...], seed: int, dask: str | None, as_json: bool) -> None:
     """Hunt mutants of v12_sound."""
     chosen = [get(name) for name in only] or list(MUTANTS)
     outcomes: list[Outcome] = []
-    explore(designs.get(SOUND), Workload.parse("exit"))  # compile
     try:
-        for mutant in steps_shown(chosen, "hunting mutants", len(chosen)):
-            outcomes.append(hunt(mutant, seconds, seed))
+        for outcome in steps_shown(outcomes_of(chosen, seconds, seed, dask), "hunting mutants", len(chosen)):
+            outcomes.append(outcome)
     except KeyboardInterrupt:
         click.echo("interrupted: what follows is what was hunted until then", err=True)
     if as_json:

@@ -1,12 +1,16 @@
-"""A design of the user's own goes to a worker as the files that it is made of."""
+"""A design of the user's own, or a function of a script, goes to a worker as the files that it is made of."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
+import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stress.design import Design
 from stress.resolve import resolve_design
@@ -48,16 +52,48 @@ class Sent:
         if ":" not in name:
             return cls(name)
         path = Path(os.path.realpath(name.rpartition(":")[0]))
-        own = {path, *(file for file in _loaded() if file.is_relative_to(path.parent))}
-        return cls(
-            f"{path.name}:{name.rpartition(':')[2]}",
-            {str(file.relative_to(path.parent)): file.read_bytes() for file in own},
-        )
+        return cls(f"{path.name}:{name.rpartition(':')[2]}", _with_neighbours(path))
 
     def resolve(self) -> Design:
         """In the process of a shard: write the files into the current folder, and return the design."""
-        for name, data in self.files.items():
-            path = Path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        _write(self.files)
         return resolve_design(self.name)
+
+
+@dataclass(frozen=True)
+class SentCall:
+    """A call of a function of a script, such as a benchmark, with the script and what it imported from its folder.
+
+    ``arguments`` and what the function returns are plain values: other processes do not know the script's classes.
+    """
+
+    script: str
+    function: str
+    arguments: tuple[Any, ...]
+    files: dict[str, bytes]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *arguments: Any) -> SentCall:
+        """Return the call of a function on the top level of a script, which may be the one that runs."""
+        path = Path(os.path.realpath(inspect.getfile(function)))
+        return cls(path.stem, function.__name__, arguments, _with_neighbours(path))
+
+
+def make(call: SentCall) -> Any:
+    """In a process for this shard alone: write the files into the current folder, and make the call."""
+    _write(call.files)
+    sys.path.insert(0, os.getcwd())
+    return getattr(importlib.import_module(call.script), call.function)(*call.arguments)
+
+
+def _with_neighbours(path: Path) -> dict[str, bytes]:
+    """Return the contents of a file, and of those that were imported from its folder or below, by path from there."""
+    own = {path, *(file for file in _loaded() if file.is_relative_to(path.parent))}
+    return {str(file.relative_to(path.parent)): file.read_bytes() for file in own}
+
+
+def _write(files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

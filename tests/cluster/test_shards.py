@@ -24,12 +24,20 @@ from stress.cluster import apart as apart_from
 from stress.cluster import connecting, shards
 from stress.cluster.connecting import Cluster, connected
 from stress.cluster.identity import differences, identity
-from stress.cluster.sent import Sent
+from stress.cluster.sent import Sent, SentCall, make
 from stress.cluster.shards import Shards
 from stress.design import Design
 from stress.resolve import resolve_design
 
 pytest.importorskip("distributed")
+
+
+SCRIPT = """
+from factor import FACTOR
+
+def times(number, plus):
+    return [FACTOR * number + plus]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +229,19 @@ def test_a_process_that_was_killed_before_it_had_a_shard_has_died(tmp_path: Path
     with pytest.raises(apart_from.Died):
         process.perform(bytes(1 << 20))
     process.end()
+
+
+def test_a_function_of_a_script_is_called_there(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more with another neighbour, as a script that was edited between two runs has it."""
+    (tmp_path / "times_script.py").write_text(SCRIPT)
+    monkeypatch.syspath_prepend(tmp_path)
+    for factor in (3, 5):
+        (tmp_path / "factor.py").write_text(f"FACTOR = {factor}  {'#' * factor}")
+        for name in ("factor", "times_script"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        times = importlib.import_module("times_script").times
+        calls = [SentCall.of(times, number, 1) for number in range(3)]
+        came = [result() for _, result in Shards(cluster, make, again=False).in_order(calls)]
+        assert came == [[factor * number + 1] for number in range(3)]
