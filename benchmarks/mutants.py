@@ -128,7 +128,7 @@ def outcomes_of(chosen: list[Mutant], seconds: float, seed: int, dask: str | Non
         return
     with connected(dask) as cluster:
         calls = [SentCall.of(hunted, mutant.name, seconds, seed) for mutant in chosen]
-        for _, result in Shards(cluster, make, again=False).in_order(calls):
+        for _, result in Shards(cluster, make).in_order(calls):
             yield Outcome(**result())
 
 

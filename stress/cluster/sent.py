@@ -7,15 +7,16 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from stress.design import Design
 from stress.resolve import resolve_design
 from stress.system.neighbours import imported
-from stress.system.own_sources import ROOT
+from stress.system.own_sources import ROOT, hash_of
 
 PACKAGES = {"dist-packages", "site-packages"}
 """Folders that packages are installed in, wherever an environment lies."""
@@ -56,7 +57,7 @@ class Sent:
 
     def resolve(self) -> Design:
         """In the process of a shard: write the files into the current folder, and return the design."""
-        _write(self.files)
+        _write(self.files, Path())
         return resolve_design(self.name)
 
 
@@ -79,11 +80,29 @@ class SentCall:
         return cls(path.stem, function.__name__, arguments, _with_neighbours(path))
 
 
+_imported_from: list[str] = []
+"""In the process of a shard: the folder of the script that was called last."""
+
+
 def make(call: SentCall) -> Any:
-    """In a process for this shard alone: write the files into the current folder, and make the call."""
-    _write(call.files)
-    sys.path.insert(0, os.getcwd())
+    """In the process of a shard: write the files into a folder below the current one, and make the call.
+
+    A process may make several; what it has imported of another script, or of this one as it was, is forgotten.
+    """
+    folder = os.path.abspath(hash_of((), (repr(sorted(call.files.items())),)))
+    if [folder] != _imported_from:
+        for name in [name for name, module in sys.modules.items() if _lies_in(module, _imported_from)]:
+            del sys.modules[name]
+        sys.path[:] = [folder, *(path for path in sys.path if path not in _imported_from)]
+        _imported_from[:] = [folder]
+        _write(call.files, Path(folder))
+        importlib.invalidate_caches()
     return getattr(importlib.import_module(call.script), call.function)(*call.arguments)
+
+
+def _lies_in(module: ModuleType, folders: Iterable[str]) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and any(Path(file).is_relative_to(folder) for folder in folders)
 
 
 def _with_neighbours(path: Path) -> dict[str, bytes]:
@@ -92,8 +111,8 @@ def _with_neighbours(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path.parent)): file.read_bytes() for file in own}
 
 
-def _write(files: dict[str, bytes]) -> None:
+def _write(files: dict[str, bytes], folder: Path) -> None:
     for name, data in files.items():
-        path = Path(name)
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,10 +239,11 @@ def test_a_function_of_a_script_is_called_there(
     (tmp_path / "times_script.py").write_text(SCRIPT)
     monkeypatch.syspath_prepend(tmp_path)
     for factor in (3, 5):
-        (tmp_path / "factor.py").write_text(f"FACTOR = {factor}  {'#' * factor}")
+        (tmp_path / "factor.py").write_text(f"FACTOR = {factor}")
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
         for name in ("factor", "times_script"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         times = importlib.import_module("times_script").times
         calls = [SentCall.of(times, number, 1) for number in range(3)]
-        came = [result() for _, result in Shards(cluster, make, again=False).in_order(calls)]
+        came = [result() for _, result in Shards(cluster, make).in_order(calls)]
         assert came == [[factor * number + 1] for number in range(3)]
