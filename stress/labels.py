@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _FIRST_LABEL = 3
+MOST_OUTCOMES = 256
+"""Of all steps together: NEXT, DONE, WAIT and the labels."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ def label(name: str, *, back: bool = False, section: bool = False) -> int:
 
     A jump goes to the nearest place with that label after the step (``back``: before it), so a fragment
     of a program can use a label of its own wherever it is put. A ``section`` is a part of a program that
-    an edit can be confined to.
+    an edit can be confined to. Raises `ValueError` for more than there may be (`MOST_OUTCOMES`).
     """
     for i, known in enumerate(_labels):
         if known == LabelInfo(name, back, section):
             return _FIRST_LABEL + i
+    if outcomes() == MOST_OUTCOMES:
+        raise ValueError(f"label {name!r} is one too many: {MOST_OUTCOMES - _FIRST_LABEL} labels at most")
     _labels.append(LabelInfo(name, back, section))
     return _FIRST_LABEL + len(_labels) - 1
 

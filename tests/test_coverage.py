@@ -1,6 +1,8 @@
 """What no schedule took is named: by the explorer, in a hunt, by workers."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -132,6 +134,49 @@ def test_what_is_taken_is_what_a_counterexample_shows():
         place = program.jump[place][had[place]]
     assert sorted(way) == sorted(had)
     assert len(had) == len(taken["fault"])
+
+
+MANY = '''"""A fault with a branch to one of more labels than a word has bits."""
+
+from shm_layout.registers import R_ADDRESS
+from stress.designs import get
+from stress.kernel.spinlock import down_read
+from stress.labels import outcomes
+from stress.program import At
+from stress.step import NEXT, label, step
+
+while outcomes() % 64:
+    label(f"one of many, {outcomes()}")
+FAR = label("the first of another word")
+
+
+@step(private=True)
+def if_far(m, r):
+    return FAR if r[R_ADDRESS] > 7 else NEXT
+
+
+MINE = get("v12_sound").edit(name="mine", fault=lambda p: p.after(down_read, if_far, At(FAR)))
+'''
+
+
+def test_one_outcome_is_not_taken_for_another(tmp_path):
+    """In a process of its own: labels that are declared stay."""
+    (tmp_path / "many.py").write_text(MANY)
+    command = [sys.executable, "-P", "-m", "stress", "explore", f"{tmp_path}/many.py:MINE", "--coverage", "--json"]
+    for text, missed in (("fault 0 w", "the first of another word"), ("fault 8 w", "next")):
+        done = subprocess.run([*command, "--pages", "9", text], capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)["coverage"]["missed"]
+        assert [one["branch"] for one in found if one["step"] == "if_far"] == [missed]
+
+
+def test_more_labels_than_there_may_be_are_refused():
+    script = (
+        "from stress.labels import MOST_OUTCOMES, label, outcomes\n"
+        "while outcomes() < MOST_OUTCOMES: label(f'l{outcomes()}')\n"
+        "label('l200')\nlabel('another')"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
+    assert "ValueError: label 'another' is one too many: 253 labels at most" in done.stderr
 
 
 def test_only_what_an_edit_put_in_is_its_own():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from shm_layout.record import MOST
 from shm_layout.registers import REGISTERS
+from stress.labels import MOST_OUTCOMES
 
 P_STEPS = 0
 """Address of a table of the steps of the built-in designs, an address each; in plain Python a list of them."""
@@ -112,11 +113,13 @@ MOST_CHOICES = 256
 """Of a state, at most."""
 SEEN_EXACT, SEEN_BOUNDED = 0, 1
 
-CODE_STEP, CODE_KIND, CODE_TAKEN, CODE_JUMP = range(4)
+TAKEN_WORDS = MOST_OUTCOMES // 64
+CODE_STEP, CODE_KIND, CODE_TAKEN = range(3)
+CODE_JUMP = CODE_TAKEN + TAKEN_WORDS
 PRIVATE, WHOLE, USERS, MAY_WAIT = 1, 2, 4, 8
 """Bits of `CODE_KIND`: the step touches registers alone; its accesses are kept together by what it stands for; it is
-a user's, not one of this package; it may return WAIT. `CODE_TAKEN` has a bit for each outcome that the step had, its
-number modulo 64."""
+a user's, not one of this package; it may return WAIT. From `CODE_TAKEN` on there are `TAKEN_WORDS` words with a bit for
+each outcome that the step had."""
 OP_PC, OP_NUMBER, OP_ADDRESS, OP_END, OP_WRITE, OP_ARG, OP_READ, OP_LATE = range(8)
 """Words of a row of operations; `OP_READ` is 1 for a read that may be off by the
 bound, 2 for one that makes the precise sum (`SUMMED`), `OP_LATE` the pages that the design says it may be late

@@ -219,7 +219,8 @@ def _code(
             code.rows.append((name, step))
             kind = image.PRIVATE * info(step).private | image.WHOLE * bool(info(step).whole)
             kind |= image.USERS * is_users(step) | image.MAY_WAIT * info(step).waits
-            code.words.extend((number, kind, 0, *(first + to if to >= 0 else to for to in jump)))
+            taken = [0] * image.TAKEN_WORDS
+            code.words.extend((number, kind, *taken, *(first + to if to >= 0 else to for to in jump)))
     return code
 
 

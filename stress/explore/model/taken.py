@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stress.explore.model.image import CODE_TAKEN, P_CODE, P_ROW
+from stress.explore.model.image import CODE_TAKEN, P_CODE, P_ROW, TAKEN_WORDS
 from stress.explore.model.model import Model
 from stress.labels import outcomes
 
@@ -17,9 +17,10 @@ def taken_of(model: Model, p: Any) -> dict[str, set[tuple[int, int]]]:
     found: dict[str, set[tuple[int, int]]] = {}
     first: dict[str, int] = {}
     begin, size = p[P_CODE], p[P_ROW]
-    words = p[begin + CODE_TAKEN : begin + len(model.rows) * size : size]
-    for row, ((name, _), bits) in enumerate(zip(model.rows, map(int, words), strict=True)):
+    for row, (name, _) in enumerate(model.rows):
         place = row - first.setdefault(name, row)
-        had = (outcome for outcome in range(outcomes()) if bits >> (outcome & 63) & 1)
-        found.setdefault(name, set()).update((place, outcome) for outcome in had if bits)
+        at = begin + row * size + CODE_TAKEN
+        words = [int(bits) for bits in p[at : at + TAKEN_WORDS]]
+        had = (outcome for outcome in range(outcomes()) if words[outcome >> 6] >> (outcome & 63) & 1)
+        found.setdefault(name, set()).update((place, outcome) for outcome in had)
     return found

@@ -205,7 +205,7 @@ def private_steps(p: Words, m: Words, r: Words, pc: int) -> int:
                 return pc
         if outcome == RAISED:
             return RAISED_ROW
-        p[row + CODE_TAKEN] |= 1 << (outcome & 63)
+        p[row + CODE_TAKEN + (outcome >> 6)] |= 1 << (outcome & 63)
         pc = p[row + CODE_JUMP + outcome]
     return NEVER_ENDS
 
@@ -347,7 +347,7 @@ def transition(p: Words, m: Words, g: Words, cpu: int) -> int:
             learn_changes(p, m, operation_row(p, r[R_DONE], cpu))
         pc = RAISED_ROW
         if outcome != RAISED:
-            p[row + CODE_TAKEN] |= 1 << (outcome & 63)
+            p[row + CODE_TAKEN + (outcome >> 6)] |= 1 << (outcome & 63)
             pc = private_steps(p, m, r, p[row + CODE_JUMP + outcome])
     if pc == REFUSED:
         return REFUSED
