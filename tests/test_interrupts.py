@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -170,6 +171,19 @@ def test_a_signal_just_after_one_that_was_noted_is_the_same_wish(monkeypatch):
         signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGTERM)
     assert asked.is_set()
+
+
+@pytest.mark.usefixtures("as_in_a_command")
+def test_children_are_heard_of_where_sigchld_was_ignored():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        listen()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.usefixtures("as_in_a_command")

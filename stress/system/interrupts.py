@@ -83,7 +83,12 @@ def _raise_again(before: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def listen() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt from now on, but for those that are ignored (nohup)."""
+    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt from now on, but for those that are ignored (nohup).
+
+    Who started the program may ignore SIGCHLD, too; it would not hear then how its own children ended.
+    """
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     global _last
     _last = float("-inf")
     for number in ENDING:
