@@ -46,9 +46,15 @@ def tree_at(m: Words, mm: int, address: int) -> int:
 
 
 @helper
-def write_locked(m: Words, mm: int) -> int:
+def locked_seq(m: Words, mm: int) -> int:
     """Return the vm_lock_seq of a VMA that is write-locked until mmap_lock is given up."""
     return read_once(m, at(m, MM_LOCK_SEQ, mm)) + 1
+
+
+@helper
+def in_range(m: Words, area: int, address: int) -> bool:
+    """Whether a VMA maps this virtual page: vma->vm_start <= address < vma->vm_end."""
+    return read_once(m, at(m, AREA_START, area)) <= address < read_once(m, at(m, AREA_END, area))
 
 
 @helper
@@ -120,9 +126,7 @@ def mas_walk(m: Words, r: Words) -> int:
 @step(whole="the VMA, which this fault holds: its range stays")
 def if_in_range(m: Words, r: Words) -> int:
     """lock_vma_under_rcu(): is the address in [vma->vm_start, vma->vm_end)? To `locked`; else it is given back."""
-    area = r[R_SCRATCH] - 1
-    start, end = read_once(m, at(m, AREA_START, area)), read_once(m, at(m, AREA_END, area))
-    return LOCKED if start <= r[R_ADDRESS] < end else NEXT
+    return LOCKED if in_range(m, r[R_SCRATCH] - 1, r[R_ADDRESS]) else NEXT
 
 
 @step(private=True)
@@ -195,7 +199,7 @@ def split_vma_new_unlocked(m: Words, r: Words) -> int:
 @step(whole="mmap_lock, held for write, and the VMA's own lock")
 def split_vma_new_locked(m: Words, r: Words) -> int:
     """__split_vma() of 6.15: vma_start_write(new), too."""
-    split_vma(m, r, write_locked(m, r[R_MM]))
+    split_vma(m, r, locked_seq(m, r[R_MM]))
     return NEXT
 
 
@@ -232,7 +236,7 @@ def mmap_region(m: Words, r: Words) -> int:
     for page in range(r[R_SCRATCH], r[R_END]):
         if read_once(m, tree_at(m, r[R_MM], page)) == 0 and read_once(m, pte_at(m, r[R_MM], page)) != 0:
             oops(r, DROPPED)
-    map_holes(m, r[R_MM], r[R_SCRATCH], r[R_END], write_locked(m, r[R_MM]))
+    map_holes(m, r[R_MM], r[R_SCRATCH], r[R_END], locked_seq(m, r[R_MM]))
     r[R_SCRATCH] = 0
     return NEXT
 
@@ -290,13 +294,6 @@ def remove_vma(m: Words, r: Words) -> int:
 
 
 @helper
-def maps(m: Words, area: int, mm: int, address: int) -> bool:
-    """Whether a VMA is of this mm, and its range has this virtual page."""
-    start, end = read_once(m, at(m, AREA_START, area)), read_once(m, at(m, AREA_END, area))
-    return read_once(m, at(m, AREA_MM, area)) == mm + 1 and start <= address < end
-
-
-@helper
 def vmas_are_whole(m: Words) -> int:
     """At rest what the tree finds is a VMA of that mm and range that nobody reads, and no pte is set elsewhere.
 
@@ -311,6 +308,7 @@ def vmas_are_whole(m: Words) -> int:
         for page in range(first_page(m, mm), m[NR_PTES]):
             found = read_once(m, tree_at(m, mm, page))
             hole = found == 0 and (not used or read_once(m, pte_at(m, mm, page)) == 0)
-            if not hole and not (used and found > 0 and maps(m, found - 1, mm, page)):
+            mapped = used and found > 0 and read_once(m, at(m, AREA_MM, found - 1)) == mm + 1
+            if not hole and not (mapped and in_range(m, found - 1, page)):
                 return mm
     return -1

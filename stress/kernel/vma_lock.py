@@ -14,7 +14,7 @@ from shm_layout.structs import ANON_END, AREA_LOCK, AREA_LOCK_SEQ, AREA_REFCNT, 
 from shm_layout.words import Words
 from stress.kernel.rcupdate import still_reading
 from stress.kernel.spinlock import WRITER
-from stress.kernel.vma import write_locked
+from stress.kernel.vma import locked_seq
 from stress.labels import LOCKED, MMAP_LOCK
 from stress.step import NEXT, WAIT, step
 
@@ -37,7 +37,7 @@ def read_vm_lock_seq(m: Words, r: Words) -> int:
 @step
 def if_not_write_locked(m: Words, r: Words) -> int:
     """vma_start_read(): ... == READ_ONCE(mm->mm_lock_seq)? Then it is write-locked: to `mmap_lock`."""
-    return MMAP_LOCK if write_locked(m, r[R_MM]) == r[R_VALUE] else NEXT
+    return MMAP_LOCK if locked_seq(m, r[R_MM]) == r[R_VALUE] else NEXT
 
 
 @step
@@ -53,7 +53,7 @@ def down_read_trylock_vma(m: Words, r: Words) -> int:
 @step
 def if_write_locked(m: Words, r: Words) -> int:
     """vma_start_read(), once more with the lock held: is it write-locked by now? Else the fault goes on at `locked`."""
-    return NEXT if write_locked(m, r[R_MM]) == r[R_VALUE] else LOCKED
+    return NEXT if locked_seq(m, r[R_MM]) == r[R_VALUE] else LOCKED
 
 
 @step
@@ -76,7 +76,7 @@ def vma_end_read(m: Words, r: Words) -> int:
 @step
 def read_mm_lock_seq(m: Words, r: Words) -> int:
     """vma_start_write(vma): mm->mm_lock_seq, which stays as long as mmap_lock is held for write."""
-    r[R_VALUE] = write_locked(m, r[R_MM])
+    r[R_VALUE] = locked_seq(m, r[R_MM])
     return NEXT
 
 

@@ -147,19 +147,23 @@ def true_of_kind(m: Words, mm: int, kind: int) -> int:
 
 
 @helper
+def precise_sum(m: Words, mm: int, central: int, local: int) -> int:
+    """Return what an mm has counted in this field of its own, and all CPUs in that field of theirs."""
+    pages = read_once(m, at(m, central, mm))
+    for cpu in range(m[NR_CPUS]):
+        pages += read_once(m, at(m, local, cpu * m[NR_MMS] + mm))
+    return pages
+
+
+@helper
 def kinds_are_true(m: Words) -> int:
     """linux_6_16: the precise sum of each kind of page is what the page table says; else the first mm where not."""
     for mm in range(m[NR_MMS]):
-        file = read_once(m, at(m, MM_FILE_RSS, mm))
-        anon = read_once(m, at(m, MM_ANON_RSS, mm))
-        shmem = read_once(m, at(m, MM_SHMEM_RSS, mm))
-        for cpu in range(m[NR_CPUS]):
-            file += read_once(m, at(m, CPU_FILE_RSS, cpu * m[NR_MMS] + mm))
-            anon += read_once(m, at(m, CPU_ANON_RSS, cpu * m[NR_MMS] + mm))
-            shmem += read_once(m, at(m, CPU_SHMEM_RSS, cpu * m[NR_MMS] + mm))
-        if file != true_of_kind(m, mm, FILE_RSS) or shmem != true_of_kind(m, mm, SHMEM_RSS):
+        if precise_sum(m, mm, MM_FILE_RSS, CPU_FILE_RSS) != true_of_kind(m, mm, FILE_RSS):
             return mm
-        if anon != true_of_kind(m, mm, ANON_RSS):
+        if precise_sum(m, mm, MM_ANON_RSS, CPU_ANON_RSS) != true_of_kind(m, mm, ANON_RSS):
+            return mm
+        if precise_sum(m, mm, MM_SHMEM_RSS, CPU_SHMEM_RSS) != true_of_kind(m, mm, SHMEM_RSS):
             return mm
     return HOLDS
 

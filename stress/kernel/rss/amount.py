@@ -32,15 +32,19 @@ SHMEM_RSS = 3
 
 
 @helper
+def of_member(r: Words, rss: int, anon_rss: int, file_rss: int, shmem_rss: int) -> int:
+    """Return which of four fields, one for each counter, is that of the counter that R_MEMBER names."""
+    if r[R_MEMBER] == RSS:
+        return rss
+    if r[R_MEMBER] == ANON_RSS:
+        return anon_rss
+    return file_rss if r[R_MEMBER] == FILE_RSS else shmem_rss
+
+
+@helper
 def counted(m: Words, r: Words) -> int:
     """Return the index of the mm's own word of the counter."""
-    if r[R_MEMBER] == RSS:
-        return at(m, MM_RSS, r[R_COUNTED_MM])
-    if r[R_MEMBER] == ANON_RSS:
-        return at(m, MM_ANON_RSS, r[R_COUNTED_MM])
-    if r[R_MEMBER] == FILE_RSS:
-        return at(m, MM_FILE_RSS, r[R_COUNTED_MM])
-    return at(m, MM_SHMEM_RSS, r[R_COUNTED_MM])
+    return at(m, of_member(r, MM_RSS, MM_ANON_RSS, MM_FILE_RSS, MM_SHMEM_RSS), r[R_COUNTED_MM])
 
 
 @helper

@@ -7,7 +7,7 @@ because nobody can come between the read and the write.
 from __future__ import annotations
 
 from shm_layout.atomic import read_once, store, write_once
-from shm_layout.registers import R_AMOUNT, R_CHILD, R_COUNTED_MM, R_CPU, R_LEVEL, R_MEMBER, R_VALUE
+from shm_layout.registers import R_AMOUNT, R_CHILD, R_COUNTED_MM, R_CPU, R_LEVEL, R_VALUE
 from shm_layout.structs import (
     BATCH,
     CPU_ANON_RSS,
@@ -18,14 +18,12 @@ from shm_layout.structs import (
     MM_FILE_RSS_LOCK,
     MM_RSS_LOCK,
     MM_SHMEM_RSS_LOCK,
-    MM_STRIDE,
     NR_CPUS,
     NR_MMS,
-    RSS_STAT_STRIDE,
     at,
 )
 from shm_layout.words import Words
-from stress.kernel.rss.amount import ANON_RSS, FILE_RSS, RSS, counted
+from stress.kernel.rss.amount import counted, of_member
 from stress.kernel.spinlock import spin_trylock
 from stress.labels import IN_BATCH, NEXT_CPU
 from stress.step import NEXT, WAIT, helper, step
@@ -34,25 +32,14 @@ from stress.step import NEXT, WAIT, helper, step
 @helper
 def local(m: Words, r: Words, cpu: int) -> int:
     """Return the index of what a CPU counted: per_cpu_ptr(fbc->counters, cpu)."""
-    if r[R_MEMBER] == RSS:
-        field = m[CPU_RSS]
-    elif r[R_MEMBER] == ANON_RSS:
-        field = m[CPU_ANON_RSS]
-    else:
-        field = m[CPU_FILE_RSS] if r[R_MEMBER] == FILE_RSS else m[CPU_SHMEM_RSS]
-    return field + (cpu * m[NR_MMS] + r[R_COUNTED_MM]) * m[RSS_STAT_STRIDE]
+    field = of_member(r, CPU_RSS, CPU_ANON_RSS, CPU_FILE_RSS, CPU_SHMEM_RSS)
+    return at(m, field, cpu * m[NR_MMS] + r[R_COUNTED_MM])
 
 
 @helper
 def counter_lock(m: Words, r: Words) -> int:
     """Return the index of fbc->lock."""
-    if r[R_MEMBER] == RSS:
-        field = m[MM_RSS_LOCK]
-    elif r[R_MEMBER] == ANON_RSS:
-        field = m[MM_ANON_RSS_LOCK]
-    else:
-        field = m[MM_FILE_RSS_LOCK] if r[R_MEMBER] == FILE_RSS else m[MM_SHMEM_RSS_LOCK]
-    return field + r[R_COUNTED_MM] * m[MM_STRIDE]
+    return at(m, of_member(r, MM_RSS_LOCK, MM_ANON_RSS_LOCK, MM_FILE_RSS_LOCK, MM_SHMEM_RSS_LOCK), r[R_COUNTED_MM])
 
 
 @step
